@@ -1,0 +1,417 @@
+// The only place that knows pybind11: arrays in, views, the GIL released, arrays out. No arithmetic.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "flushpoint/book.hpp"
+#include "flushpoint/cascade.hpp"
+#include "flushpoint/kernels.hpp"
+#include "flushpoint/parallel.hpp"
+#include "flushpoint/response.hpp"
+
+namespace py = pybind11;
+namespace fp = flushpoint;
+
+namespace {
+
+using Doubles = py::array_t<double, py::array::c_style>;
+using Sides = py::array_t<std::int8_t, py::array::c_style>;
+using Indices = py::array_t<std::int32_t, py::array::c_style>;
+using Rows = py::array_t<fp::Step, py::array::c_style>;
+
+void require(bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+
+template <class Array>
+std::size_t length(const Array& array) {
+    require(array.ndim() == 1, "_core: an array must have one dimension");
+    return static_cast<std::size_t>(array.size());
+}
+
+template <class Array>
+Array array_of(const py::object& item) {
+    if (!py::isinstance<Array>(item)) throw py::type_error("_core: an array has the wrong type");
+    return py::reinterpret_borrow<Array>(item);
+}
+template <class Array>
+Array array_at(const py::tuple& items, std::size_t i) {
+    return array_of<Array>(items[i]);
+}
+
+Doubles doubles(std::size_t count) { return Doubles(static_cast<py::ssize_t>(count)); }
+
+template <class T>
+py::array_t<T> copied(const std::vector<T>& values) {
+    py::array_t<T> out(static_cast<py::ssize_t>(values.size()));
+    if (!values.empty()) std::memcpy(out.mutable_data(), values.data(), values.size() * sizeof(T));
+    return out;
+}
+
+// Ctrl-C, asked for from the calling thread while the GIL is released.
+void check_signals() {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+// (trigger, quantity, quantity_sum, notional_sum, live)
+struct Side {
+    Doubles trigger, quantity, quantity_sum, notional_sum;
+    fp::SideView view;
+
+    explicit Side(const py::tuple& items)
+        : trigger(array_at<Doubles>(items, 0)),
+          quantity(array_at<Doubles>(items, 1)),
+          quantity_sum(array_at<Doubles>(items, 2)),
+          notional_sum(array_at<Doubles>(items, 3)),
+          view{trigger.data(), quantity.data(), quantity_sum.data(), notional_sum.data(), items[4].cast<std::size_t>()} {
+        const std::size_t n = length(trigger);
+        require(length(quantity) == n && length(quantity_sum) == n + 1 && length(notional_sum) == n + 1 && view.count <= n,
+                "_core: the columns of a side do not fit together");
+    }
+};
+
+struct Book {
+    Side longs, shorts;
+    fp::BookView view;
+
+    Book(const py::tuple& long_items, const py::tuple& short_items)
+        : longs(long_items), shorts(short_items), view{longs.view, shorts.view} {}
+};
+
+// (price, permanent, spread, mark_weight, kind, parameters)
+struct Market {
+    Doubles parameters;
+    fp::MarketData data;
+
+    explicit Market(const py::tuple& items)
+        : parameters(array_at<Doubles>(items, 5)),
+          data{items[0].cast<double>(), items[1].cast<double>(), items[2].cast<double>(), items[3].cast<double>(),
+               {static_cast<fp::ImpactKind>(items[4].cast<int>()), parameters.data(), length(parameters)}} {
+        const std::size_t n = data.impact.count;
+        switch (data.impact.kind) {
+            case fp::ImpactKind::linear: require(n == 1, "_core: a linear impact has 1 parameter"); break;
+            case fp::ImpactKind::power:
+            case fp::ImpactKind::square_root:
+            case fp::ImpactKind::evaporating: require(n == 2, "_core: this impact has 2 parameters"); break;
+            case fp::ImpactKind::depth: require(n >= 3 && n % 3 == 0, "_core: a depth has 3 columns"); break;
+            default: throw std::invalid_argument("_core: no such impact");
+        }
+    }
+};
+
+// (rows, first, top, scale)
+struct Steps {
+    Rows rows;
+    Indices first;
+    fp::StepsView view;
+
+    explicit Steps(const py::tuple& items)
+        : rows(array_at<Rows>(items, 0)),
+          first(array_at<Indices>(items, 1)),
+          view{rows.data(), length(rows) - 1, first.data(), length(first) - 1, items[2].cast<double>(),
+               items[3].cast<double>()} {
+        require(rows.size() > 0 && first.size() > 1, "_core: the steps are empty");
+    }
+};
+
+py::tuple sort_book(const Sides& side, const Doubles& quantity, const Doubles& trigger,
+                    const py::object& bankruptcy_or_none, int threads) {
+    const std::size_t n = length(side);
+    std::optional<Doubles> bankruptcy;
+    if (!bankruptcy_or_none.is_none()) bankruptcy = array_of<Doubles>(bankruptcy_or_none);
+    require(length(quantity) == n && length(trigger) == n && (!bankruptcy || length(*bankruptcy) == n),
+            "_core: the columns of a book must have one length");
+    require(n <= 0x7fffffff, "_core: a book holds at most 2^31 - 1 positions");
+    const fp::PositionColumns in{side.data(), quantity.data(), trigger.data(), bankruptcy ? bankruptcy->data() : nullptr, n};
+
+    struct Columns {
+        Doubles trigger, quantity, quantity_sum, notional_sum;
+        std::optional<Doubles> bankruptcy;
+        Indices index;
+        std::size_t live = 0;
+
+        Columns(std::size_t count, bool bankrupt)
+            : trigger(doubles(count)),
+              quantity(doubles(count)),
+              quantity_sum(doubles(count + 1)),
+              notional_sum(doubles(count + 1)),
+              index(static_cast<py::ssize_t>(count)) {
+            if (bankrupt) bankruptcy = doubles(count);
+        }
+        fp::SideColumns view() {
+            return {trigger.mutable_data(), quantity.mutable_data(), bankruptcy ? bankruptcy->mutable_data() : nullptr,
+                    index.mutable_data()};
+        }
+        py::tuple result() const {
+            const py::object bankrupt = bankruptcy ? py::object(*bankruptcy) : py::none();
+            return py::make_tuple(trigger, quantity, bankrupt, index, quantity_sum, notional_sum, live);
+        }
+    };
+    const std::size_t longs = fp::count_longs(in.side, n);
+    Columns sides[2] = {Columns(longs, bankruptcy.has_value()), Columns(n - longs, bankruptcy.has_value())};
+    const fp::SideColumns views[2] = {sides[0].view(), sides[1].view()};
+    double* sums[2][2];
+    for (int s = 0; s < 2; ++s) {
+        sums[s][0] = sides[s].quantity_sum.mutable_data();
+        sums[s][1] = sides[s].notional_sum.mutable_data();
+    }
+    {
+        const py::gil_scoped_release release;
+        const int workers = fp::resolve_threads(threads);
+        fp::sort_positions(in, views[0], views[1], workers, check_signals);
+        const std::size_t counts[2] = {longs, n - longs};
+        fp::parallel_for(2, n < 100'000 ? 1 : workers, check_signals, [&](std::size_t s) {
+            sides[s].live = fp::count_live(views[s].trigger, counts[s]);
+            fp::accumulate(views[s].quantity, views[s].trigger, counts[s], sides[s].live, sums[s][0], sums[s][1]);
+        });
+    }
+    return py::make_tuple(sides[0].result(), sides[1].result());
+}
+
+// How many positions of one side are crossed at each price, nothing having been traded.
+py::array_t<std::int64_t> crossed(const py::tuple& side, bool shorts, const Doubles& prices) {
+    const Side s(side);
+    const std::size_t n = length(prices);
+    py::array_t<std::int64_t> out(static_cast<py::ssize_t>(n));
+    const double* price = prices.data();
+    std::int64_t* to = out.mutable_data();
+    const py::gil_scoped_release release;
+    for (std::size_t i = 0; i < n; ++i) to[i] = static_cast<std::int64_t>(fp::crossed(s.view, shorts, price[i]));
+    return out;
+}
+
+py::tuple cascade(const py::tuple& longs, const py::tuple& shorts, const py::tuple& market, double shock, double sell,
+                  double refill) {
+    const Book book(longs, shorts);
+    const Market m(market);
+    std::vector<fp::Wave> waves;
+    fp::CascadeTotals t;
+    {
+        const py::gil_scoped_release release;
+        t = fp::cascade(book.view, m.data, {shock, sell, refill}, waves);
+    }
+    return py::make_tuple(t.final_price, t.low_price, t.high_price, t.amplification, t.exhausted, t.longs_closed,
+                          t.shorts_closed, copied(waves));
+}
+
+double cascade_proceeds(const py::tuple& longs, const py::tuple& shorts, const py::tuple& market, double shock,
+                        double sell, double refill) {
+    const Book book(longs, shorts);
+    const Market m(market);
+    const py::gil_scoped_release release;
+    return fp::cascade_proceeds(book.view, m.data, {shock, sell, refill});
+}
+
+// The columns that tell positions apart: index and, where known, bankruptcy prices of each side.
+struct Positions {
+    Indices long_index, short_index;
+    std::optional<Doubles> long_bankruptcy, short_bankruptcy;
+
+    Positions(const Book& book, const py::tuple& items)
+        : long_index(array_at<Indices>(items, 0)), short_index(array_at<Indices>(items, 1)) {
+        if (!items[2].is_none()) {
+            long_bankruptcy = array_at<Doubles>(items, 2);
+            short_bankruptcy = array_at<Doubles>(items, 3);
+        }
+        const auto fits = [](const Side& side, const Indices& index, const std::optional<Doubles>& bankruptcy) {
+            const std::size_t n = length(side.trigger);
+            return length(index) == n && (!bankruptcy || length(*bankruptcy) == n);
+        };
+        require(fits(book.longs, long_index, long_bankruptcy) && fits(book.shorts, short_index, short_bankruptcy),
+                "_core: the columns of a side do not fit together");
+    }
+    fp::PositionOutcome outcome() const {
+        return {long_index.data(), short_index.data(), long_bankruptcy ? long_bankruptcy->data() : nullptr,
+                short_bankruptcy ? short_bankruptcy->data() : nullptr, nullptr, nullptr, nullptr};
+    }
+};
+
+py::tuple cascade_money(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions,
+                        const py::tuple& market, double shock, double sell, double refill) {
+    const Book book(longs, shorts);
+    const Market m(market);
+    const Positions columns(book, positions);
+    fp::Money money;
+    {
+        const py::gil_scoped_release release;
+        money = fp::cascade_positions(book.view, m.data, {shock, sell, refill}, columns.outcome());
+    }
+    return py::make_tuple(money.shortfall, money.surplus);
+}
+
+// Writes into proceeds, shortfall and surplus, one entry a position in input order.
+void cascade_positions(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions,
+                       const py::tuple& market, double shock, double sell, double refill, Doubles proceeds,
+                       Doubles shortfall, Doubles surplus) {
+    const Book book(longs, shorts);
+    const Market m(market);
+    const Positions columns(book, positions);
+    const std::size_t n = length(columns.long_index) + length(columns.short_index);
+    require(length(proceeds) == n && length(shortfall) == n && length(surplus) == n,
+            "_core: the columns of a result do not fit the book");
+    fp::PositionOutcome out = columns.outcome();
+    for (const Indices* index : {&columns.long_index, &columns.short_index}) {
+        for (py::ssize_t i = 0; i < index->size(); ++i) {
+            require(index->data()[i] >= 0 && static_cast<std::size_t>(index->data()[i]) < n, "_core: an index is out of range");
+        }
+    }
+    out.proceeds = proceeds.mutable_data();
+    out.shortfall = shortfall.mutable_data();
+    out.surplus = surplus.mutable_data();
+    const py::gil_scoped_release release;
+    fp::cascade_positions(book.view, m.data, {shock, sell, refill}, out);
+}
+
+using StepBuilder = std::vector<fp::Step>(const fp::SideView&, const fp::MarketData&, bool, int, const fp::Poll&);
+
+template <StepBuilder* build>
+py::tuple steps(const py::tuple& side, const py::tuple& market, bool shorts, int threads) {
+    const Side s(side);
+    const Market m(market);
+    std::vector<fp::Step> rows;
+    fp::StepsView layout;
+    {
+        const py::gil_scoped_release release;
+        rows = build(s.view, m.data, shorts, fp::resolve_threads(threads), check_signals);
+        layout = fp::table_layout(rows);
+    }
+    Indices first(static_cast<py::ssize_t>(layout.slots + 1));
+    std::int32_t* out = first.mutable_data();
+    {
+        const py::gil_scoped_release release;
+        fp::fill_table(layout, out);
+    }
+    return py::make_tuple(copied(rows), first, layout.top, layout.scale);
+}
+
+struct AnswerArrays {
+    Doubles final_price;
+    py::array_t<std::int64_t> closed;
+
+    explicit AnswerArrays(std::size_t count) : final_price(doubles(count)), closed(static_cast<py::ssize_t>(count)) {}
+    fp::Answers view() { return {final_price.mutable_data(), closed.mutable_data()}; }
+};
+
+py::tuple answer_shocks(const py::tuple& longs, const py::tuple& shorts, double price, const Doubles& shocks, int threads) {
+    const Steps l(longs), s(shorts);
+    const fp::Questions questions{shocks.data(), length(shocks)};
+    AnswerArrays out(questions.count);
+    const fp::Answers answers = out.view();
+    {
+        const py::gil_scoped_release release;
+        fp::answer_shocks(l.view, s.view, price, questions, answers, fp::resolve_threads(threads), check_signals);
+    }
+    return py::make_tuple(out.final_price, out.closed);
+}
+
+py::tuple answer_sales(const py::tuple& long_steps, const py::tuple& short_steps, const py::tuple& longs,
+                       const py::tuple& shorts, const py::tuple& market, const Doubles& sales, int threads) {
+    const Steps l(long_steps), s(short_steps);
+    const Book book(longs, shorts);
+    const Market m(market);
+    const fp::Questions questions{sales.data(), length(sales)};
+    AnswerArrays out(questions.count);
+    const fp::Answers answers = out.view();
+    {
+        const py::gil_scoped_release release;
+        fp::answer_sales(l.view, s.view, book.view, m.data, questions, answers, fp::resolve_threads(threads), check_signals);
+    }
+    return py::make_tuple(out.final_price, out.closed);
+}
+
+template <class Function>
+Doubles for_each(const Doubles& values, Function&& f) {
+    const std::size_t n = length(values);
+    Doubles out = doubles(n);
+    const double* in = values.data();
+    double* to = out.mutable_data();
+    const py::gil_scoped_release release;
+    for (std::size_t i = 0; i < n; ++i) to[i] = f(in[i]);
+    return out;
+}
+
+Doubles displacement(const py::tuple& market, const Doubles& sold) {
+    const Market m(market);
+    return fp::with_market(m.data, 1.0, [&](const auto& known) {
+        return for_each(sold, [&](double q) { return known.displacement({q, q}); });
+    });
+}
+
+Doubles inverse(const py::tuple& market, const Doubles& displacements) {
+    const Market m(market);
+    return fp::with_market(m.data, 1.0, [&](const auto& known) {
+        return for_each(displacements, [&](double x) { return known.inverse_displacement(x); });
+    });
+}
+
+Doubles proceeds(const py::tuple& market, const Doubles& sold, const Doubles& quantity) {
+    const Market m(market);
+    require(length(sold) == length(quantity), "_core: the columns must have one length");
+    const double* before = sold.data();
+    return fp::with_market(m.data, 1.0, [&](const auto& known) {
+        std::size_t i = 0;
+        return for_each(quantity, [&](double q) {
+            const double at = before[i++];
+            return known.proceeds(m.data.price, {at, at}, q);
+        });
+    });
+}
+
+py::dict build_info() {
+    py::dict info;
+    info["version"] = FLUSHPOINT_VERSION;
+#if defined(__clang__)
+    info["compiler"] = "clang " __clang_version__;
+#elif defined(__GNUC__)
+    info["compiler"] = "gcc " __VERSION__;
+#else
+    info["compiler"] = "unknown";
+#endif
+    info["build_type"] = FLUSHPOINT_BUILD_TYPE;
+    py::list available;
+    const fp::KernelList list = fp::available_kernels();
+    for (std::size_t i = 0; i < list.count; ++i) available.append(list.items[i]->name);
+    info["instruction_sets"] = available;
+    info["instruction_set"] = fp::kernels().name;
+    info["threads"] = fp::resolve_threads(0);
+    return info;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+    PYBIND11_NUMPY_DTYPE(fp::Wave, price, quantity, count, notional);
+    PYBIND11_NUMPY_DTYPE(fp::Step, key, price_factor, closed);
+    fp::kernels();  // a wrong FLUSHPOINT_ISA is reported at import
+
+    m.attr("__version__") = FLUSHPOINT_VERSION;
+    m.def("build_info", &build_info);
+    m.def("sort_book", &sort_book, py::arg("side").noconvert(), py::arg("quantity").noconvert(),
+          py::arg("trigger").noconvert(), py::arg("bankruptcy"), py::arg("threads"));
+    m.def("crossed", &crossed, py::arg("side"), py::arg("shorts"), py::arg("prices").noconvert());
+    m.def("cascade", &cascade, py::arg("longs"), py::arg("shorts"), py::arg("market"), py::arg("shock"),
+          py::arg("sell"), py::arg("refill"));
+    m.def("cascade_proceeds", &cascade_proceeds, py::arg("longs"), py::arg("shorts"), py::arg("market"),
+          py::arg("shock"), py::arg("sell"), py::arg("refill"));
+    m.def("cascade_money", &cascade_money, py::arg("longs"), py::arg("shorts"), py::arg("positions"),
+          py::arg("market"), py::arg("shock"), py::arg("sell"), py::arg("refill"));
+    m.def("cascade_positions", &cascade_positions, py::arg("longs"), py::arg("shorts"), py::arg("positions"),
+          py::arg("market"), py::arg("shock"), py::arg("sell"), py::arg("refill"), py::arg("proceeds").noconvert(),
+          py::arg("shortfall").noconvert(), py::arg("surplus").noconvert());
+    m.def("shock_steps", &steps<&fp::shock_steps>, py::arg("side"), py::arg("market"), py::arg("shorts"),
+          py::arg("threads"));
+    m.def("sale_steps", &steps<&fp::sale_steps>, py::arg("side"), py::arg("market"), py::arg("shorts"),
+          py::arg("threads"));
+    m.def("answer_shocks", &answer_shocks, py::arg("longs"), py::arg("shorts"), py::arg("price"),
+          py::arg("shocks").noconvert(), py::arg("threads"));
+    m.def("answer_sales", &answer_sales, py::arg("long_steps"), py::arg("short_steps"), py::arg("longs"),
+          py::arg("shorts"), py::arg("market"), py::arg("sales").noconvert(), py::arg("threads"));
+    m.def("displacement", &displacement, py::arg("market"), py::arg("sold").noconvert());
+    m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());
+    m.def("proceeds", &proceeds, py::arg("market"), py::arg("sold").noconvert(), py::arg("quantity").noconvert());
+}

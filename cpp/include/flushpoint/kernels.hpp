@@ -1,0 +1,33 @@
+// The loops that are compiled once per instruction set, and the choice among them. All give the same bits.
+#pragma once
+
+#include <cstddef>
+
+#include "flushpoint/market.hpp"
+#include "flushpoint/response.hpp"
+
+namespace flushpoint {
+
+struct Kernels {
+    const char* name;
+    // out[i]: the start price, as a key, from which position i closes once those before it have
+    void (*shock_keys)(const SideView& side, const MarketData& market, bool shorts, std::size_t begin, std::size_t end,
+                       double* out);
+    // row.price_factor from row.closed
+    void (*price_factors)(const SideView& side, const MarketData& market, bool shorts, Step* rows, std::size_t count);
+    void (*answer_shocks)(const StepsView& longs, const StepsView& shorts, double price, const Questions& questions,
+                          const Answers& answers);
+};
+
+// Those this processor can run, the plainest first.
+struct KernelList {
+    const Kernels* const* items;
+    std::size_t count;
+};
+KernelList available_kernels();
+
+// The last of them, or the one that the environment variable FLUSHPOINT_ISA names; throws std::invalid_argument where
+// it names none of them.
+const Kernels& kernels();
+
+}  // namespace flushpoint

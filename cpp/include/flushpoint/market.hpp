@@ -1,0 +1,100 @@
+// A market under forced trade: displacement, price, the crossing test and proceeds. Each rule stands here once.
+#pragma once
+
+#include "flushpoint/impact.hpp"
+
+namespace flushpoint {
+
+// Validated by the caller: price > 0, permanent >= 0, 0 <= spread < 2, 0 <= mark_weight <= 1.
+struct MarketData {
+    double price;
+    double permanent;
+    double spread;
+    double mark_weight;
+    ImpactData impact;
+};
+
+inline namespace FLUSHPOINT_ARCH {
+
+// Relative slack of the crossing test, far above rounding and far below any tick.
+inline constexpr double tie = 1e-12;
+
+// How far a market has been sold into: `sold` stays for good, `recovering` recovers.
+struct State {
+    double sold;
+    double recovering;
+
+    State after(double quantity) const { return {sold + quantity, recovering + quantity}; }
+};
+
+template <class Impact>
+struct Market {
+    Impact impact;
+    double permanent;
+    double spread;
+    double mark_weight;
+    double liquidity;
+
+    double recovering_displacement(double volume) const {
+        return volume >= 0.0 ? impact.h(volume / liquidity, false) : -impact.h(-volume / liquidity, true);
+    }
+    double permanent_displacement(double sold) const { return permanent == 0.0 ? 0.0 : permanent * (sold / liquidity); }
+
+    // g: how far below the exogenous price trading has pushed the log price
+    double displacement(State s) const {
+        return permanent_displacement(s.sold) + recovering_displacement(s.recovering);
+    }
+    // The quantity that, sold from rest, displaces by x (bought, hence negative, where x < 0).
+    double inverse_displacement(double x) const {
+        return liquidity * (x >= 0.0 ? impact.inverse(x, false, permanent) : -impact.inverse(-x, true, permanent));
+    }
+    // What a trigger is multiplied by before it is compared with the start price.
+    double mark_factor(double displacement) const {
+        return mark_weight == 0.0 ? 1.0 : math::exp(mark_weight * displacement);
+    }
+
+    // The integral of exp(-g) over the sale of `quantity` (a purchase if negative), never negative.
+    double trade_integral(State s, double quantity) const {
+        const double end = s.recovering + quantity;
+        const double low = end < s.recovering ? end : s.recovering;
+        const double high = end < s.recovering ? s.recovering : end;
+        double sum = 0.0;
+        if (high > 0.0) sum += part(s, low > 0.0 ? low : 0.0, high, false);
+        if (low < 0.0) sum += part(s, high < 0.0 ? -high : 0.0, -low, true);
+        return sum;
+    }
+    // Money received for selling `quantity` from s (paid, hence negative, for buying -quantity).
+    double proceeds(double start, State s, double quantity) const {
+        if (quantity == 0.0) return 0.0;
+        const double amount = start * trade_integral(s, quantity);
+        return quantity > 0.0 ? amount * (1.0 - 0.5 * spread) : -amount * (1.0 + 0.5 * spread);
+    }
+
+private:
+    // The same over one side of the depth, from `low` to `high` units consumed.
+    double part(State s, double low, double high, bool asks) const {
+        const double sold = s.sold + ((asks ? -low : low) - s.recovering);
+        const double h = impact.h(low / liquidity, asks);
+        const double relative = liquidity * impact.money(low / liquidity, high / liquidity, asks, permanent);
+        return relative == 0.0 ? 0.0 : relative * math::exp((asks ? h : -h) - permanent_displacement(sold));
+    }
+};
+
+// The crossing test, for every question: a long fires when its trigger is at or above the mark, a short at or below.
+inline bool long_crossed(double trigger, double mark_factor, double start) {
+    return trigger * mark_factor >= start * (1.0 - tie);
+}
+inline bool short_crossed(double trigger, double mark_factor, double start) {
+    return trigger * mark_factor <= start * (1.0 + tie);
+}
+
+// Calls f with the market as its impact's family knows it.
+template <class Function>
+inline decltype(auto) with_market(const MarketData& m, double liquidity, Function&& f) {
+    return with_impact(m.impact, [&](auto impact) {
+        return f(Market<decltype(impact)>{impact, m.permanent, m.spread, m.mark_weight, liquidity});
+    });
+}
+
+}  // namespace FLUSHPOINT_ARCH
+}  // namespace flushpoint

@@ -1,0 +1,169 @@
+// exp, expm1, log, log1p and pow built from IEEE additions, multiplications, divisions and square roots only, so that
+// their bits depend neither on the C library nor on the processor. Accurate to about one unit in the last place.
+// Everything has internal linkage: this header is compiled once per instruction set and no copy may leak to another.
+#pragma once
+
+#include <cstdint>
+
+namespace flushpoint::math {
+
+inline constexpr double infinity = __builtin_inf();
+inline constexpr double not_a_number = __builtin_nan("");
+
+static inline std::uint64_t bits_of(double x) { return __builtin_bit_cast(std::uint64_t, x); }
+static inline double double_of(std::uint64_t bits) { return __builtin_bit_cast(double, bits); }
+static inline double square_root(double x) { return __builtin_sqrt(x); }
+
+namespace detail {
+inline constexpr double log2_e = 0x1.71547652b82fep0;
+// ln 2 in two parts; the high one has 32 significant bits, so its product with an exponent is exact.
+inline constexpr double ln2_high = 0x1.62e42feep-1;
+inline constexpr double ln2_low = 0x1.a39ef35793c76p-33;
+// Adding this rounds a double of moderate size to an integer, which then stands in the low bits.
+inline constexpr double rounder = 0x1.8p52;
+
+// (exp(r) - 1 - r) / r^2 for |r| <= 0.35: the Taylor series, whose first omitted term is below 1e-17.
+static inline double exp_tail(double r) {
+    double p = 1.0 / 6227020800.0;
+    p = p * r + 1.0 / 479001600.0;
+    p = p * r + 1.0 / 39916800.0;
+    p = p * r + 1.0 / 3628800.0;
+    p = p * r + 1.0 / 362880.0;
+    p = p * r + 1.0 / 40320.0;
+    p = p * r + 1.0 / 5040.0;
+    p = p * r + 1.0 / 720.0;
+    p = p * r + 1.0 / 120.0;
+    p = p * r + 1.0 / 24.0;
+    p = p * r + 1.0 / 6.0;
+    return p * r + 0.5;
+}
+
+// 2^k for the integer that `rounded` = k + rounder carries, -1022 <= k <= 1023.
+static inline double power_of_two(double rounded) { return double_of((bits_of(rounded) + 1023) << 52); }
+
+// 2 atanh(s) - 2 s, divided by s, where z = s^2 <= 0.0295.
+static inline double atanh_tail(double z) {
+    double p = 2.0 / 23.0;
+    p = p * z + 2.0 / 21.0;
+    p = p * z + 2.0 / 19.0;
+    p = p * z + 2.0 / 17.0;
+    p = p * z + 2.0 / 15.0;
+    p = p * z + 2.0 / 13.0;
+    p = p * z + 2.0 / 11.0;
+    p = p * z + 2.0 / 9.0;
+    p = p * z + 2.0 / 7.0;
+    p = p * z + 2.0 / 5.0;
+    p = p * z + 2.0 / 3.0;
+    return p * z;
+}
+
+// x = 2^exponent * (1 + fraction) with 1 + fraction in [sqrt(1/2), sqrt(2)); x positive and finite.
+struct Split {
+    double exponent;
+    double fraction;
+};
+
+static inline Split split(double x) {
+    double shift = 0.0;
+    if (x < 0x1p-1022) {
+        x *= 0x1p54;
+        shift = -54.0;
+    }
+    constexpr std::uint64_t root_half = 0x3fe6a09e00000000;  // bits of about sqrt(1/2)
+    const std::uint64_t raised = bits_of(x) + (0x3ff0000000000000 - root_half);
+    const double exponent = static_cast<double>(static_cast<std::int64_t>(raised >> 52) - 1023) + shift;
+    const double significand = double_of((raised & 0x000fffffffffffff) + root_half);
+    return {exponent, significand - 1.0};
+}
+
+// The part of a * b that rounding loses (Dekker's product; no fused multiply-add, which not every processor has).
+static inline double product_error(double a, double b, double product) {
+    constexpr double splitter = 134217729.0;  // 2^27 + 1
+    const double ta = splitter * a, tb = splitter * b;
+    const double ah = ta - (ta - a), bh = tb - (tb - b);
+    const double al = a - ah, bl = b - bh;
+    return ((ah * bh - product) + ah * bl + al * bh) + al * bl;
+}
+}  // namespace detail
+
+static inline double exp(double x) {
+    // Beyond these bounds the result is inf or 0 all the same; a NaN passes both comparisons unchanged.
+    x = x > 710.0 ? 710.0 : x;
+    x = x < -746.0 ? -746.0 : x;
+    const double rounded = x * detail::log2_e + detail::rounder;
+    const double k = rounded - detail::rounder;
+    const double r = (x - k * detail::ln2_high) - k * detail::ln2_low;
+    const double e = 1.0 + (r + r * r * detail::exp_tail(r));
+    // 2^k in two factors, since k alone may leave the range of normal numbers.
+    const double half = k * 0.5 + detail::rounder;
+    const double rest = (k - (half - detail::rounder)) + detail::rounder;
+    return e * detail::power_of_two(half) * detail::power_of_two(rest);
+}
+
+// exp(x) - 1
+static inline double expm1(double x) {
+    if (x > 0.34 || x < -0.34) return exp(x) - 1.0;
+    return x + x * x * detail::exp_tail(x);  // a NaN comes here too, and stays one
+}
+
+static inline double log(double x) {
+    if (!(x > 0.0)) return x == 0.0 ? -infinity : not_a_number;
+    if (x == infinity) return x;
+    const auto [k, f] = detail::split(x);
+    const double s = f / (2.0 + f);
+    const double half_square = 0.5 * f * f;
+    const double tail = detail::atanh_tail(s * s);
+    // log(1+f) = 2 atanh(s) = f - (f^2/2 - s (f^2/2 + tail)), with f exact.
+    return k * detail::ln2_high - ((half_square - (s * (half_square + tail) + k * detail::ln2_low)) - f);
+}
+
+// log(1 + x)
+static inline double log1p(double x) {
+    const double u = 1.0 + x;
+    if (!(u > 0.0) || u == infinity) return log(u);
+    if (u == 1.0) return x;
+    return log(u) + (x - (u - 1.0)) / u;  // the second part mends the rounding of u
+}
+
+// x^y for x >= 0 and finite y. The logarithm is carried in two parts, since y * log(x) can be large.
+static inline double pow(double x, double y) {
+    if (y == 0.0 || x == 1.0) return 1.0;
+    if (!(x > 0.0)) return x == 0.0 ? (y > 0.0 ? 0.0 : infinity) : not_a_number;
+    if (x == infinity) return y > 0.0 ? infinity : 0.0;
+    const auto [k, f] = detail::split(x);
+    const double denominator = 2.0 + f;
+    const double denominator_error = f - (denominator - 2.0);
+    const double s = f / denominator;
+    const double quotient = s * denominator;
+    const double s_error =
+        (((f - quotient) - detail::product_error(s, denominator, quotient)) - s * denominator_error) / denominator;
+    const double a = k * detail::ln2_high, b = 2.0 * s;
+    const double high = a + b;
+    const double carried = high - a;
+    const double low = ((a - (high - carried)) + (b - carried)) + 2.0 * s_error + s * detail::atanh_tail(s * s) +
+                       k * detail::ln2_low;
+    const double product = y * high;
+    if (!(product < 800.0)) return infinity;
+    if (!(product > -800.0)) return 0.0;
+    const double error = detail::product_error(y, high, product) + y * low;
+    const double e = exp(product);
+    return e + e * error;
+}
+
+// (1 - exp(-y)) / y, the mean of exp(-y s) over 0 <= s <= 1
+static inline double mean_decay(double y) { return y == 0.0 ? 1.0 : -expm1(-y) / y; }
+
+// The integral of s exp(-y s) over 0 <= s <= 1
+static inline double first_moment_decay(double y) {
+    if (y > 800.0) return 1.0 / y / y;
+    if (y > 1.0 || y < -1.0) return (1.0 - (1.0 + y) * exp(-y)) / (y * y);
+    // sum over n of (-y)^n / (n! (n + 2)); the direct form cancels here
+    double term = 1.0, sum = 0.5;
+    for (int n = 1; n <= 18; ++n) {
+        term *= -y / n;
+        sum += term / (n + 2);
+    }
+    return sum;
+}
+
+}  // namespace flushpoint::math

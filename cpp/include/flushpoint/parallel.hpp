@@ -1,0 +1,19 @@
+// Loops over independent tasks. Threads live for one call: nothing is left behind that a fork could break.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace flushpoint {
+
+// Called now and then by the calling thread; throws to stop the work.
+using Poll = std::function<void()>;
+
+// The number of threads for a request: 0 means FLUSHPOINT_NUM_THREADS or else the processors this process may use.
+int resolve_threads(int requested);
+
+// Calls task(i) for 0 <= i < tasks in any order, on up to `threads` threads, the caller's among them. The first
+// exception stops the loop and is thrown here.
+void parallel_for(std::size_t tasks, int threads, const Poll& poll, const std::function<void(std::size_t)>& task);
+
+}  // namespace flushpoint

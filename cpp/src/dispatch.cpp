@@ -1,0 +1,52 @@
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "flushpoint/kernels.hpp"
+
+namespace flushpoint {
+
+inline namespace baseline {
+extern const Kernels kernel_table;
+}
+#ifdef FLUSHPOINT_HAS_AVX2
+namespace avx2 {
+extern const Kernels kernel_table;
+}
+#endif
+
+KernelList available_kernels() {
+    static const Kernels* const all[] = {
+        &baseline::kernel_table,
+#ifdef FLUSHPOINT_HAS_AVX2
+        &avx2::kernel_table,
+#endif
+    };
+#ifdef FLUSHPOINT_HAS_AVX2
+    static const std::size_t usable = __builtin_cpu_supports("avx2") ? 2 : 1;
+#else
+    static const std::size_t usable = 1;
+#endif
+    return {all, usable};
+}
+
+namespace {
+const Kernels& choose() {
+    const KernelList list = available_kernels();
+    const char* wanted = std::getenv("FLUSHPOINT_ISA");
+    if (!wanted || !*wanted) return *list.items[list.count - 1];
+    std::string names;
+    for (std::size_t i = 0; i < list.count; ++i) {
+        if (std::string(list.items[i]->name) == wanted) return *list.items[i];
+        names += (i ? ", " : "") + std::string(list.items[i]->name);
+    }
+    throw std::invalid_argument("FLUSHPOINT_ISA must be one of " + names + " on this processor, was '" + wanted + "'");
+}
+}  // namespace
+
+const Kernels& kernels() {
+    static const Kernels& chosen = choose();
+    return chosen;
+}
+
+}  // namespace flushpoint

@@ -1,0 +1,74 @@
+#include "flushpoint/parallel.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace flushpoint {
+
+namespace {
+int usable_processors() {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+constexpr auto poll_interval = std::chrono::milliseconds(20);
+}  // namespace
+
+int resolve_threads(int requested) {
+    if (requested > 0) return requested;
+    if (const char* text = std::getenv("FLUSHPOINT_NUM_THREADS")) {
+        const int wanted = std::atoi(text);
+        if (wanted > 0) return wanted;
+    }
+    return usable_processors();
+}
+
+void parallel_for(std::size_t tasks, int threads, const Poll& poll, const std::function<void(std::size_t)>& task) {
+    std::atomic<std::size_t> next{0};
+    std::atomic<bool> stop{false};
+    std::exception_ptr failure;
+    std::mutex failure_mutex;
+
+    const auto work = [&](bool polls) {
+        auto last_poll = std::chrono::steady_clock::now();
+        try {
+            for (;;) {
+                const std::size_t i = next.fetch_add(1, std::memory_order_relaxed);
+                if (i >= tasks || stop.load(std::memory_order_relaxed)) return;
+                task(i);
+                if (polls && poll && std::chrono::steady_clock::now() - last_poll > poll_interval) {
+                    poll();
+                    last_poll = std::chrono::steady_clock::now();
+                }
+            }
+        } catch (...) {
+            const std::lock_guard lock(failure_mutex);
+            if (!failure) failure = std::current_exception();
+            stop.store(true, std::memory_order_relaxed);
+        }
+    };
+
+    const std::size_t helpers = std::min(tasks, static_cast<std::size_t>(std::max(threads, 1))) - (tasks > 0 ? 1 : 0);
+    {
+        std::vector<std::jthread> pool;
+        pool.reserve(helpers);
+        for (std::size_t t = 0; t < helpers; ++t) pool.emplace_back(work, false);
+        work(true);
+    }
+    if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace flushpoint

@@ -1,0 +1,54 @@
+"""flushpoint: stress tests for leveraged markets.
+
+When price moves, who is force-sold, how far does that push the price, and who is force-sold next?
+"""
+
+from typing import Any
+
+from flushpoint import _core
+from flushpoint.book import Book
+from flushpoint.cascade import CascadeResult, cascade
+from flushpoint.impact import (
+    DepthImpact,
+    EvaporatingImpact,
+    Impact,
+    LinearImpact,
+    PowerImpact,
+    SquareRootImpact,
+)
+from flushpoint.market import Market
+from flushpoint.response import Response, ResponseResult, response
+from flushpoint.result import STREAM, Result
+
+__version__ = _core.__version__
+
+__all__ = [
+    "STREAM",
+    "Book",
+    "CascadeResult",
+    "DepthImpact",
+    "EvaporatingImpact",
+    "Impact",
+    "LinearImpact",
+    "Market",
+    "PowerImpact",
+    "Response",
+    "ResponseResult",
+    "Result",
+    "SquareRootImpact",
+    "build_info",
+    "cascade",
+    "response",
+]
+
+
+def build_info() -> dict[str, Any]:
+    """Tell how the engine was built and what it runs on.
+
+    Returns
+    -------
+    dict
+        version, stream, compiler, build_type, instruction_sets (those this processor can run), instruction_set (the
+        one in use; the environment variable FLUSHPOINT_ISA forces one), threads (what ``threads=0`` means here).
+    """
+    return {**_core.build_info(), "stream": STREAM}

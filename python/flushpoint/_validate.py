@@ -1,0 +1,111 @@
+"""Checks of arguments. Every message names the argument, the rule and the value, and for arrays the index."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+
+def number(
+    name: str,
+    value: object,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    finite: bool = True,
+) -> float:
+    """Return `value` as a float that lies within the bounds."""
+    if type(value) is not float:
+        if isinstance(value, (bool, np.bool_, str, bytes)):
+            raise TypeError(f"{name} must be a real number, was {value!r}")
+        try:
+            value = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            raise TypeError(f"{name} must be a real number, was {value!r}") from None
+    if math.isnan(value) or (finite and math.isinf(value)):
+        raise ValueError(f"{name} must be {'finite' if finite else 'a number'}, was {value}")
+    if above is not None and not value > above:
+        raise ValueError(f"{name} must be {'positive' if above == 0 else f'above {above:g}'}, was {value}")
+    if at_least is not None and not value >= at_least:
+        raise ValueError(f"{name} must be {'at least 0' if at_least == 0 else f'at least {at_least:g}'}, was {value}")
+    if below is not None and not value < below:
+        raise ValueError(f"{name} must be below {below:g}, was {value}")
+    if at_most is not None and not value <= at_most:
+        raise ValueError(f"{name} must be at most {at_most:g}, was {value}")
+    return value
+
+
+def threads(value: object) -> int:
+    """Return a thread count: 0 means all processors."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"threads must be an integer, was {value!r}")
+    try:
+        count = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"threads must be an integer, was {value!r}") from None
+    if not 0 <= count <= 1024:
+        raise ValueError(f"threads must be between 0 (all processors) and 1024, was {count}")
+    return count
+
+
+def real_array(name: str, values: ArrayLike) -> FloatArray:
+    """Return `values` as a C-contiguous array of native float64, without a copy where it is one already."""
+    if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous:
+        return values.astype(np.float64, copy=False)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of real numbers: {error}") from None
+    if array.dtype.kind not in "iuf":
+        if array.size == 0 and array.dtype.kind == "O":
+            return np.empty(array.shape)
+        shown = f"dtype {array.dtype}" if array.ndim else repr(values)
+        raise TypeError(f"{name} must be real numbers, was {shown}")
+    return np.asarray(array, dtype=np.float64, order="C")
+
+
+def column(name: str, values: ArrayLike) -> FloatArray:
+    """Return `values` as a one-dimensional or zero-dimensional array of float64."""
+    array = real_array(name, values)
+    if array.ndim > 1:
+        raise ValueError(f"{name} must have one dimension, was of shape {array.shape}")
+    return array
+
+
+def check(name: str, array: NDArray[np.generic], good: NDArray[np.bool_], rule: str) -> None:
+    """Raise for the first element that is not good."""
+    if not good.all():
+        index = int(np.argmin(good))
+        where = f" at index {index}" if array.ndim == 1 else (f" at index {np.unravel_index(index, array.shape)}" if array.ndim else "")
+        raise ValueError(f"{name} must be {rule}, was {array.reshape(-1)[index]}{where}")
+
+
+def positive(name: str, array: FloatArray) -> None:
+    """Raise unless every element is positive and finite."""
+    # Extremes first: they are quick, and a NaN passes neither comparison.
+    if array.size and not (array.min() > 0 and array.max() < np.inf):
+        check(name, array, (array > 0) & (array < np.inf), "positive and finite" if np.isinf(array).any() else "positive")
+
+
+def not_negative(name: str, array: FloatArray, *, finite: bool = True) -> None:
+    """Raise unless every element is at least 0 (and finite)."""
+    if not array.size:
+        return
+    if finite:
+        if not (array.min() >= 0 and array.max() < np.inf):
+            check(name, array, (array >= 0) & (array < np.inf), "at least 0 and finite")
+    elif not array.min() >= 0:
+        check(name, array, array >= 0, "at least 0")
+
+
+def read_only(array: NDArray[np.generic]) -> None:
+    """Make an array of ours unwritable."""
+    array.flags.writeable = False

@@ -1,0 +1,385 @@
+"""A book: the leveraged positions, or threshold orders, of one market."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from flushpoint import _core
+from flushpoint._validate import FloatArray, check, column, not_negative, number, positive, read_only, real_array
+
+EngineSide = tuple[FloatArray, FloatArray, FloatArray, FloatArray, int]
+MOST_POSITIONS = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One side of a book in firing order: longs by falling, shorts by rising trigger, ties in input order.
+
+    All columns are read-only views of the book's own memory.
+
+    Attributes
+    ----------
+    trigger_price, quantity : ndarray of float64, shape (n,)
+        Quote units per base unit; base units.
+    bankruptcy_price : ndarray of float64, shape (n,), or None
+        Quote units per base unit; None where the book has none.
+    index : ndarray of int32, shape (n,)
+        Each position's place in the arrays the book was made from.
+    cumulative_quantity, cumulative_notional : ndarray of float64, shape (n + 1,)
+        Sums of quantity and of quantity * trigger price over the positions before each; positions that can never
+        trigger count as no notional.
+    """
+
+    trigger_price: FloatArray
+    quantity: FloatArray
+    bankruptcy_price: FloatArray | None
+    index: NDArray[np.int32]
+    cumulative_quantity: FloatArray
+    cumulative_notional: FloatArray
+    _live: int
+
+    def __post_init__(self) -> None:
+        for array in vars(self).values():
+            if isinstance(array, np.ndarray):
+                read_only(array)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()  # pickling forgets that arrays are read-only
+
+    def __len__(self) -> int:
+        return self.index.size
+
+    @property
+    def _engine(self) -> EngineSide:
+        return (self.trigger_price, self.quantity, self.cumulative_quantity, self.cumulative_notional, self._live)
+
+
+class Book:
+    """The positions of one market, sorted once into firing order.
+
+    Parameters
+    ----------
+    side : array_like of int, shape (n,)
+        +1 for a long, -1 for a short.
+    quantity : array_like, shape (n,)
+        Base units, positive.
+    trigger_price : array_like, shape (n,)
+        Where a position is closed by force (or an order fires), quote units per base unit. 0 for a long and inf for a
+        short that can never trigger.
+    bankruptcy_price : array_like, shape (n,), optional
+        Where a position's margin is used up, at least 0. Without it shortfall and surplus are not known (nan).
+    entry_price : array_like, shape (n,), optional
+        Positive.
+    group : array_like, shape (n,), optional
+        A label a position, of any one type.
+
+    Scalars broadcast against the arrays. The book keeps copies: later changes of the arguments do not reach it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, the rule, the value and its index.
+
+    Examples
+    --------
+    >>> book = Book([1, 1, -1], [2.0, 1.0, 4.0], [90.0, 95.0, 120.0])
+    >>> book.long.trigger_price
+    array([95., 90.])
+    >>> book.long.index
+    array([1, 0], dtype=int32)
+    """
+
+    def __init__(
+        self,
+        side: ArrayLike,
+        quantity: ArrayLike,
+        trigger_price: ArrayLike,
+        bankruptcy_price: ArrayLike | None = None,
+        entry_price: ArrayLike | None = None,
+        group: ArrayLike | None = None,
+    ) -> None:
+        sides = _sides(side)
+        columns: dict[str, NDArray[Any]] = {
+            "side": sides,
+            "quantity": column("quantity", quantity),
+            "trigger_price": column("trigger_price", trigger_price),
+        }
+        if bankruptcy_price is not None:
+            columns["bankruptcy_price"] = column("bankruptcy_price", bankruptcy_price)
+        if entry_price is not None:
+            columns["entry_price"] = column("entry_price", entry_price)
+        if group is not None:
+            columns["group"] = _labels(group)
+        columns = _of_one_length(columns)
+        sides = columns["side"]
+        positive("quantity", columns["quantity"])
+        _check_triggers(sides, columns["trigger_price"])
+        if bankruptcy_price is not None:
+            not_negative("bankruptcy_price", columns["bankruptcy_price"])
+        if entry_price is not None:
+            positive("entry_price", columns["entry_price"])
+
+        longs, shorts = _core.sort_book(
+            sides, columns["quantity"], columns["trigger_price"], columns.get("bankruptcy_price"), 0
+        )
+        self._long, self._short = Side(*longs), Side(*shorts)
+        for one in (self._long, self._short):
+            if not np.isfinite(one.cumulative_quantity[-1]):
+                raise ValueError(f"quantity must have a finite sum, was {one.cumulative_quantity[-1]}")
+            if not np.isfinite(one.cumulative_notional[-1]):
+                raise ValueError(
+                    f"quantity must have a finite sum of quantity x trigger_price, was {one.cumulative_notional[-1]}"
+                )
+        self._entry_price: FloatArray | None = _own(columns.get("entry_price"))
+        self._group: NDArray[Any] | None = _own(columns.get("group"))
+
+    @property
+    def long(self) -> Side:
+        """The longs, by falling trigger price."""
+        return self._long
+
+    @property
+    def short(self) -> Side:
+        """The shorts, by rising trigger price."""
+        return self._short
+
+    def __len__(self) -> int:
+        return len(self._long) + len(self._short)
+
+    def _in_input_order(self, longs: NDArray[Any], shorts: NDArray[Any]) -> NDArray[Any]:
+        out = np.empty(len(self), dtype=longs.dtype)
+        out[self._long.index] = longs
+        out[self._short.index] = shorts
+        read_only(out)
+        return out
+
+    @property
+    def side(self) -> NDArray[np.int8]:
+        """+1 or -1 for each position, in input order."""
+        return self._in_input_order(np.ones(len(self._long), np.int8), -np.ones(len(self._short), np.int8))
+
+    @property
+    def quantity(self) -> FloatArray:
+        """Quantities in input order, base units."""
+        return self._in_input_order(self._long.quantity, self._short.quantity)
+
+    @property
+    def trigger_price(self) -> FloatArray:
+        """Trigger prices in input order, quote units per base unit."""
+        return self._in_input_order(self._long.trigger_price, self._short.trigger_price)
+
+    @property
+    def bankruptcy_price(self) -> FloatArray | None:
+        """Bankruptcy prices in input order, quote units per base unit; None if not given."""
+        longs, shorts = self._long.bankruptcy_price, self._short.bankruptcy_price
+        return None if longs is None or shorts is None else self._in_input_order(longs, shorts)
+
+    @property
+    def entry_price(self) -> FloatArray | None:
+        """Entry prices in input order, quote units per base unit; None if not given."""
+        return self._entry_price
+
+    @property
+    def group(self) -> NDArray[Any] | None:
+        """Labels in input order; None if not given."""
+        return self._group
+
+    def _columns(self) -> dict[str, NDArray[Any] | None]:
+        names = ("side", "quantity", "trigger_price", "bankruptcy_price", "entry_price", "group")
+        return {name: getattr(self, name) for name in names}
+
+    def __add__(self, other: object) -> Book:
+        """Join two books: the positions of the second follow those of the first."""
+        if not isinstance(other, Book):
+            return NotImplemented
+        joined: dict[str, Any] = {}
+        theirs = other._columns()
+        for name, mine in self._columns().items():
+            their = theirs[name]
+            if mine is None and their is None:
+                continue
+            if mine is None or their is None:
+                raise ValueError(f"{name} must be given in both books or in neither, was given in one")
+            joined[name] = np.concatenate([mine, their])
+        return Book(**joined)
+
+    def alive(self, price: float) -> Book:
+        """Return the book without the positions that are already crossed at `price`.
+
+        Parameters
+        ----------
+        price : float
+            Quote units per base unit, positive.
+
+        Returns
+        -------
+        Book
+            The positions left, in input order.
+        """
+        at = number("price", price, above=0)
+        keep = np.ones(len(self), dtype=bool)
+        longs, shorts = self._crossed(at)
+        keep[self._long.index[:longs]] = False
+        keep[self._short.index[:shorts]] = False
+        return Book(**{name: values[keep] for name, values in self._columns().items() if values is not None})
+
+    def scaled(self, open_interest: float | tuple[float, float], price: float) -> Book:
+        """Return the book with each side's quantities scaled to a market's open interest.
+
+        A market's open interest counts each contract once, so its longs and its shorts each add up to it.
+
+        Parameters
+        ----------
+        open_interest : float or (float, float)
+            Notional of each side, or of the longs and of the shorts, in quote units, positive: what
+            ``open_interest(price)`` of the result gives. A side without positions stays empty.
+        price : float
+            Quote units per base unit, positive. Positions already crossed there are scaled, but do not count.
+
+        Returns
+        -------
+        Book
+        """
+        pair = open_interest if isinstance(open_interest, tuple) else (open_interest, open_interest)
+        if len(pair) != 2:
+            raise ValueError(f"open_interest must be a number or (long, short), was {open_interest!r}")
+        targets = [number("open_interest", target, above=0) for target in pair]
+        now = self.open_interest(number("price", price, above=0))
+        factors = [target / float(notional) if notional > 0 else 1.0 for target, notional in zip(targets, now, strict=True)]
+        columns = {name: values for name, values in self._columns().items() if values is not None}
+        columns["quantity"] = self._in_input_order(
+            self._long.quantity * factors[0], self._short.quantity * factors[1]
+        )
+        return Book(**columns)
+
+    def _crossed(self, price: float) -> tuple[int, int]:
+        """How many longs and shorts are crossed at a price, nothing having been traded."""
+        at = np.array([price])
+        return (
+            int(_core.crossed(self._long._engine, False, at)[0]),
+            int(_core.crossed(self._short._engine, True, at)[0]),
+        )
+
+    def open_interest(self, price: ArrayLike) -> tuple[Any, Any]:
+        """Notional of the positions not yet crossed at `price`: quantity x price.
+
+        Parameters
+        ----------
+        price : array_like
+            Quote units per base unit, positive.
+
+        Returns
+        -------
+        long, short : float or ndarray
+            Quote units, the shape of `price`.
+        """
+        at = real_array("price", price)
+        positive("price", at)
+        flat = at.reshape(-1)
+        out = []
+        for one, shorts in ((self._long, False), (self._short, True)):
+            sums = one.cumulative_quantity
+            notional = (sums[-1] - sums[_core.crossed(one._engine, shorts, flat)]) * flat
+            out.append(notional.reshape(at.shape) if at.ndim else float(notional[0]))
+        return out[0], out[1]
+
+    def heatmap(self, edges: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Notional (quantity x trigger price) by trigger price.
+
+        Parameters
+        ----------
+        edges : array_like, shape (k + 1,)
+            Bin edges, strictly increasing; as in ``numpy.histogram`` the last bin includes its right edge.
+
+        Returns
+        -------
+        long, short : ndarray, shape (k,)
+            Quote units.
+        """
+        bins = column("edges", edges)
+        if bins.ndim != 1 or bins.size < 2:
+            raise ValueError(f"edges must hold at least two prices, was of shape {bins.shape}")
+        check("edges", bins, ~np.isnan(bins), "a number")
+        check("edges", bins, np.concatenate([[True], np.diff(bins) > 0]), "strictly increasing")
+
+        def before(rising: FloatArray) -> NDArray[np.intp]:
+            ends = np.searchsorted(rising, bins, side="left")
+            ends[-1] = np.searchsorted(rising, bins[-1], side="right")
+            return ends
+
+        long, short = self._long, self._short
+        counts = len(long) - before(long.trigger_price[::-1])  # longs stand the other way round
+        return -np.diff(long.cumulative_notional[counts]), np.diff(short.cumulative_notional[before(short.trigger_price)])
+
+    def __repr__(self) -> str:
+        return f"<Book: {len(self._long):,} longs, {len(self._short):,} shorts>"
+
+    def __str__(self) -> str:
+        lines = [f"book of {len(self):,} positions"]
+        for name, one in (("longs", self._long), ("shorts", self._short)):
+            if not len(one):
+                lines.append(f"  {name}: none")
+                continue
+            text = f"  {name}: {len(one):,}, quantity {one.cumulative_quantity[-1]:,.6g}"
+            if one._live:
+                half = np.searchsorted(one.cumulative_quantity[1 : one._live + 1], one.cumulative_quantity[one._live] / 2)
+                text += (
+                    f", nearest trigger {one.trigger_price[0]:,.6g}, half of the quantity triggered "
+                    f"{'down' if name == 'longs' else 'up'} to {one.trigger_price[min(half, one._live - 1)]:,.6g}"
+                )
+            if one._live < len(one):
+                text += f", {len(one) - one._live:,} can never trigger"
+            lines.append(text)
+        return "\n".join(lines)
+
+
+def _sides(side: ArrayLike) -> NDArray[np.int8]:
+    array = np.asarray(side)
+    if array.size == 0 and array.dtype == np.float64 and array.ndim == 1:
+        array = array.astype(np.int8)  # an empty list
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"side must be numbers, +1 or -1, was dtype {array.dtype}")
+    if array.ndim > 1:
+        raise ValueError(f"side must have one dimension, was of shape {array.shape}")
+    if array.size and not (array.min() >= -1 and array.max() <= 1 and (array.dtype.kind != "f" or (np.abs(array) == 1).all()) and np.count_nonzero(array) == array.size):
+        check("side", array, (array == 1) | (array == -1), "+1 (long) or -1 (short)")
+    return np.ascontiguousarray(array, dtype=np.int8).reshape(array.shape)
+
+
+def _labels(group: ArrayLike) -> NDArray[Any]:
+    array = np.asarray(group)
+    if array.ndim > 1:
+        raise ValueError(f"group must have one dimension, was of shape {array.shape}")
+    return array
+
+
+def _of_one_length(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    lengths = {name: array.size for name, array in columns.items() if array.ndim == 1}
+    n = next(iter(lengths.values()), 1)
+    for name, size in lengths.items():
+        if size != n:
+            raise ValueError(f"{name} must have the length of {next(iter(lengths))}, {n}, was {size}")
+    if n > MOST_POSITIONS:
+        raise ValueError(f"side must hold at most {MOST_POSITIONS:,} positions, was {n:,}")
+    return {name: array if array.ndim else np.full(n, array) for name, array in columns.items()}
+
+
+def _check_triggers(side: NDArray[np.int8], trigger: FloatArray) -> None:
+    if not trigger.size or (trigger.min() > 0 and trigger.max() < np.inf):
+        return
+    check("trigger_price", trigger, trigger >= 0, "at least 0")
+    check("trigger_price", trigger, (side < 0) | (trigger < np.inf), "finite for a long (0 if it can never trigger)")
+    check("trigger_price", trigger, (side > 0) | (trigger > 0), "positive for a short (inf if it can never trigger)")
+
+
+def _own(array: NDArray[Any] | None) -> NDArray[Any] | None:
+    if array is None:
+        return None
+    copy = np.array(array)
+    read_only(copy)
+    return copy

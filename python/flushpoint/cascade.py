@@ -1,0 +1,231 @@
+"""One cascade: a shock or a sale, and every forced trade that follows from it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flushpoint import _core
+from flushpoint._validate import FloatArray, number, read_only
+from flushpoint._validate import threads as check_threads
+from flushpoint.book import Book
+from flushpoint.market import Market
+from flushpoint.result import Result
+
+
+class CascadeResult(Result):
+    """The outcome of one cascade.
+
+    As a mapping it holds the totals, as columns of length one. What costs time in proportion to the positions closed
+    (`shortfall`, `surplus` and everything per position) is worked out when it is first asked for.
+
+    Attributes
+    ----------
+    final_price, low_price, high_price : float
+        Quote units per base unit. Low and high include the price after shock and sale, and every wave.
+    liquidated_quantity, liquidated_notional : float
+        Longs and shorts together, in base units; quantity x trigger price, in quote units.
+    liquidated_count : int
+        Positions closed.
+    amplification : float
+        Total log move / log move of the shock and sale alone: 1 if nothing closes, nan if positions close although
+        shock and sale left the price where it was.
+    exhausted : bool
+        Whether the depth was used up (only `EvaporatingImpact` can be).
+    waves : structured ndarray
+        A row a wave: ``price`` that triggered it, ``quantity``, ``count``, ``notional`` (quantity x trigger price).
+    """
+
+    _names: ClassVar[tuple[str, ...]] = (
+        "final_price",
+        "low_price",
+        "high_price",
+        "liquidated_quantity",
+        "liquidated_count",
+        "liquidated_notional",
+        "proceeds",
+        "shortfall",
+        "surplus",
+        "amplification",
+        "exhausted",
+    )
+
+    final_price: float
+    low_price: float
+    high_price: float
+    liquidated_quantity: float
+    liquidated_count: int
+    liquidated_notional: float
+    amplification: float
+    exhausted: bool
+    waves: NDArray[np.void]
+    _book: Book
+    _market: Market
+    _scenario: tuple[float, float, float]
+    _closed: tuple[int, int]
+
+    @cached_property
+    def proceeds(self) -> float:
+        """Money received for the longs closed less money paid for the shorts, quote units; without the initial sale."""
+        book = self._book
+        return _core.cascade_proceeds(book.long._engine, book.short._engine, self._market._engine, *self._scenario)
+
+    @cached_property
+    def closed(self) -> NDArray[np.bool_]:
+        """Whether each position was closed, in input order."""
+        mask = np.zeros(len(self._book), dtype=bool)
+        longs, shorts = self._closed
+        mask[self._book.long.index[:longs]] = True
+        mask[self._book.short.index[:shorts]] = True
+        read_only(mask)
+        return mask
+
+    def _bankruptcy(self) -> tuple[Any, ...]:
+        long, short = self._book.long, self._book.short
+        return (long.index, short.index, long.bankruptcy_price, short.bankruptcy_price)
+
+    @cached_property
+    def _money(self) -> tuple[float, float]:
+        if self._book.long.bankruptcy_price is None:
+            return (np.nan, np.nan)
+        book = self._book
+        return _core.cascade_money(
+            book.long._engine, book.short._engine, self._bankruptcy(), self._market._engine, *self._scenario
+        )
+
+    @property
+    def shortfall(self) -> float:
+        """Sum over positions of how far proceeds fall short of quantity x bankruptcy price, quote units.
+
+        nan, not known, where the book has no bankruptcy prices.
+        """
+        return self._money[0]
+
+    @property
+    def surplus(self) -> float:
+        """Sum over positions of how far proceeds exceed quantity x bankruptcy price, quote units.
+
+        nan, not known, where the book has no bankruptcy prices.
+        """
+        return self._money[1]
+
+    @cached_property
+    def _position_columns(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        book = self._book
+        columns = tuple(np.full(len(book), np.nan) for _ in range(3))
+        _core.cascade_positions(
+            book.long._engine, book.short._engine, self._bankruptcy(), self._market._engine, *self._scenario, *columns
+        )
+        for column in columns:
+            read_only(column)
+        return columns
+
+    @property
+    def position_proceeds(self) -> FloatArray:
+        """Money received (longs) or, negative, paid (shorts) for each position closed; nan for the others."""
+        return self._position_columns[0]
+
+    @property
+    def position_shortfall(self) -> FloatArray:
+        """Shortfall of each position closed, quote units; nan for the others, and without bankruptcy prices."""
+        return self._position_columns[1]
+
+    @property
+    def position_surplus(self) -> FloatArray:
+        """Surplus of each position closed, quote units; nan for the others, and without bankruptcy prices."""
+        return self._position_columns[2]
+
+    @cached_property
+    def exit_price(self) -> FloatArray:
+        """Average price at which each position was closed, spread included, in input order; nan for the others."""
+        price = np.abs(self.position_proceeds) / self._book.quantity
+        read_only(price)
+        return price
+
+    def __repr__(self) -> str:
+        return (
+            f"<CascadeResult: final price {self.final_price:,.6g}, {self.liquidated_count:,} closed, notional "
+            f"{self.liquidated_notional:,.4g}, {len(self.waves):,} waves, amplification {self.amplification:.4g}>"
+        )
+
+
+def cascade(
+    book: Book,
+    market: Market,
+    shock: float = 0.0,
+    sell: float = 0.0,
+    refill: float = 0.0,
+    *,
+    threads: int = 0,
+) -> CascadeResult:
+    """Run one cascade in full.
+
+    The price starts at ``market.price * (1 + shock)``, after which `sell` is sold. Then, wave by wave, every position
+    crossed at the current price is closed and the price updated, until none is crossed. Positions that are crossed
+    before anything happens are closed in the first wave.
+
+    Parameters
+    ----------
+    book : Book
+    market : Market
+    shock : float, default 0.0
+        Relative price move that starts it, above -1: -0.10 is a fall of 10 %.
+    sell : float, default 0.0
+        Quantity sold (negative: bought) into the market that starts it, base units; not counted as liquidated.
+    refill : float, default 0.0
+        Share of the recovering volume that returns after each wave, 0 to 1.
+    threads : int, default 0
+        As in every question; one cascade is one chain of events and runs in the calling thread.
+
+    Returns
+    -------
+    CascadeResult
+
+    Examples
+    --------
+    >>> book = Book(+1, [10.0, 10.0], [92.0, 89.0])
+    >>> c = cascade(book, Market(100.0, LinearImpact(0.003)), shock=-0.09)
+    >>> c.liquidated_count, round(c.final_price, 3)
+    (2, 85.701)
+    """
+    _check_inputs(book, market)
+    start = number("shock", shock, above=-1)
+    sold = number("sell", sell)
+    share = number("refill", refill, at_least=0, at_most=1)
+    check_threads(threads)
+    long, short = book.long, book.short
+    if not 0 < market.price * (1 + start) < np.inf:
+        raise ValueError(f"shock must leave the price positive and finite, was {shock} at a price of {market.price}")
+    final, low, high, amplification, exhausted, longs, shorts, waves = _core.cascade(
+        long._engine, short._engine, market._engine, start, sold, share
+    )
+    read_only(waves)
+    return CascadeResult(
+        "cascade",
+        {"shock": start, "sell": sold, "refill": share, "market": market, "positions": len(book)},
+        {
+            "final_price": final,
+            "low_price": low,
+            "high_price": high,
+            "liquidated_quantity": float(long.cumulative_quantity[longs] + short.cumulative_quantity[shorts]),
+            "liquidated_count": longs + shorts,
+            "liquidated_notional": float(long.cumulative_notional[longs] + short.cumulative_notional[shorts]),
+            "amplification": amplification,
+            "exhausted": exhausted,
+            "waves": waves,
+            "_book": book,
+            "_market": market,
+            "_scenario": (start, sold, share),
+            "_closed": (longs, shorts),
+        },
+    )
+
+
+def _check_inputs(book: object, market: object) -> None:
+    if not isinstance(book, Book):
+        raise TypeError(f"book must be a Book, was {type(book).__name__}")
+    if not isinstance(market, Market):
+        raise TypeError(f"market must be a Market, was {type(market).__name__}")

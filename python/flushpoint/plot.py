@@ -1,0 +1,160 @@
+"""Pictures of results (extra ``plot``: matplotlib). Each function takes a result and an axes, and returns the axes."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from flushpoint.report import largest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from flushpoint.book import Book
+    from flushpoint.response import Response
+
+# Okabe and Ito's palette: told apart with any colour vision, and in grey by their lightness
+_LONG, _SHORT = "#0072B2", "#E69F00"
+_MARKED = 4  # tipping points marked on each side
+
+
+def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = None) -> Axes:
+    """Final price against the shock, its largest tipping points marked; in a panel below it the liquidated notional.
+
+    Parameters
+    ----------
+    r : Response
+        What `flushpoint.response` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, an axes made by ``subplots`` or ``add_subplot``; a new figure by default. The lower panel takes a third
+        of its space.
+    shocks : array_like, optional
+        The shocks to show, increasing; by default -50 % to +50 %.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The upper panel.
+    """
+    ax = _axes(ax)
+    below = _panel_below(ax)
+    shock = np.linspace(-0.5, 0.5, 4001) if shocks is None else np.asarray(shocks, dtype=np.float64)
+    outcome = r(shock)
+    final_price, notional = np.asarray(outcome.final_price), np.asarray(outcome.liquidated_notional)
+    scale, unit = _scale(notional)
+    for part, color, side in ((shock <= 0, _LONG, "longs liquidated"), (shock >= 0, _SHORT, "shorts liquidated")):
+        ax.plot(100 * shock[part], final_price[part], color=color, linewidth=2, label=side)
+        below.fill_between(100 * shock[part], notional[part] / scale, color=color, linewidth=0)
+    start = float(r([0.0]).final_price[0])
+    ax.plot(100 * shock, start * (1 + shock), color="black", linewidth=0.8, linestyle="--", label="without liquidations")
+
+    tips = r.tipping_points
+    tips = tips[(tips["shock"] >= shock.min()) & (tips["shock"] <= shock.max())]
+    tips = np.concatenate([largest(tips[tips["side"] == side], _MARKED) for side in (1, -1)])
+    if len(tips):
+        area = 25 + 175 * tips["notional"] / tips["notional"].max()
+        ax.scatter(
+            100 * tips["shock"],
+            tips["final_price"],
+            s=area,
+            facecolors="none",
+            edgecolors="black",
+            linewidths=1.1,
+            zorder=3,
+            label="largest tipping points: price after, area by notional",
+        )
+        for tip in tips["shock"]:
+            below.axvline(100 * tip, color="black", linewidth=0.7, linestyle=":")
+    ax.set_ylabel("final price (USD)")
+    ax.yaxis.set_major_formatter(_thousands())
+    ax.tick_params(labelbottom=False)
+    ax.legend(frameon=False, fontsize="small")
+    below.set_xlabel("shock that starts it (%)")
+    below.set_ylabel(f"liquidated ({unit})")
+    below.set_ylim(bottom=0)
+    for panel in (ax, below):
+        panel.margins(x=0.02)
+        _clean(panel)
+    return ax
+
+
+def levels(book: Book, price: float, ax: Axes | None = None, *, bins: int | ArrayLike = 120) -> Axes:
+    """Notional by liquidation price: longs below `price`, shorts above.
+
+    Parameters
+    ----------
+    book : Book
+        The positions.
+    price : float
+        The market's price, marked by a line.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+    bins : int or array_like, default 120
+        The edges of the bins, or how many to spread over prices from 0.4 to 2 times the market's.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax)
+    edges = np.linspace(0.4 * price, 2 * price, int(bins) + 1) if np.ndim(bins) == 0 else np.asarray(bins, dtype=np.float64)
+    notional = book.heatmap(edges)
+    scale, unit = _scale(np.concatenate(notional))
+    for values, color, side in zip(notional, (_LONG, _SHORT), ("longs", "shorts"), strict=True):
+        ax.stairs(values / scale, edges, fill=True, color=color, label=f"{side}: {values.sum() / scale:,.1f} {unit} shown")
+    ax.axvline(price, color="black", linewidth=1)
+    ax.annotate(
+        f"price {price:,.6g}", (price, 1), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center"
+    )
+    ax.set_xlabel("liquidation price (USD)")
+    ax.set_ylabel(f"notional per bin of {edges[1] - edges[0]:,.4g} USD ({unit})")
+    ax.xaxis.set_major_formatter(_thousands())
+    ax.set_xlim(edges[0], edges[-1])
+    ax.legend(frameon=False, fontsize="small")
+    _clean(ax)
+    return ax
+
+
+def require() -> None:
+    """Raise an ImportError that says what to install if matplotlib is missing."""
+    try:
+        importlib.import_module("matplotlib")
+    except ImportError as error:
+        raise ImportError('pictures need matplotlib: pip install "flushpoint[plot]"') from error
+
+
+def _axes(ax: Axes | None) -> Axes:
+    require()
+    if ax is not None:
+        return ax
+    axes: Axes = importlib.import_module("matplotlib.pyplot").subplots(figsize=(8, 5), layout="constrained")[1]
+    return axes
+
+
+def _panel_below(ax: Axes) -> Axes:
+    """A second axes in the lower third of the space of `ax`."""
+    space, figure = ax.get_subplotspec(), ax.get_figure()
+    if space is None or figure is None:
+        raise ValueError("ax must be made by subplots or add_subplot, was an axes placed by hand")
+    grid = space.subgridspec(2, 1, height_ratios=(2, 1), hspace=0.08)
+    ax.set_subplotspec(grid[0])
+    return figure.add_subplot(grid[1], sharex=ax)
+
+
+def _scale(notional: Any) -> tuple[float, str]:
+    """A divisor and a unit that keep tick labels short."""
+    top = float(np.max(notional, initial=0.0))
+    return next(((s, u) for s, u in ((1e9, "bn USD"), (1e6, "M USD")) if top >= s), (1.0, "USD"))
+
+
+def _thousands() -> Any:
+    return importlib.import_module("matplotlib.ticker").StrMethodFormatter("{x:,.6g}")
+
+
+def _clean(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.25, linewidth=0.6)
+    ax.set_axisbelow(True)
