@@ -93,29 +93,26 @@ SHAPES: dict[str, Callable[..., Shape]] = {
 def integral(price: Callable[[np.ndarray], np.ndarray], low: float, high: float, corners: list[float]) -> float:
     """Area under `price` from low to high: halve a panel until halving changes nothing. Infinite prices give an infinite area."""
     cuts = [low, *sorted(c for c in set(corners) if low < c < high), high]
-
-    def area(a: float, b: float) -> float:
-        return 0.5 * (b - a) * float(WEIGHTS @ price(0.5 * (a + b) + 0.5 * (b - a) * NODES))
-
-    def steep(a: float, b: float) -> bool:
-        pa, pb = price(np.array([a, b]))
-        return not (pa <= 8 * pb and pb <= 8 * pa)
-
     todo = [(a, b, 0) for a, b in zip(cuts, cuts[1:], strict=False)]
+    largest = max(abs(c) for c in [low, high, *corners])
     scale = 0.0
     done: list[float] = []
     while todo:
         a, b, level = todo.pop()
-        inside = price(0.5 * (a + b) + 0.5 * (b - a) * NODES)
+        middle = 0.5 * (a + b)
+        ends, inside = price(np.array([a, b])), price(middle + 0.5 * (b - a) * NODES)
         if np.isinf(inside).any():
             return math.inf
-        if not inside.any():  # beyond the pole, or so low that it does not count
-            if float(price(np.array([a]))[0]) == 0 and float(price(np.array([b]))[0]) == 0:
-                continue
-        middle = 0.5 * (a + b)
-        whole, halves = area(a, b), area(a, middle) + area(middle, b)
+        if not ends.any() and not inside.any():  # beyond the pole
+            continue
+        quarter = 0.25 * (b - a)
+        whole = 2 * quarter * float(WEIGHTS @ inside)
+        halves = quarter * float(WEIGHTS @ (price(a + quarter * (1 + NODES)) + price(middle + quarter * (1 + NODES))))
         scale = max(scale, abs(halves))
-        if level >= 70 or not a < middle < b or (abs(whole - halves) <= 2e-15 * scale and not steep(a, b)):
+        steep = not (ends[0] <= 8 * ends[1] and ends[1] <= 8 * ends[0])
+        # a volume is rounded to `largest` * 1e-16, which is all the agreement there can be
+        tolerance = 1e-14 * scale + 1e-15 * largest * abs(float(ends[1] - ends[0]))
+        if level >= 60 or not a < middle < b or (abs(whole - halves) <= tolerance and not steep):
             done.append(halves)
         else:
             todo += [(a, middle, level + 1), (middle, b, level + 1)]
@@ -540,7 +537,7 @@ def _fractions(low: float, high: float) -> st.SearchStrategy[float]:
 @st.composite
 def impacts(draw: st.DrawFn, total: float) -> tuple[str, dict[str, Any]]:
     name = draw(st.sampled_from(list(SHAPES)))
-    strength = draw(st.one_of(st.sampled_from([0.01, 0.3, 1.0, 3.0]), _fractions(0.0001, 5.0)))
+    strength = draw(st.one_of(st.sampled_from([1.0, 0.3, 0.01, 3.0]), _fractions(0.1, 5.0)))
     if name == "LinearImpact":
         return name, {"coefficient": draw(st.sampled_from([strength, strength, strength, 0.0])) / total}
     if name == "PowerImpact":
@@ -571,14 +568,19 @@ NEVER = -1.0
 def cases(draw: st.DrawFn, *, alive: bool = False, max_size: int = 10, refill: bool = True) -> Case:
     """A small book, a market and a question. alive: nothing is crossed at the market's price."""
     price = draw(st.sampled_from([100.0, 1.0, 126_000.0, 0.003]))
-    near = [0.99, 0.98, 0.95, 0.9, 0.9, 0.8, 0.5, 0.1]
-    far_side = [] if alive else [1.0, 1.02, 1.5]
+    beyond = [] if alive else [1.0, 1.02, 1.5]
+    crowded = draw(st.booleans())
     relative = st.one_of(
-        st.sampled_from(near + far_side), _fractions(0.2, 0.9999 if alive else 1.3), st.just(NEVER)
+        st.sampled_from([0.99, 0.98, 0.95, 0.9, 0.9, 0.8] + ([] if crowded else [0.5, 0.1, *beyond])),
+        _fractions(0.85 if crowded else 0.2, 0.9999 if alive or crowded else 1.3),
+        *([] if crowded else [st.just(NEVER)]),
     )
-    quantities = st.one_of(
-        st.sampled_from([1.0, 2.0, 0.5]), _fractions(0.01, 100.0), st.sampled_from([1e-6, 1e-3, 1e3, 1e6])
-    )
+    quantities = draw(
+        st.sampled_from([
+            st.just(1.0), st.sampled_from([1.0, 2.0, 0.5]), _fractions(0.5, 2.0),
+            st.one_of(_fractions(0.01, 100.0), st.sampled_from([1e-6, 1e-3, 1.0, 1e3, 1e6])),
+        ])
+    )  # fmt: skip
     one = st.tuples(st.sampled_from([1, 1, -1]), quantities, relative, _fractions(0.9, 1.1))
     least = draw(st.sampled_from([0, 1, 3, max_size // 2, max_size]))
     rows = draw(st.lists(one, min_size=least, max_size=max(least, max_size if least > 1 else 2)))
@@ -597,13 +599,14 @@ def cases(draw: st.DrawFn, *, alive: bool = False, max_size: int = 10, refill: b
     shocks = [st.sampled_from([0.0, -0.1, -0.02, 0.05, -0.5, -0.95, 3.0]), _fractions(-0.7, 0.7)]
     reachable = [t for t in trigger if 0 < t < math.inf]
     if reachable:
-        shocks += [st.sampled_from([t / price - 1 for t in reachable])] * 2
+        falls = sorted((t / price - 1 for t in reachable), key=abs)
+        shocks += [st.sampled_from(falls), st.sampled_from(falls[:2]), st.sampled_from(falls[:3])]
     return Case(
         side, quantity, trigger, bankruptcy, price, draw(impacts(total)),
         permanent=draw(st.sampled_from([0.0, 0.0, 0.2, 1.0])) / total,
         spread=draw(st.sampled_from([0.0, 0.001, 0.5])),
         mark_weight=draw(st.one_of(st.sampled_from([1.0, 1.0, 0.5, 0.0]), _fractions(0.01, 1.0))),
         shock=draw(st.one_of(shocks)),
-        sell=total * draw(st.one_of(st.just(0.0), st.just(0.0), _fractions(-1.0, 1.0))),
+        sell=total * draw(st.one_of(st.just(0.0), st.just(0.0), _fractions(-0.3, 1.0))),
         refill=draw(st.one_of(st.just(0.0), st.sampled_from([0.0, 0.25, 1.0]), _fractions(0.0, 1.0))) if refill else 0.0,
     )  # fmt: skip

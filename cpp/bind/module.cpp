@@ -267,18 +267,25 @@ void cascade_positions(const py::tuple& longs, const py::tuple& shorts, const py
     fp::cascade_positions(book.view, m.data, {shock, sell, refill}, out);
 }
 
-using StepBuilder = std::vector<fp::Step>(const fp::SideView&, const fp::MarketData&, bool, int, const fp::Poll&);
+using StepBuilder = fp::StepColumns(const fp::SideView&, const fp::MarketData&, bool, int, const fp::Poll&);
 
 template <StepBuilder* build>
 py::tuple steps(const py::tuple& side, const py::tuple& market, bool shorts, int threads) {
     const Side s(side);
     const Market m(market);
-    std::vector<fp::Step> rows;
+    fp::StepColumns columns;
+    {
+        const py::gil_scoped_release release;
+        columns = build(s.view, m.data, shorts, fp::resolve_threads(threads), check_signals);
+    }
+    Rows rows(static_cast<py::ssize_t>(columns.rows));
+    fp::Step* row = rows.mutable_data();
     fp::StepsView layout;
     {
         const py::gil_scoped_release release;
-        rows = build(s.view, m.data, shorts, fp::resolve_threads(threads), check_signals);
-        layout = fp::table_layout(rows);
+        fp::write_rows(columns, row);
+        columns = {};
+        layout = fp::table_layout(row, static_cast<std::size_t>(rows.size()));
     }
     Indices first(static_cast<py::ssize_t>(layout.slots + 1));
     std::int32_t* out = first.mutable_data();
@@ -286,7 +293,7 @@ py::tuple steps(const py::tuple& side, const py::tuple& market, bool shorts, int
         const py::gil_scoped_release release;
         fp::fill_table(layout, out);
     }
-    return py::make_tuple(copied(rows), first, layout.top, layout.scale);
+    return py::make_tuple(rows, first, layout.top, layout.scale);
 }
 
 struct AnswerArrays {
@@ -362,6 +369,10 @@ Doubles proceeds(const py::tuple& market, const Doubles& sold, const Doubles& qu
     });
 }
 
+Doubles exponentials(const Doubles& values) {
+    return for_each(values, [](double x) { return fp::math::exp(x); });
+}
+
 py::dict build_info() {
     py::dict info;
     info["version"] = FLUSHPOINT_VERSION;
@@ -411,6 +422,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           py::arg("shocks").noconvert(), py::arg("threads"));
     m.def("answer_sales", &answer_sales, py::arg("long_steps"), py::arg("short_steps"), py::arg("longs"),
           py::arg("shorts"), py::arg("market"), py::arg("sales").noconvert(), py::arg("threads"));
+    m.def("exp", &exponentials, py::arg("values").noconvert());
     m.def("displacement", &displacement, py::arg("market"), py::arg("sold").noconvert());
     m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());
     m.def("proceeds", &proceeds, py::arg("market"), py::arg("sold").noconvert(), py::arg("quantity").noconvert());

@@ -84,7 +84,8 @@ void permute(T* column, const Entry* order, std::size_t count, T* copy) {
 
 void sort_bucket(const SideColumns& side, std::size_t begin, std::size_t end, bool is_long, Scratch& scratch) {
     const std::size_t count = end - begin;
-    if (count < 2) return;
+    const auto fires_first = [&](double a, double b) { return is_long ? a > b : a < b; };
+    if (std::is_sorted(side.trigger + begin, side.trigger + end, fires_first)) return;
     scratch.reserve(count);
     Entry* entries = scratch.entries.data();
     for (std::size_t i = 0; i < count; ++i) {
@@ -138,6 +139,7 @@ std::size_t count_longs(const std::int8_t* side, std::size_t count) {
 
 void sort_positions(const PositionColumns& in, const SideColumns& longs, const SideColumns& shorts, int threads,
                     const Poll& poll) {
+    if (in.count < chunk_least) threads = 1;
     std::vector<std::uint64_t> long_sample, short_sample;
     const std::size_t stride = std::max<std::size_t>(1, in.count / sample_size);
     for (std::size_t i = 0; i < in.count; i += stride) {

@@ -9,23 +9,15 @@ inline namespace FLUSHPOINT_ARCH {
 
 namespace {
 
-void shock_keys(const SideView& side, const MarketData& data, bool shorts, std::size_t begin, std::size_t end,
-                double* out) {
+void shock_columns(const SideView& side, const MarketData& data, bool shorts, std::size_t begin, std::size_t end,
+                   double* keys, double* price_factors) {
     const double sign = shorts ? -1.0 : 1.0;
     with_market(data, 1.0, [&](const auto& market) {
         for (std::size_t i = begin; i < end; ++i) {
             const double sold = sign * side.quantity_sum[i];
-            out[i] = sign * (side.trigger[i] * market.mark_factor(market.displacement({sold, sold})));
-        }
-    });
-}
-
-void price_factors(const SideView& side, const MarketData& data, bool shorts, Step* rows, std::size_t count) {
-    with_market(data, 1.0, [&](const auto& market) {
-        for (std::size_t i = 0; i < count; ++i) {
-            const double closed = side.quantity_sum[rows[i].closed];
-            const double sold = shorts ? -closed : closed;
-            rows[i].price_factor = math::exp(-market.displacement({sold, sold}));
+            const double displacement = market.displacement({sold, sold});
+            keys[i] = sign * (side.trigger[i] * market.mark_factor(displacement));
+            price_factors[i] = math::exp(-displacement);
         }
     });
 }
@@ -67,7 +59,7 @@ void answer_shocks(const StepsView& longs, const StepsView& shorts, double price
 }  // namespace
 
 extern const Kernels kernel_table;
-const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_keys, price_factors, answer_shocks};
+const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns, answer_shocks};
 
 }  // namespace FLUSHPOINT_ARCH
 }  // namespace flushpoint

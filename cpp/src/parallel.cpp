@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <mutex>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -24,16 +28,22 @@ int usable_processors() {
     return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+constexpr int most_threads = 1024;
 constexpr auto poll_interval = std::chrono::milliseconds(20);
 }  // namespace
 
 int resolve_threads(int requested) {
     if (requested > 0) return requested;
-    if (const char* text = std::getenv("FLUSHPOINT_NUM_THREADS")) {
-        const int wanted = std::atoi(text);
-        if (wanted > 0) return wanted;
+    const char* text = std::getenv("FLUSHPOINT_NUM_THREADS");
+    if (!text || !*text) return usable_processors();
+    int wanted = 0;
+    const char* end = text + std::strlen(text);
+    const auto [parsed, error] = std::from_chars(text, end, wanted);
+    if (error != std::errc{} || parsed != end || wanted < 1 || wanted > most_threads) {
+        throw std::invalid_argument("FLUSHPOINT_NUM_THREADS must be an integer from 1 to " + std::to_string(most_threads) +
+                                    ", was '" + text + "'");
     }
-    return usable_processors();
+    return wanted;
 }
 
 void parallel_for(std::size_t tasks, int threads, const Poll& poll, const std::function<void(std::size_t)>& task) {

@@ -17,67 +17,68 @@ void in_blocks(std::size_t count, int threads, const Poll& poll, Work&& work) {
                  [&](std::size_t b) { work(b * block, std::min(count, (b + 1) * block)); });
 }
 
-// A row for each new running minimum of the keys, and one for the end.
-std::vector<Step> rows_of(const std::vector<double>& keys) {
+std::size_t count_rows(const double* keys, std::size_t count) {
     std::size_t steps = 0;
     double least = math::infinity;
-    for (const double key : keys) {
-        steps += key < least;
-        least = std::min(least, key);
+    for (std::size_t i = 0; i < count; ++i) {
+        steps += keys[i] < least;
+        least = keys[i] < least ? keys[i] : least;
     }
-    std::vector<Step> rows;
-    rows.reserve(steps + 1);
-    least = math::infinity;
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-        if (keys[i] < least) {
-            least = keys[i];
-            rows.push_back({least, 1.0, static_cast<std::int64_t>(i)});
-        }
-    }
-    // A key of -inf is a position that no question can reach: it ends the map just as the end of the book does.
-    if (rows.empty() || rows.back().key != -math::infinity) {
-        rows.push_back({-math::infinity, 1.0, static_cast<std::int64_t>(keys.size())});
-    }
-    return rows;
+    return steps + (least != -math::infinity);
 }
+
+std::unique_ptr<double[]> uninitialised(std::size_t count) { return std::make_unique_for_overwrite<double[]>(count); }
 
 }  // namespace
 
-std::vector<Step> shock_steps(const SideView& side, const MarketData& market, bool shorts, int threads,
-                              const Poll& poll) {
-    std::vector<double> keys(side.count);
+StepColumns shock_steps(const SideView& side, const MarketData& data, bool shorts, int threads, const Poll& poll) {
+    StepColumns out{side.count, uninitialised(side.count), uninitialised(side.count), 1.0, 0};
     in_blocks(side.count, threads, poll, [&](std::size_t begin, std::size_t end) {
-        kernels().shock_keys(side, market, shorts, begin, end, keys.data());
+        kernels().shock_columns(side, data, shorts, begin, end, out.keys.get(), out.price_factors.get());
     });
-    std::vector<Step> rows = rows_of(keys);
-    in_blocks(rows.size(), threads, poll, [&](std::size_t begin, std::size_t end) {
-        kernels().price_factors(side, market, shorts, rows.data() + begin, end - begin);
-    });
-    return rows;
+    const double all = shorts ? -side.quantity_sum[side.count] : side.quantity_sum[side.count];
+    out.last_factor =
+        with_market(data, 1.0, [&](const auto& market) { return math::exp(-market.displacement({all, all})); });
+    out.rows = count_rows(out.keys.get(), side.count);
+    return out;
 }
 
-std::vector<Step> sale_steps(const SideView& side, const MarketData& data, bool shorts, int threads,
-                             const Poll& poll) {
+StepColumns sale_steps(const SideView& side, const MarketData& data, bool shorts, int threads, const Poll& poll) {
+    StepColumns out{side.count, uninitialised(side.count), nullptr, 1.0, 0};
     // The least sale that, with what closed before, brings the mark to the trigger.
-    std::vector<double> keys(side.count);
     with_market(data, 1.0, [&](const auto& market) {
         in_blocks(side.count, threads, poll, [&](std::size_t begin, std::size_t end) {
             for (std::size_t i = begin; i < end; ++i) {
                 const double ratio = shorts ? side.trigger[i] / data.price : data.price / side.trigger[i];
                 const double needed = (math::log(ratio) - tie) / market.mark_weight;
-                keys[i] = needed < math::infinity
-                              ? side.quantity_sum[i] - market.impact.inverse(needed, shorts, market.permanent)
-                              : -math::infinity;
+                out.keys[i] = needed < math::infinity
+                                  ? side.quantity_sum[i] - market.impact.inverse(needed, shorts, market.permanent)
+                                  : -math::infinity;
             }
         });
     });
-    return rows_of(keys);
+    out.rows = count_rows(out.keys.get(), side.count);
+    return out;
 }
 
-StepsView table_layout(const std::vector<Step>& rows) {
-    const std::size_t steps = rows.size() - 1;
+void write_rows(const StepColumns& columns, Step* rows) {
+    // Which keys are new minima is anybody's guess: every position is written, and overwritten if it was none. A key of
+    // -inf is a position that no question can reach; it ends the map just as the end of the book does.
+    std::size_t row = 0;
+    double least = math::infinity;
+    for (std::size_t i = 0; i < columns.count && least != -math::infinity; ++i) {
+        const double key = columns.keys[i];
+        rows[row] = {key, columns.price_factors ? columns.price_factors[i] : 1.0, static_cast<std::int64_t>(i)};
+        row += key < least;
+        least = key < least ? key : least;
+    }
+    if (row < columns.rows) rows[row] = {-math::infinity, columns.last_factor, static_cast<std::int64_t>(columns.count)};
+}
+
+StepsView table_layout(const Step* rows, std::size_t count) {
+    const std::size_t steps = count - 1;
     constexpr std::size_t slots_per_step = 4, most_slots = std::size_t{1} << 25;
-    StepsView view{rows.data(), steps, nullptr, std::clamp<std::size_t>(slots_per_step * steps, 1, most_slots), 0.0, 0.0};
+    StepsView view{rows, steps, nullptr, std::clamp<std::size_t>(slots_per_step * steps, 1, most_slots), 0.0, 0.0};
     if (steps > 0) {
         // Some far outliers must not crowd the rest into few slots: the last one takes them all.
         const std::size_t outliers = steps / 1000;
@@ -89,12 +90,10 @@ StepsView table_layout(const std::vector<Step>& rows) {
 }
 
 void fill_table(const StepsView& view, std::int32_t* first) {
-    std::size_t row = 0;
-    for (std::size_t s = 0; s < view.slots; ++s) {
-        while (row < view.steps && slot(view, view.rows[row].key) < s) ++row;
-        first[s] = static_cast<std::int32_t>(row);
-    }
-    first[view.slots] = static_cast<std::int32_t>(view.steps);
+    // Count the steps of each slot, then sum: first[s] is the number of steps in the slots before s.
+    std::fill_n(first, view.slots + 1, 0);
+    for (std::size_t row = 0; row < view.steps; ++row) ++first[slot(view, view.rows[row].key) + 1];
+    for (std::size_t s = 0; s < view.slots; ++s) first[s + 1] += first[s];
 }
 
 void answer_shocks(const StepsView& longs, const StepsView& shorts, double price, const Questions& questions,

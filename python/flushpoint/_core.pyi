@@ -1,51 +1,52 @@
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-type F8 = NDArray[np.float64]
-type Side = tuple[F8, F8, F8, F8, int]
-type Market = tuple[float, float, float, float, int, F8]
-type Steps = tuple[NDArray[np.void], NDArray[np.int32], float, float]
-type Columns = tuple[F8, F8, F8 | None, NDArray[np.int32], F8, F8, int]
-type Positions = tuple[NDArray[np.int32], NDArray[np.int32], F8 | None, F8 | None]
+_F8: TypeAlias = NDArray[np.float64]
+_Side: TypeAlias = tuple[_F8, _F8, _F8, _F8, int]
+_Market: TypeAlias = tuple[float, float, float, float, int, _F8]
+_Steps: TypeAlias = tuple[NDArray[np.void], NDArray[np.int32], float, float]
+_Columns: TypeAlias = tuple[_F8, _F8, _F8 | None, NDArray[np.int32], _F8, _F8, int]
+_Positions: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], _F8 | None, _F8 | None]
 
 __version__: str
 
 def build_info() -> dict[str, Any]: ...
 def sort_book(
-    side: NDArray[np.int8], quantity: F8, trigger: F8, bankruptcy: F8 | None, threads: int
-) -> tuple[Columns, Columns]: ...
-def crossed(side: Side, shorts: bool, prices: F8) -> NDArray[np.int64]: ...
+    side: NDArray[np.int8], quantity: _F8, trigger: _F8, bankruptcy: _F8 | None, threads: int
+) -> tuple[_Columns, _Columns]: ...
+def crossed(side: _Side, shorts: bool, prices: _F8) -> NDArray[np.int64]: ...
 def cascade(
-    longs: Side, shorts: Side, market: Market, shock: float, sell: float, refill: float
+    longs: _Side, shorts: _Side, market: _Market, shock: float, sell: float, refill: float
 ) -> tuple[float, float, float, float, bool, int, int, NDArray[np.void]]: ...
 def cascade_proceeds(
-    longs: Side, shorts: Side, market: Market, shock: float, sell: float, refill: float
+    longs: _Side, shorts: _Side, market: _Market, shock: float, sell: float, refill: float
 ) -> float: ...
 def cascade_money(
-    longs: Side, shorts: Side, positions: Positions, market: Market, shock: float, sell: float, refill: float
+    longs: _Side, shorts: _Side, positions: _Positions, market: _Market, shock: float, sell: float, refill: float
 ) -> tuple[float, float]: ...
 def cascade_positions(
-    longs: Side,
-    shorts: Side,
-    positions: Positions,
-    market: Market,
+    longs: _Side,
+    shorts: _Side,
+    positions: _Positions,
+    market: _Market,
     shock: float,
     sell: float,
     refill: float,
-    proceeds: F8,
-    shortfall: F8,
-    surplus: F8,
+    proceeds: _F8,
+    shortfall: _F8,
+    surplus: _F8,
 ) -> None: ...
-def shock_steps(side: Side, market: Market, shorts: bool, threads: int) -> Steps: ...
-def sale_steps(side: Side, market: Market, shorts: bool, threads: int) -> Steps: ...
+def shock_steps(side: _Side, market: _Market, shorts: bool, threads: int) -> _Steps: ...
+def sale_steps(side: _Side, market: _Market, shorts: bool, threads: int) -> _Steps: ...
 def answer_shocks(
-    longs: Steps, shorts: Steps, price: float, shocks: F8, threads: int
-) -> tuple[F8, NDArray[np.int64]]: ...
+    longs: _Steps, shorts: _Steps, price: float, shocks: _F8, threads: int
+) -> tuple[_F8, NDArray[np.int64]]: ...
 def answer_sales(
-    long_steps: Steps, short_steps: Steps, longs: Side, shorts: Side, market: Market, sales: F8, threads: int
-) -> tuple[F8, NDArray[np.int64]]: ...
-def displacement(market: Market, sold: F8) -> F8: ...
-def inverse(market: Market, displacement: F8) -> F8: ...
-def proceeds(market: Market, sold: F8, quantity: F8) -> F8: ...
+    long_steps: _Steps, short_steps: _Steps, longs: _Side, shorts: _Side, market: _Market, sales: _F8, threads: int
+) -> tuple[_F8, NDArray[np.int64]]: ...
+def exp(values: _F8) -> _F8: ...
+def displacement(market: _Market, sold: _F8) -> _F8: ...
+def inverse(market: _Market, displacement: _F8) -> _F8: ...
+def proceeds(market: _Market, sold: _F8, quantity: _F8) -> _F8: ...

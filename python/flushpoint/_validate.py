@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,7 @@ def number(
 ) -> float:
     """Return `value` as a float that lies within the bounds."""
     if type(value) is not float:
-        if isinstance(value, (bool, np.bool_, str, bytes)):
+        if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) != 0:  # type: ignore[arg-type]
             raise TypeError(f"{name} must be a real number, was {value!r}")
         try:
             value = float(value)  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ def threads(value: object) -> int:
 def real_array(name: str, values: ArrayLike) -> FloatArray:
     """Return `values` as a C-contiguous array of native float64, without a copy where it is one already."""
     if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous:
-        return values.astype(np.float64, copy=False)
+        return values
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -84,7 +84,11 @@ def check(name: str, array: NDArray[np.generic], good: NDArray[np.bool_], rule: 
     """Raise for the first element that is not good."""
     if not good.all():
         index = int(np.argmin(good))
-        where = f" at index {index}" if array.ndim == 1 else (f" at index {np.unravel_index(index, array.shape)}" if array.ndim else "")
+        where = (
+            f" at index {index}"
+            if array.ndim == 1
+            else (f" at index {np.unravel_index(index, array.shape)}" if array.ndim else "")
+        )
         raise ValueError(f"{name} must be {rule}, was {array.reshape(-1)[index]}{where}")
 
 
@@ -92,7 +96,9 @@ def positive(name: str, array: FloatArray) -> None:
     """Raise unless every element is positive and finite."""
     # Extremes first: they are quick, and a NaN passes neither comparison.
     if array.size and not (array.min() > 0 and array.max() < np.inf):
-        check(name, array, (array > 0) & (array < np.inf), "positive and finite" if np.isinf(array).any() else "positive")
+        check(
+            name, array, (array > 0) & (array < np.inf), "positive and finite" if np.isinf(array).any() else "positive"
+        )
 
 
 def not_negative(name: str, array: FloatArray, *, finite: bool = True) -> None:
@@ -106,6 +112,17 @@ def not_negative(name: str, array: FloatArray, *, finite: bool = True) -> None:
         check(name, array, array >= 0, "at least 0")
 
 
-def read_only(array: NDArray[np.generic]) -> None:
-    """Make an array of ours unwritable."""
-    array.flags.writeable = False
+def read_only(value: object) -> None:
+    """Make an array of ours, or the arrays in a tuple, unwritable."""
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+    elif isinstance(value, tuple):
+        for item in value:
+            read_only(item)
+
+
+def restore(instance: object, state: dict[str, Any]) -> None:
+    """Unpickle: take the attributes, and make arrays read-only again, which pickling forgets."""
+    vars(instance).update(state)
+    for value in state.values():
+        read_only(value)

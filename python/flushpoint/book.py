@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, column, not_negative, number, positive, read_only, real_array
+from flushpoint._validate import (
+    FloatArray,
+    check,
+    column,
+    not_negative,
+    number,
+    positive,
+    read_only,
+    real_array,
+    restore,
+)
 
 EngineSide = tuple[FloatArray, FloatArray, FloatArray, FloatArray, int]
 MOST_POSITIONS = 2**31 - 1
@@ -43,13 +53,9 @@ class Side:
     _live: int
 
     def __post_init__(self) -> None:
-        for array in vars(self).values():
-            if isinstance(array, np.ndarray):
-                read_only(array)
+        read_only(tuple(vars(self).values()))
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__post_init__()  # pickling forgets that arrays are read-only
+    __setstate__ = restore
 
     def __len__(self) -> int:
         return self.index.size
@@ -137,6 +143,8 @@ class Book:
                 )
         self._entry_price: FloatArray | None = _own(columns.get("entry_price"))
         self._group: NDArray[Any] | None = _own(columns.get("group"))
+
+    __setstate__ = restore
 
     @property
     def long(self) -> Side:
@@ -250,11 +258,11 @@ class Book:
             raise ValueError(f"open_interest must be a number or (long, short), was {open_interest!r}")
         targets = [number("open_interest", target, above=0) for target in pair]
         now = self.open_interest(number("price", price, above=0))
-        factors = [target / float(notional) if notional > 0 else 1.0 for target, notional in zip(targets, now, strict=True)]
+        factors = [
+            target / float(notional) if notional > 0 else 1.0 for target, notional in zip(targets, now, strict=True)
+        ]
         columns = {name: values for name, values in self._columns().items() if values is not None}
-        columns["quantity"] = self._in_input_order(
-            self._long.quantity * factors[0], self._short.quantity * factors[1]
-        )
+        columns["quantity"] = self._in_input_order(self._long.quantity * factors[0], self._short.quantity * factors[1])
         return Book(**columns)
 
     def _crossed(self, price: float) -> tuple[int, int]:
@@ -314,7 +322,9 @@ class Book:
 
         long, short = self._long, self._short
         counts = len(long) - before(long.trigger_price[::-1])  # longs stand the other way round
-        return -np.diff(long.cumulative_notional[counts]), np.diff(short.cumulative_notional[before(short.trigger_price)])
+        return -np.diff(long.cumulative_notional[counts]), np.diff(
+            short.cumulative_notional[before(short.trigger_price)]
+        )
 
     def __repr__(self) -> str:
         return f"<Book: {len(self._long):,} longs, {len(self._short):,} shorts>"
@@ -327,7 +337,9 @@ class Book:
                 continue
             text = f"  {name}: {len(one):,}, quantity {one.cumulative_quantity[-1]:,.6g}"
             if one._live:
-                half = np.searchsorted(one.cumulative_quantity[1 : one._live + 1], one.cumulative_quantity[one._live] / 2)
+                half = np.searchsorted(
+                    one.cumulative_quantity[1 : one._live + 1], one.cumulative_quantity[one._live] / 2
+                )
                 text += (
                     f", nearest trigger {one.trigger_price[0]:,.6g}, half of the quantity triggered "
                     f"{'down' if name == 'longs' else 'up'} to {one.trigger_price[min(half, one._live - 1)]:,.6g}"
@@ -346,7 +358,12 @@ def _sides(side: ArrayLike) -> NDArray[np.int8]:
         raise TypeError(f"side must be numbers, +1 or -1, was dtype {array.dtype}")
     if array.ndim > 1:
         raise ValueError(f"side must have one dimension, was of shape {array.shape}")
-    if array.size and not (array.min() >= -1 and array.max() <= 1 and (array.dtype.kind != "f" or (np.abs(array) == 1).all()) and np.count_nonzero(array) == array.size):
+    if array.size and not (
+        array.min() >= -1
+        and array.max() <= 1
+        and (array.dtype.kind != "f" or (np.abs(array) == 1).all())
+        and np.count_nonzero(array) == array.size
+    ):
         check("side", array, (array == 1) | (array == -1), "+1 (long) or -1 (short)")
     return np.ascontiguousarray(array, dtype=np.int8).reshape(array.shape)
 

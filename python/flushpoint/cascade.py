@@ -115,7 +115,7 @@ class CascadeResult(Result):
     @cached_property
     def _position_columns(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         book = self._book
-        columns = tuple(np.full(len(book), np.nan) for _ in range(3))
+        columns = (np.full(len(book), np.nan), np.full(len(book), np.nan), np.full(len(book), np.nan))
         _core.cascade_positions(
             book.long._engine, book.short._engine, self._bankruptcy(), self._market._engine, *self._scenario, *columns
         )

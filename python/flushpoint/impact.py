@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, number, positive, read_only, real_array
+from flushpoint._validate import FloatArray, check, number, positive, read_only, real_array, restore
 
 _LINEAR, _POWER, _SQUARE_ROOT, _DEPTH, _EVAPORATING = range(5)  # ImpactKind in cpp/include/flushpoint/impact.hpp
 
@@ -39,6 +39,8 @@ class Impact(ABC):
 
     def __str__(self) -> str:
         return self._unit()
+
+    __setstate__ = restore
 
     def _freeze(self, *parameters: float | FloatArray) -> None:
         packed = np.concatenate([np.atleast_1d(np.asarray(p, dtype=np.float64)) for p in parameters])
@@ -232,7 +234,7 @@ class DepthImpact(Impact):
 
     distance: FloatArray
     bid_quantity: FloatArray
-    ask_quantity: FloatArray = field(default=None)  # type: ignore[assignment]
+    ask_quantity: FloatArray = None  # type: ignore[assignment]  # an array once made
 
     @property
     def _kind(self) -> int:

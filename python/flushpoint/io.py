@@ -23,10 +23,11 @@ COLUMNS: Mapping[str, str] = {
     "mark_price": "mark_px",
     "liquidation_price": "liq_px",
 }
-"""What a position needs, and the column that holds it unless told otherwise."""
+"""What is read of a position, and the column that holds it unless told otherwise."""
 
 _SIDES = {"long": 1, "buy": 1, "1": 1, "+1": 1, "1.0": 1, "short": -1, "sell": -1, "-1": -1, "-1.0": -1}
-_SNAPSHOT = 0.01  # mark prices of one coin that lie further apart are not one snapshot
+_SNAPSHOT = 0.01  # mark prices of one coin that lie further apart are not of one snapshot
+_SHOWN = 12  # names listed in a message
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,6 @@ class Positions:
         Data rows of that coin in the file.
     crossed : int
         Rows dropped because their liquidation price was already crossed at `price`.
-    never : int
-        Rows kept that have no liquidation price: they can never be liquidated.
     other_coins : int
         Data rows of other coins, left out.
     """
@@ -56,7 +55,6 @@ class Positions:
     coin: str
     rows: int
     crossed: int
-    never: int
     other_coins: int
 
 
@@ -77,69 +75,58 @@ def read_positions(
     coin : str, optional
         Which coin. May be left out where the file holds only one.
     columns : mapping, optional
-        File columns that differ from `COLUMNS`, for example ``{"size": "qty"}``. The coin column may be absent when `coin` is
-        None, the entry price column always, the mark price column when `price` is given.
+        File columns that differ from `COLUMNS`, for example ``{"size": "qty"}``. The file may lack the coin column when
+        `coin` is None, the entry price column always, the mark price column when `price` is given.
     price : float, optional
-        Price of the market; by default the median mark price of the coin.
+        Price of the market, positive; by default the median mark price of the coin.
     maintenance_rate : float, optional
-        Maintenance margin as a share of notional, in (0, 1). With it the bankruptcy price is liquidation price * (1 - side *
-        maintenance_rate), which holds for isolated linear margin valued at the mark price; without it none is known.
+        Maintenance margin as a share of notional, in (0, 1). With it bankruptcy prices are liquidation price *
+        (1 - side * maintenance_rate), as for isolated linear margin valued at the mark price; without it none is known.
 
     Returns
     -------
     Positions
 
-    Notes
-    -----
-    Sides may be +1 and -1, long and short, or buy and sell. Sizes are in base units and positive. An empty or zero liquidation
-    price means never. Positions already crossed at the price are dropped and counted.
-
     Raises
     ------
     ValueError
-        For a file of another kind, a missing column, an unknown coin or a bad value (with its data row, counted from 1).
+        For a file of another kind, a missing column, an unknown coin, or a bad value with its data row, counted from 1.
     ImportError
         Without pandas.
+
+    Notes
+    -----
+    Sides may be +1 and -1, long and short, or buy and sell. Sizes are in base units and positive. An empty or zero
+    liquidation price means never. Positions already crossed at the price are dropped and counted.
     """
     if maintenance_rate is not None and not 0 < maintenance_rate < 1:
         raise ValueError(f"maintenance_rate must be in (0, 1), was {maintenance_rate}")
     if price is not None and not 0 < price < np.inf:
         raise ValueError(f"price must be positive and finite, was {price}")
-    unknown = sorted(set(columns or ()) - set(COLUMNS))
-    if unknown:
-        raise ValueError(f"columns must name some of {', '.join(COLUMNS)}, was {unknown[0]!r}")
-    names = {**COLUMNS, **(columns or {})}
-    optional = {
-        what
-        for what, absent in (("coin", coin is None), ("entry_price", True), ("mark_price", price is not None))
-        if absent and what not in (columns or {})
-    }
-    table = _read_table(path, [name for what, name in names.items() if what not in optional])
-    table.index = np.arange(1, len(table) + 1)  # data rows as a reader of the file counts them
-    total = len(table)
+    mapped = columns or {}
+    for what in mapped:
+        if what not in COLUMNS:
+            raise ValueError(f"columns must map some of {', '.join(COLUMNS)}, was {what!r}")
+    names = {**COLUMNS, **mapped}
+    dispensable = {"entry_price", *(["coin"] if coin is None else []), *(["mark_price"] if price is not None else [])}
+    file = _read_table(path, [name for what, name in names.items() if what in mapped or what not in dispensable])
 
-    if names["coin"] in table:
-        coins = table[names["coin"]].astype(str)
+    table = file
+    if names["coin"] in file:
+        coins = file[names["coin"]].astype(str)
         coin = _one_coin(coins, coin)
-        table = table[coins == coin]
-
+        table = file[coins == coin]
     side = _sides(table[names["side"]])
     size = _numbers(table[names["size"]])
     if price is None:
-        mark = _numbers(table[names["mark_price"]])
-        if mark.max() > mark.min() * (1 + _SNAPSHOT):
-            raise ValueError(
-                f"column {names['mark_price']!r} must hold one snapshot's price for {coin}, "
-                f"was {mark.min():g} to {mark.max():g}: give the price or one snapshot"
-            )
-        price = float(np.median(mark))
+        price = _one_price(table[names["mark_price"]])
     entry = _numbers(table[names["entry_price"]]) if names["entry_price"] in table else None
     liquidation = _numbers(table[names["liquidation_price"]], allow_none=True)
 
     never = np.isnan(liquidation)
     trigger = np.where(never, np.where(side > 0, 0.0, np.inf), liquidation)
     bankruptcy = None
-    if maintenance_rate is not None:  # never closed, so any number serves where there is no trigger
+    if maintenance_rate is not None:  # what never closes needs none; a book wants a number all the same
         bankruptcy = np.where(never, 0.0, liquidation * (1 - side * maintenance_rate))
     book = Book(side, size, trigger, bankruptcy, entry)
     alive = book.alive(price)
@@ -149,25 +136,24 @@ def read_positions(
         coin=coin or "",
         rows=len(table),
         crossed=len(book) - len(alive),
-        never=int(never.sum()),
-        other_coins=total - len(table),
+        other_coins=len(file) - len(table),
     )
 
 
 def read_depth(path: str | Path) -> DepthImpact:
-    """Read a depth profile: how much the order book shows within so many percent of the mid price, averaged over snapshots.
+    """Read a depth profile: how much an order book shows within so many percent of the mid, the mean over snapshots.
 
     Parameters
     ----------
     path : str or Path
-        A .csv, .csv.gz or .parquet file with the columns ``percentage`` (negative below the mid price: bids) and ``depth``
-        (cumulative quantity in base units), one row for each snapshot and percentage.
+        A .csv, .csv.gz or .parquet file with the columns ``percentage`` (negative below the mid price: bids) and
+        ``depth`` (cumulative quantity in base units), one row for each snapshot and percentage.
 
     Returns
     -------
     DepthImpact
-        Percent p is the distance -ln(1 - p/100) below and ln(1 + p/100) above. Bids and asks share one grid of distances: each
-        is interpolated linearly on the other's levels, beyond its last one with its last slope.
+        Percent p is the distance -ln(1 - p/100) below and ln(1 + p/100) above. Bids and asks share one grid of
+        distances: each is interpolated linearly at the other's levels, beyond its last one with its last slope.
 
     Raises
     ------
@@ -177,19 +163,18 @@ def read_depth(path: str | Path) -> DepthImpact:
         Without pandas.
     """
     table = _read_table(path, ["percentage", "depth"])
-    table.index = np.arange(1, len(table) + 1)
-    percentage = table["percentage"] = _numbers(table["percentage"], positive=False)
-    table["depth"] = _numbers(table["depth"])
+    percentage = _numbers(table["percentage"], positive=False)
     for rule, bad in (("above -100", percentage <= -100), ("other than 0", percentage == 0)):
         if bad.any():
             row = int(np.argmax(bad))
             raise ValueError(f"column 'percentage' must be {rule}, was {percentage[row]:g} in data row {row + 1}")
-    mean = table.groupby("percentage")["depth"].mean()
-    level, quantity = mean.index.to_numpy(), mean.to_numpy()
-    bid = _ladder("bids (percentage below 0)", -np.log1p(level[level < 0] / 100), quantity[level < 0])
-    ask = _ladder("asks (percentage above 0)", np.log1p(level[level > 0] / 100), quantity[level > 0])
-    distance = np.union1d(bid[0], ask[0])[1:]  # without the mid price itself
-    return DepthImpact(distance, _interpolate(distance, *bid), _interpolate(distance, *ask))
+    level, where = np.unique(percentage, return_inverse=True)
+    quantity = np.bincount(where, _numbers(table["depth"])) / np.bincount(where)
+    below, above = level < 0, level > 0
+    bids = _ladder("bids (percentage below 0)", -np.log1p(level[below] / 100), quantity[below])
+    asks = _ladder("asks (percentage above 0)", np.log1p(level[above] / 100), quantity[above])
+    distance = np.union1d(bids[0], asks[0])[1:]  # without the mid price itself
+    return DepthImpact(distance, _interpolate(distance, *bids), _interpolate(distance, *asks))
 
 
 def _pandas() -> Any:
@@ -200,7 +185,7 @@ def _pandas() -> Any:
 
 
 def _read_table(path: str | Path, needed: Iterable[str]) -> Any:
-    """A non-empty table that has the columns `needed`."""
+    """Read a file, check that it has rows and the columns `needed`, and number its rows from 1."""
     path = Path(path)
     name = path.name.lower()
     if not name.endswith((".csv", ".csv.gz", ".parquet")):
@@ -212,8 +197,6 @@ def _read_table(path: str | Path, needed: Iterable[str]) -> Any:
         raise
     except ImportError as error:
         raise ImportError('reading Parquet needs pyarrow: pip install "flushpoint[io]"') from error
-    except pandas.errors.EmptyDataError:
-        raise ValueError(f"path must hold data, was an empty file: {str(path)!r}") from None
     except (ValueError, OSError, EOFError, zlib.error) as error:
         kind = "Parquet" if name.endswith(".parquet") else "CSV"
         raise ValueError(f"path must be a {kind} file that can be read, was {str(path)!r}: {error}") from error
@@ -222,22 +205,35 @@ def _read_table(path: str | Path, needed: Iterable[str]) -> Any:
             raise ValueError(f"column {column!r} must be in the file, which has {_some(table.columns)}")
     if table.empty:
         raise ValueError(f"path must hold data rows, was a table without any: {str(path)!r}")
+    table.index = range(1, len(table) + 1)
     return table
 
 
 def _some(values: Iterable[Any]) -> str:
-    """A few of `values` for a message."""
-    values = [str(value) for value in values]
-    return ", ".join(values[:12]) + (f" and {len(values) - 12} more" if len(values) > 12 else "")
+    """List a few for a message."""
+    names = [str(value) for value in values]
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _one_coin(coins: Any, coin: str | None) -> str:
-    known = coins.value_counts().index  # most positions first
-    if coin is None and len(known) == 1:
+    known = list(coins.value_counts().index)  # most positions first
+    if coin is None:
+        if len(known) > 1:
+            raise ValueError(f"coin must be given for a file that holds several, was None: {_some(known)}")
         return str(known[0])
     if coin not in known:
-        raise ValueError(f"coin must be one of {_some(known)}, was {coin!r}" if coin else f"coin must be given: {_some(known)}")
+        raise ValueError(f"coin must be one of {_some(known)}, was {coin!r}")
     return coin
+
+
+def _one_price(column: Any) -> float:
+    mark = _numbers(column)
+    if mark.max() > mark.min() * (1 + _SNAPSHOT):
+        raise ValueError(
+            f"column {column.name!r} must hold the price of one moment, was {mark.min():g} to {mark.max():g}: "
+            "give the price, or a single snapshot"
+        )
+    return float(np.median(mark))
 
 
 def _sides(column: Any) -> NDArray[np.int8]:
@@ -245,13 +241,13 @@ def _sides(column: Any) -> NDArray[np.int8]:
     if side.isna().any():
         row = side.isna().idxmax()
         raise ValueError(
-            f"column {column.name!r} must be +1, -1, long, short, buy or sell, was {str(column[row])!r} in data row {row}"
+            f"column {column.name!r} must be +1, -1, long, short, buy or sell, was {column[row]} in data row {row}"
         )
     return np.asarray(side, dtype=np.int8)
 
 
 def _numbers(column: Any, *, positive: bool = True, allow_none: bool = False) -> NDArray[np.float64]:
-    """The column as finite numbers, positive ones unless told otherwise; with `allow_none` NaN where it is empty or zero."""
+    """Check that a column holds finite, positive numbers; `allow_none`: or nothing, or zero, which become NaN."""
     number = np.array(_pandas().to_numeric(column, errors="coerce"), dtype=np.float64)
     none = (np.asarray(column.isna()) | (number == 0)) if allow_none else np.zeros(len(number), dtype=bool)
     bad = ~none & ~(np.isfinite(number) & ((number > 0) | (not positive)))
@@ -266,7 +262,7 @@ def _numbers(column: Any, *, positive: bool = True, allow_none: bool = False) ->
 def _ladder(
     name: str, distance: NDArray[np.float64], quantity: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One side of a depth profile, nearest level first, from (0, 0)."""
+    """Order one side of a depth profile outward from (0, 0)."""
     order = np.argsort(distance)
     distance, quantity = np.r_[0.0, distance[order]], np.r_[0.0, quantity[order]]
     if len(distance) < 2:
@@ -275,8 +271,7 @@ def _ladder(
     if flat.any():
         level = int(np.argmax(flat)) + 1
         raise ValueError(
-            f"column 'depth' must grow with distance, was {quantity[level - 1]:g} then {quantity[level]:g} for {name}, "
-            f"level {level}"
+            f"column 'depth' must grow with distance, was {quantity[level - 1]:g} then {quantity[level]:g} for {name}"
         )
     return distance, quantity
 
@@ -285,4 +280,5 @@ def _interpolate(
     at: NDArray[np.float64], distance: NDArray[np.float64], quantity: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     slope = (quantity[-1] - quantity[-2]) / (distance[-1] - distance[-2])
-    return np.interp(at, distance, quantity) + slope * np.maximum(at - distance[-1], 0.0)
+    values: NDArray[np.float64] = np.interp(at, distance, quantity) + slope * np.maximum(at - distance[-1], 0.0)
+    return values

@@ -100,7 +100,8 @@ class Market:
         float or ndarray
             Quote units per base unit, the shape of `quantity`.
         """
-        return self.price * np.exp(-np.asarray(self.displacement(quantity)))[()]
+        q = _finite("quantity", quantity)
+        return shaped(self.price * _core.exp(-_core.displacement(self._engine, q.reshape(-1))), q)
 
     def proceeds(self, quantity: ArrayLike) -> FloatArray | float:
         """Money received for selling `quantity` from rest, spread included; negative, money paid, when bought.
@@ -120,13 +121,15 @@ class Market:
         return shaped(_core.proceeds(self._engine, np.zeros_like(flat), flat), q)
 
     def __str__(self) -> str:
-        million = 1e6 / self.price
-        fall = np.expm1(-np.asarray(self.displacement(million)))
-        rise = np.expm1(-np.asarray(self.displacement(-million)))
-        back = "never" if math.isinf(self.half_life) else f"half back in {_duration(self.half_life)}"
+        # A round amount that moves the price by a few per cent at most.
+        money = 1e9
+        while money > 1 and float(self.price_after(money / self.price)) < 0.95 * self.price:
+            money /= 10
+        fall, rise = np.asarray(self.price_after([money / self.price, -money / self.price])) / self.price - 1
+        back = "never recovers" if math.isinf(self.half_life) else f"half back in {_duration(self.half_life)}"
         parts = [
-            f"market at {self.price:,.6g}: selling 1 M moves the price {fall:+.3%}, "
-            f"buying it {rise:+.3%}; recovers: {back}",
+            f"market at {self.price:,.6g}: selling {_amount(money)} moves the price {fall:+.2%}, {back}; "
+            f"buying it {rise:+.2%}",
             f"  {self.impact}",
         ]
         if self.permanent:
@@ -142,6 +145,13 @@ def _finite(name: str, values: ArrayLike) -> FloatArray:
     array = real_array(name, values)
     check(name, array, np.isfinite(array), "finite")
     return array
+
+
+def _amount(money: float) -> str:
+    for unit, size in (("bn", 1e9), ("M", 1e6), ("k", 1e3)):
+        if money >= size:
+            return f"{money / size:g} {unit}"
+    return f"{money:g}"
 
 
 def _duration(seconds: float) -> str:

@@ -21,18 +21,20 @@ _LONG, _SHORT = "#0072B2", "#E69F00"
 _MARKED = 4  # tipping points marked on each side
 
 
-def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = None) -> Axes:
-    """Final price against the shock, its largest tipping points marked; in a panel below it the liquidated notional.
+def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = None, currency: str = "USD") -> Axes:
+    """Draw the final price against the shock, its largest tipping points marked, and below it what is liquidated.
 
     Parameters
     ----------
     r : Response
         What `flushpoint.response` returned.
     ax : matplotlib.axes.Axes, optional
-        Where to draw, an axes made by ``subplots`` or ``add_subplot``; a new figure by default. The lower panel takes a third
-        of its space.
+        Where to draw, an axes made by ``subplots`` or ``add_subplot``; a new figure by default. The lower panel takes a
+        third of its space.
     shocks : array_like, optional
         The shocks to show, increasing; by default -50 % to +50 %.
+    currency : str, default "USD"
+        Name of the quote currency.
 
     Returns
     -------
@@ -43,23 +45,21 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
     below = _panel_below(ax)
     shock = np.linspace(-0.5, 0.5, 4001) if shocks is None else np.asarray(shocks, dtype=np.float64)
     outcome = r(shock)
-    final_price, notional = np.asarray(outcome.final_price), np.asarray(outcome.liquidated_notional)
-    scale, unit = _scale(notional)
+    scale, unit = _scale(outcome.liquidated_notional)
     for part, color, side in ((shock <= 0, _LONG, "longs liquidated"), (shock >= 0, _SHORT, "shorts liquidated")):
-        ax.plot(100 * shock[part], final_price[part], color=color, linewidth=2, label=side)
-        below.fill_between(100 * shock[part], notional[part] / scale, color=color, linewidth=0)
-    start = float(r([0.0]).final_price[0])
-    ax.plot(100 * shock, start * (1 + shock), color="black", linewidth=0.8, linestyle="--", label="without liquidations")
+        ax.plot(100 * shock[part], outcome.final_price[part], color=color, linewidth=2, label=side)
+        below.fill_between(100 * shock[part], outcome.liquidated_notional[part] / scale, color=color, linewidth=0)
+    alone = r.market.price * (1 + shock)
+    ax.plot(100 * shock, alone, color="black", linewidth=0.8, linestyle="--", label="without liquidations")
 
     tips = r.tipping_points
     tips = tips[(tips["shock"] >= shock.min()) & (tips["shock"] <= shock.max())]
     tips = np.concatenate([largest(tips[tips["side"] == side], _MARKED) for side in (1, -1)])
     if len(tips):
-        area = 25 + 175 * tips["notional"] / tips["notional"].max()
         ax.scatter(
             100 * tips["shock"],
             tips["final_price"],
-            s=area,
+            s=25 + 175 * tips["notional"] / tips["notional"].max(),
             facecolors="none",
             edgecolors="black",
             linewidths=1.1,
@@ -68,12 +68,12 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
         )
         for tip in tips["shock"]:
             below.axvline(100 * tip, color="black", linewidth=0.7, linestyle=":")
-    ax.set_ylabel("final price (USD)")
+    ax.set_ylabel(f"final price ({currency})")
     ax.yaxis.set_major_formatter(_thousands())
     ax.tick_params(labelbottom=False)
     ax.legend(frameon=False, fontsize="small")
     below.set_xlabel("shock that starts it (%)")
-    below.set_ylabel(f"liquidated ({unit})")
+    below.set_ylabel(f"liquidated ({unit}{currency})")
     below.set_ylim(bottom=0)
     for panel in (ax, below):
         panel.margins(x=0.02)
@@ -81,8 +81,10 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
     return ax
 
 
-def levels(book: Book, price: float, ax: Axes | None = None, *, bins: int | ArrayLike = 120) -> Axes:
-    """Notional by liquidation price: longs below `price`, shorts above.
+def levels(
+    book: Book, price: float, ax: Axes | None = None, *, bins: int | ArrayLike = 120, currency: str = "USD"
+) -> Axes:
+    """Draw the notional by liquidation price: longs below `price`, shorts above.
 
     Parameters
     ----------
@@ -94,23 +96,26 @@ def levels(book: Book, price: float, ax: Axes | None = None, *, bins: int | Arra
         Where to draw; a new figure by default.
     bins : int or array_like, default 120
         The edges of the bins, or how many to spread over prices from 0.4 to 2 times the market's.
+    currency : str, default "USD"
+        Name of the quote currency.
 
     Returns
     -------
     matplotlib.axes.Axes
     """
     ax = _axes(ax)
-    edges = np.linspace(0.4 * price, 2 * price, int(bins) + 1) if np.ndim(bins) == 0 else np.asarray(bins, dtype=np.float64)
+    edges = np.linspace(0.4 * price, 2 * price, bins + 1) if isinstance(bins, int) else np.asarray(bins, dtype=float)
     notional = book.heatmap(edges)
     scale, unit = _scale(np.concatenate(notional))
     for values, color, side in zip(notional, (_LONG, _SHORT), ("longs", "shorts"), strict=True):
-        ax.stairs(values / scale, edges, fill=True, color=color, label=f"{side}: {values.sum() / scale:,.1f} {unit} shown")
+        label = f"{side}: {values.sum() / scale:,.1f} {unit}{currency} shown"
+        ax.stairs(values / scale, edges, fill=True, color=color, label=label)
     ax.axvline(price, color="black", linewidth=1)
-    ax.annotate(
-        f"price {price:,.6g}", (price, 1), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center"
-    )
-    ax.set_xlabel("liquidation price (USD)")
-    ax.set_ylabel(f"notional per bin of {edges[1] - edges[0]:,.4g} USD ({unit})")
+    ax.text(price, 1.01, f"price {price:,.6g}", transform=ax.get_xaxis_transform(), ha="center")
+    ax.set_xlabel(f"liquidation price ({currency})")
+    widths = np.diff(edges)
+    each = f" of {widths[0]:,.4g} {currency}" if np.allclose(widths, widths[0]) else ""
+    ax.set_ylabel(f"notional per bin{each} ({unit}{currency})")
     ax.xaxis.set_major_formatter(_thousands())
     ax.set_xlim(edges[0], edges[-1])
     ax.legend(frameon=False, fontsize="small")
@@ -135,7 +140,7 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def _panel_below(ax: Axes) -> Axes:
-    """A second axes in the lower third of the space of `ax`."""
+    """Give the lower third of the space of `ax` to a second axes."""
     space, figure = ax.get_subplotspec(), ax.get_figure()
     if space is None or figure is None:
         raise ValueError("ax must be made by subplots or add_subplot, was an axes placed by hand")
@@ -145,9 +150,9 @@ def _panel_below(ax: Axes) -> Axes:
 
 
 def _scale(notional: Any) -> tuple[float, str]:
-    """A divisor and a unit that keep tick labels short."""
-    top = float(np.max(notional, initial=0.0))
-    return next(((s, u) for s, u in ((1e9, "bn USD"), (1e6, "M USD")) if top >= s), (1.0, "USD"))
+    """Choose a divisor, and its name, that keep tick labels short."""
+    top = np.max(notional, initial=0.0)
+    return next(((scale, name) for scale, name in ((1e9, "bn "), (1e6, "M ")) if top >= scale), (1.0, ""))
 
 
 def _thousands() -> Any:

@@ -6,36 +6,30 @@ import dataclasses
 import importlib
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flushpoint.book import Book
-from flushpoint.cascade import cascade
+from flushpoint.cascade import CascadeResult, cascade
 from flushpoint.market import Market
 from flushpoint.response import Response
 
 SHOCKS = (-0.02, -0.05, -0.10, -0.15, -0.20, -0.30, -0.40, -0.50, 0.05, 0.10, 0.20, 0.50)
 LARGEST = 5  # tipping points listed for each side
-_WIDTH = 80
 PROBES = (0.001, 0.01, 0.1)  # shares of the open interest whose sale shows what the impact means
+WIDTH = 80  # columns of the text
 
 
-def build(
-    book: Book, market: Market, response: Response, *, shock: float | None = None, sell: float | None = None
-) -> dict[str, Any]:
-    """What a book does in a market, as values that JSON can hold: a number that is not finite is None.
+def build(response: Response, *, shock: float | None = None, sell: float | None = None) -> dict[str, Any]:
+    """Gather what a book does in a market as values that JSON can hold; a number that is not finite becomes None.
 
     Parameters
     ----------
-    book : Book
-        Positions, none of them crossed at the market's price.
-    market : Market
-        The market.
     response : Response
-        The response of that book in that market.
+        The response of the book in its market.
     shock, sell : float, optional
         With one of them or both, the outcome of this single cascade is added at the top level, under the names of
         `flushpoint.cascade`'s result.
@@ -44,15 +38,12 @@ def build(
     -------
     dict
     """
+    book, market, tips = response.book, response.market, response.tipping_points
     report = {
         "market": _market_facts(book, market),
-        "book": _book_facts(book, market, response),
-        "tipping_point_count": len(response.tipping_points),
-        "tipping_points": [
-            _fields(tip)
-            for side in (1, -1)
-            for tip in largest(response.tipping_points[response.tipping_points["side"] == side], LARGEST)
-        ],
+        "book": _book_facts(response),
+        "tipping_point_count": len(tips),
+        "tipping_points": [_fields(tip) for side in (1, -1) for tip in largest(tips[tips["side"] == side], LARGEST)],
         "shocks": [_shock_row(book, market, size) for size in SHOCKS],
     }
     if shock is not None or sell is not None:
@@ -62,18 +53,18 @@ def build(
 
 
 def largest(tipping_points: NDArray[Any], count: int) -> NDArray[Any]:
-    """The `count` tipping points that close most notional, the largest first."""
+    """Pick the `count` tipping points that close most notional, the largest first."""
     return tipping_points[np.argsort(-tipping_points["notional"], kind="stable")[:count]]
 
 
 def _market_facts(book: Book, market: Market) -> dict[str, Any]:
-    parameters = [f for f in dataclasses.fields(market.impact) if f.init]  # type: ignore[arg-type]
+    impact: Any = market.impact
     probes = [share * max(book.open_interest(market.price)) for share in PROBES]
     return {
         "price": market.price,
         "impact": {
-            "kind": type(market.impact).__name__,
-            "parameters": {f.name: getattr(market.impact, f.name) for f in parameters},
+            "kind": type(impact).__name__,
+            "parameters": {f.name: getattr(impact, f.name) for f in dataclasses.fields(impact) if f.init},
             "probes": [
                 {
                     "notional": notional,
@@ -81,30 +72,29 @@ def _market_facts(book: Book, market: Market) -> dict[str, Any]:
                     "buy": market.price_after(-notional / market.price) / market.price - 1,
                 }
                 for notional in probes
-                if notional > 0
             ],
         },
     }
 
 
-def _book_facts(book: Book, market: Market, response: Response) -> dict[str, Any]:
-    above = math.nextafter(market.price, math.inf)  # at the price itself the longs are asked
-    sides: dict[str, Any] = {}
-    open_interest = book.open_interest(market.price)
-    for name, side, notional, price in zip(
-        ("long", "short"), (book.long, book.short), open_interest, (market.price, above), strict=True
+def _book_facts(response: Response) -> dict[str, Any]:
+    book, price = response.book, response.market.price
+    above = math.nextafter(price, math.inf)  # at the price itself it is the longs that answer
+    facts: dict[str, Any] = {"count": len(book)}
+    for name, side, open_interest, at in zip(
+        ("long", "short"), (book.long, book.short), book.open_interest(price), (price, above), strict=True
     ):
         triggers = side.trigger_price
-        reachable = (triggers > 0) & np.isfinite(triggers)
-        sides[name] = {
+        never = (triggers == 0) | np.isinf(triggers)
+        facts[name] = {
             "count": len(side),
-            "open_interest": notional,
-            "never_count": int(np.sum(~reachable)),
-            "never_open_interest": float(np.sum(side.quantity[~reachable])) * market.price,
-            "nearest_trigger_price": triggers[0] if reachable.any() else None,
-            "reproduction_number": response.reproduction_number(price),
+            "open_interest": open_interest,
+            "never_count": np.sum(never),
+            "never_open_interest": np.sum(side.quantity[never]) * price,
+            "nearest_trigger_price": None if never.all() else triggers[0],
+            "reproduction_number": response.reproduction_number(at),
         }
-    return {"count": len(book), **sides}
+    return facts
 
 
 def _shock_row(book: Book, market: Market, shock: float) -> dict[str, Any]:
@@ -114,22 +104,20 @@ def _shock_row(book: Book, market: Market, shock: float) -> dict[str, Any]:
 
 def _single(book: Book, market: Market, shock: float, sell: float) -> dict[str, Any]:
     c = cascade(book, market, shock, sell)
-    more = {name: getattr(c, name) for name in ("low_price", "high_price", "proceeds", "exhausted")}
-    return {"shock": shock, "sell": sell, **_totals(c), **more, "waves": [_fields(wave) for wave in c.waves]}
+    return {"shock": shock, "sell": sell, **_totals(c), "waves": [_fields(wave) for wave in c.waves]}
 
 
-def _totals(c: Any) -> dict[str, Any]:
-    names = ("final_price", "liquidated_quantity", "liquidated_count", "liquidated_notional")
-    return {name: getattr(c, name) for name in (*names, "amplification", "shortfall", "surplus")}
+def _totals(c: CascadeResult) -> dict[str, Any]:
+    return {name: column[0] for name, column in c.items()}
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    """One row of a structured array."""
+    """Turn one row of a structured array into a dict."""
     return {name: record[name] for name in record.dtype.names}
 
 
 def _plain(value: Any) -> Any:
-    """`value` with nothing but dicts, lists, text, bools, ints, finite floats and None."""
+    """Reduce to dicts, lists, text, bools, ints, finite floats and None."""
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -141,57 +129,70 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def render(report: dict[str, Any], title: str, book_notes: Sequence[str], impact_notes: Sequence[str]) -> None:
-    """Print the report to standard output, readable at 80 columns.
+def render(report: dict[str, Any]) -> None:
+    """Print a report to standard output, readable at 80 columns.
 
     Parameters
     ----------
     report : dict
-        What `build` returned.
-    title : str
-        Where the book comes from.
-    book_notes, impact_notes : sequence of str
-        What to say about the book and about the impact: sources, assumptions, rows dropped.
+        What `build` returned, and besides: ``title``, ``book_notes`` and ``impact_notes``, texts that say where book
+        and impact come from.
     """
     console = importlib.import_module("rich.console").Console(highlight=False, markup=False)
-    console.width = max(console.width, _WIDTH)
-    price = report["market"]["price"]
+    console.width = max(console.width, WIDTH)
+    for heading, body in (
+        (report["title"], ()),
+        ("Book", _book_text(report)),
+        ("Impact", _impact_text(report)),
+        ("Largest tipping points", _tipping_text(report)),
+        ("Shocks", _shock_text(report)),
+        *([("This cascade", _single_text(report))] if "final_price" in report else []),
+    ):
+        console.print(heading, style="bold")
+        for block in body:
+            text = isinstance(block, str)
+            console.print(_paragraph(block) if text else block, soft_wrap=text)
+        console.print()
 
-    def paragraph(text: str) -> None:
-        console.print(textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  "), soft_wrap=True)
 
-    console.print(title, style="bold")
-
-    console.print("\nBook", style="bold")
+def _book_text(report: dict[str, Any]) -> Iterable[str]:
+    price, book = report["market"]["price"], report["book"]
     for name in ("long", "short"):
-        side = report["book"][name]
+        side = book[name]
         nearest = side["nearest_trigger_price"]
-        where = f"the nearest at {_price(nearest)} ({_percent(nearest / price - 1, 3)})" if nearest else "none can trigger"
-        paragraph(f"{side['count']:,} {name} positions, open interest {money(side['open_interest'])} USD; {where}")
-        if side["never_count"]:
-            paragraph(f"  {side['never_count']:,} of them ({money(side['never_open_interest'])} USD) can never be liquidated")
-    below, above = (report["book"][name]["reproduction_number"] for name in ("long", "short"))
-    paragraph(f"reproduction number now: {_number(below)} below, {_number(above)} above (1 and more feeds itself)")
-    for note in book_notes:
-        paragraph(note)
+        yield (
+            f"{side['count']:,} {name} positions, open interest {money(side['open_interest'])} USD"
+            + (f", nearest trigger {_price(nearest)} ({_percent(nearest / price - 1, 3)})" if nearest else "")
+            + (
+                f"; {side['never_count']:,} ({money(side['never_open_interest'])} USD) can never be liquidated"
+                if side["never_count"]
+                else ""
+            )
+        )
+    down, up = (_number(book[name]["reproduction_number"]) for name in ("long", "short"))
+    yield f"Reproduction number now: {down} downward, {up} upward (1 and above feeds itself)"
+    yield from report["book_notes"]
 
-    console.print("\nImpact", style="bold")
-    for note in impact_notes:
-        paragraph(note)
+
+def _impact_text(report: dict[str, Any]) -> Iterable[str]:
+    yield from report["impact_notes"]
     for probe in report["market"]["impact"]["probes"]:
-        paragraph(
-            f"{money(probe['notional']):>8} USD sold moves the price {_percent(probe['sell'])}, "
-            f"bought {_percent(probe['buy'])}"
-        )
+        sold, bought = _percent(probe["sell"], 3), _percent(probe["buy"], 3)
+        yield f"{money(probe['notional'])} USD sold moves the price {sold}, bought {bought}"
 
-    tips = report["tipping_points"]
-    console.print("\nLargest tipping points", style="bold")
-    if tips:
-        paragraph(
-            f"The {len(tips)} largest of {report['tipping_point_count']:,}. Each of these shocks closes a whole run of "
-            "positions at once; a hair less would have spared all of them."
-        )
-        rows = [
+
+def _tipping_text(report: dict[str, Any]) -> Iterable[Any]:
+    tips, price = report["tipping_points"], report["market"]["price"]
+    if not tips:
+        yield "None: no liquidation sets off another."
+        return
+    yield (
+        f"The {len(tips)} largest of {report['tipping_point_count']:,}. Each of these shocks closes a whole run of "
+        "positions at once; a hair less spares all of them."
+    )
+    yield _table(
+        ("shock", "start price", "side", "closed", "notional", "final price", "move"),
+        [
             (
                 _percent(tip["shock"]),
                 _price(tip["price"]),
@@ -199,65 +200,71 @@ def render(report: dict[str, Any], title: str, book_notes: Sequence[str], impact
                 f"{tip['count']:,}",
                 money(tip["notional"]),
                 _price(tip["final_price"]),
-                _percent(_ratio(tip["final_price"], price)),
+                _move(tip["final_price"], price),
             )
             for tip in tips
-        ]
-        _table(console, ("shock", "start price", "side", "closed", "notional", "final price", "move"), rows)
-    else:
-        paragraph("None: no liquidation sets off another.")
-
-    console.print("\nShocks", style="bold")
-    rows = [
-        (
-            _percent(row["shock"], 0),
-            money(row["liquidated_notional"]),
-            f"{row['liquidated_count']:,}",
-            f"{row['waves']:,}",
-            _price(row["final_price"]),
-            _percent(_ratio(row["final_price"], price)),
-            _number(row["amplification"]),
-            money(row["shortfall"]),
-        )
-        for row in report["shocks"]
-    ]
-    names = ("shock", "liquidated", "closed", "waves", "final price", "move", "amplif.", "shortfall")
-    _table(console, names, rows)
-    paragraph(
-        "closed: positions; liquidated, shortfall: USD; amplif. = total log move / log move of the shock alone; shortfall = how far "
-        "closes fall short of the bankruptcy price, '-' where that is not known"
+        ],
     )
 
-    if "final_price" in report:
-        console.print(f"\nShock {_percent(report['shock'])}, sale of {report['sell']:,.8g}", style="bold")
-        paragraph(f"final price {_price(report['final_price'])} ({_percent(_ratio(report['final_price'], price))})")
-        paragraph(
-            f"liquidated {money(report['liquidated_notional'])} USD, {report['liquidated_count']:,} positions, in "
-            f"{len(report['waves']):,} waves"
-        )
-        paragraph(f"amplification {_number(report['amplification'])}, shortfall {money(report['shortfall'])} USD")
-        if report["exhausted"]:
-            paragraph("the order book is empty: liquidity is exhausted")
+
+def _shock_text(report: dict[str, Any]) -> Iterable[Any]:
+    price = report["market"]["price"]
+    yield _table(
+        ("shock", "liquidated", "closed", "waves", "final price", "move", "amplif.", "shortfall"),
+        [
+            (
+                _percent(row["shock"], 0),
+                money(row["liquidated_notional"]),
+                f"{row['liquidated_count']:,}",
+                f"{row['waves']:,}",
+                _price(row["final_price"]),
+                _move(row["final_price"], price),
+                _number(row["amplification"]),
+                money(row["shortfall"]),
+            )
+            for row in report["shocks"]
+        ],
+    )
+    yield (
+        "closed: positions; liquidated and shortfall: USD; amplif.: total log move / log move of the shock alone; "
+        "shortfall: by how much closes miss the bankruptcy price, '-' where that is not known"
+    )
 
 
-def _table(console: Any, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    box = importlib.import_module("rich.box")
+def _single_text(report: dict[str, Any]) -> Iterable[str]:
+    price = report["market"]["price"]
+    yield f"Shock {_percent(report['shock'])}, sale of {report['sell']:,.8g}"
+    yield f"Final price {_price(report['final_price'])} ({_move(report['final_price'], price)})"
+    yield (
+        f"Liquidated {money(report['liquidated_notional'])} USD, {report['liquidated_count']:,} positions, in "
+        f"{len(report['waves']):,} waves"
+    )
+    yield f"Amplification {_number(report['amplification'])}, shortfall {money(report['shortfall'])} USD"
+    if report["exhausted"]:
+        yield "The depth was used up: no price is left."
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+
+def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
     table = importlib.import_module("rich.table").Table(
-        box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False, header_style=""
+        box=importlib.import_module("rich.box").SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False, header_style=""
     )
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    return table
 
 
-def _ratio(value: float | None, price: float) -> float | None:
-    return None if value is None else value / price - 1
+def _move(value: float | None, price: float) -> str:
+    return _percent(None if value is None else value / price - 1)
 
 
 def _percent(value: float | None, digits: int = 2) -> str:
-    return "-" if value is None else f"{100 * value:+.{digits}f}%"
+    return "-" if value is None else f"{100 * value:+,.{digits}f}%"
 
 
 def _number(value: float | None) -> str:
@@ -272,7 +279,7 @@ def money(value: float | None) -> str:
     """Write an amount in bn, M or k."""
     if value is None:
         return "-"
-    for scale, unit in ((1e9, " bn"), (1e6, " M"), (1e3, " k")):
+    for scale, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
         if value >= scale:
-            return f"{value / scale:,.2f}{unit}"
+            return f"{value / scale:,.2f} {unit}"
     return f"{value:,.0f}"

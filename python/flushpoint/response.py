@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, number, positive, read_only, real_array
+from flushpoint._validate import FloatArray, check, number, positive, read_only, real_array, restore
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book
 from flushpoint.cascade import _check_inputs
@@ -72,7 +72,9 @@ class ResponseResult(Result):
         if not self._shorts.any():
             values = longs[count]
         else:
-            values = np.where(self._shorts, shorts[np.where(self._shorts, count, 0)], longs[np.where(self._shorts, 0, count)])
+            values = np.where(
+                self._shorts, shorts[np.where(self._shorts, count, 0)], longs[np.where(self._shorts, 0, count)]
+            )
         return _finished(values)
 
     @cached_property
@@ -116,9 +118,7 @@ class Response:
             build(book.long._engine, market._engine, False, self._threads),
             build(book.short._engine, market._engine, True, self._threads),
         )
-        for rows, table, _, _ in steps:
-            read_only(rows)
-            read_only(table)
+        read_only(steps)
         return steps
 
     @property
@@ -256,25 +256,17 @@ class Response:
         up = flat > self._market.price
         for one, shorts in ((self._book.long, False), (self._book.short, True)):
             here = flat[up == shorts]
-            there = here * np.exp(step if shorts else -step)
+            there = here * _core.exp(np.array([step if shorts else -step]))
             sign = -1.0 if shorts else 1.0
             moved = []
             for level in (here, there):
                 triggered = one.cumulative_quantity[_core.crossed(one._engine, shorts, level)]
                 moved.append(_core.displacement(self._market._engine, sign * triggered))
-            with np.errstate(invalid="ignore"):
-                out[up == shorts] = sign * (moved[1] - moved[0]) / step
+            with np.errstate(invalid="ignore"):  # inf - inf where the depth is used up before
+                out[up == shorts] = sign * (moved[1] - moved[0]) / step + 0.0  # no negative zero
         return shaped(out, at)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        for steps in (v for k, v in state.items() if k.endswith("_steps")):
-            for rows, table, _, _ in steps:
-                read_only(rows)
-                read_only(table)
+    __setstate__ = restore
 
     def __repr__(self) -> str:
         return f"<Response: {len(self._book):,} positions, {self.tipping_points.size:,} tipping points>"
@@ -293,7 +285,8 @@ class Response:
                 largest = mine[np.argmax(mine["notional"])]
                 lines.append(
                     f"  largest tipping point {name}: at {largest['price']:,.6g} ({largest['shock']:+.2%}), "
-                    f"{largest['count']:,} positions, notional {largest['notional']:,.4g}, on to {largest['final_price']:,.6g}"
+                    f"{largest['count']:,} positions, notional {largest['notional']:,.4g}, "
+                    f"on to {largest['final_price']:,.6g}"
                 )
             else:
                 lines.append(f"  tipping points {name}: none")

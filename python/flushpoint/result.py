@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flushpoint import _core
-from flushpoint._validate import read_only
+from flushpoint._validate import read_only, restore
 
 #: Number of the stream of results: raised whenever the same inputs give other bits than before.
 STREAM = 1
@@ -46,11 +46,7 @@ class Result(Mapping[str, NDArray[Any]]):
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{name} cannot be deleted: results are frozen")
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        for value in state.values():
-            if isinstance(value, np.ndarray):
-                read_only(value)  # pickling forgets that arrays are read-only
+    __setstate__ = restore
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._names:

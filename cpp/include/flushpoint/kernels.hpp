@@ -10,11 +10,10 @@ namespace flushpoint {
 
 struct Kernels {
     const char* name;
-    // out[i]: the start price, as a key, from which position i closes once those before it have
-    void (*shock_keys)(const SideView& side, const MarketData& market, bool shorts, std::size_t begin, std::size_t end,
-                       double* out);
-    // row.price_factor from row.closed
-    void (*price_factors)(const SideView& side, const MarketData& market, bool shorts, Step* rows, std::size_t count);
+    // For positions begin to end: keys[i], the start price, as a key, from which position i closes once those before
+    // it have, and price_factors[i], final price / start price while it has not.
+    void (*shock_columns)(const SideView& side, const MarketData& market, bool shorts, std::size_t begin,
+                          std::size_t end, double* keys, double* price_factors);
     void (*answer_shocks)(const StepsView& longs, const StepsView& shorts, double price, const Questions& questions,
                           const Answers& answers);
 };

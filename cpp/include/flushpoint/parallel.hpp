@@ -9,7 +9,8 @@ namespace flushpoint {
 // Called now and then by the calling thread; throws to stop the work.
 using Poll = std::function<void()>;
 
-// The number of threads for a request: 0 means FLUSHPOINT_NUM_THREADS or else the processors this process may use.
+// The number of threads for a request: 0 means FLUSHPOINT_NUM_THREADS or else the processors this process may use. Throws
+// std::invalid_argument where that variable is no sensible number.
 int resolve_threads(int requested);
 
 // Calls task(i) for 0 <= i < tasks in any order, on up to `threads` threads, the caller's among them. The first

@@ -6,7 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 #include "flushpoint/book.hpp"
 #include "flushpoint/market.hpp"
@@ -33,13 +33,24 @@ struct StepsView {
     double scale;  // slots a unit of key
 };
 
-std::vector<Step> shock_steps(const SideView& side, const MarketData& market, bool shorts, int threads,
-                              const Poll& poll);
-std::vector<Step> sale_steps(const SideView& side, const MarketData& market, bool shorts, int threads,
-                             const Poll& poll);
+// What the rows are made of: for each position the key from which it closes once those before it have, and final price /
+// start price while it has not (null in the map of sales).
+struct StepColumns {
+    std::size_t count;
+    std::unique_ptr<double[]> keys;
+    std::unique_ptr<double[]> price_factors;
+    double last_factor;  // once all have closed
+    std::size_t rows;    // how many rows they make
+};
+
+StepColumns shock_steps(const SideView& side, const MarketData& market, bool shorts, int threads, const Poll& poll);
+StepColumns sale_steps(const SideView& side, const MarketData& market, bool shorts, int threads, const Poll& poll);
+
+// A row for each new running minimum of the keys, and one for the end: columns.rows of them.
+void write_rows(const StepColumns& columns, Step* rows);
 
 // How a table over these rows is laid out, and the table.
-StepsView table_layout(const std::vector<Step>& rows);
+StepsView table_layout(const Step* rows, std::size_t count);
 void fill_table(const StepsView& view, std::int32_t* first);
 
 // One question of the map: the shock or the size of the sale; the longs' steps answer falls, the shorts' rises.

@@ -1,0 +1,399 @@
+"""The command as a user meets it: the report, JSON, pictures, and one line for bad input."""
+
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import flushpoint as fp
+import numpy as np
+import pytest
+from flushpoint import example, report
+
+typer_testing = pytest.importorskip("typer.testing")
+pytest.importorskip("rich")
+pytest.importorskip("pandas")
+pytest.importorskip("matplotlib")
+
+from flushpoint import cli  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
+POSITIONS = DATA / "positions_hyperliquid_2026-02-04T0934.csv.gz"
+DEPTH = DATA / "btc_depth_profile_2025-10-10.csv.gz"
+
+SMALL = (
+    "coin,side,size,entry_px,mark_px,liq_px\n"
+    "BTC,1,10,100,100,92\nBTC,1,10,100,100,90\nBTC,-1,5,100,100,110\nBTC,-1,5,100,100,\nBTC,1,5,120,100,101\n"
+)
+
+
+def real(path: Path) -> str:
+    if not path.exists():
+        pytest.skip(f"real data is not here: {path}")
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def positions(tmp_path: Path) -> str:
+    path = tmp_path / "positions.csv"
+    path.write_text(SMALL)
+    return str(path)
+
+
+def invoke(*arguments: str) -> str:
+    """Standard output of a run that succeeds, through typer."""
+    result = typer_testing.CliRunner().invoke(cli.app(), ["run", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return str(result.stdout)
+
+
+def run_json(*arguments: str) -> dict:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(invoke("--json", "--no-pictures", *arguments), parse_constant=refuse)
+
+
+def process(arguments: Sequence[str], code: str = "from flushpoint.cli import main") -> subprocess.CompletedProcess:
+    """The command in a process of its own, its output piped."""
+    environment = {**os.environ, "PYTHONWARNINGS": "error", "COLUMNS": "80"}
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}; sys.exit(main())", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
+
+
+# --- the embedded example -------------------------------------------------------------------------------------------
+
+
+def test_the_example_book_is_what_its_notes_say() -> None:
+    book, market = example.book(), example.market()
+    assert 20_000 < len(book) < 40_000
+    assert book.open_interest(example.PRICE) == pytest.approx((48e9, 48e9), rel=1e-12)
+    assert len(book.alive(example.PRICE)) == len(book)
+    shares = dict(example.LEVERAGE_MIX)
+    bands = [sum(share for times, share in shares.items() if low < times <= high) for low, high in ((0, 3), (3, 7))]
+    assert bands == pytest.approx([0.36, 0.49])
+    assert sum(shares.values()) == pytest.approx(1)
+    fall = math.log(1 / 0.9)
+    number = fp.response(book, market).reproduction_number(example.PRICE, width=fall)
+    assert number == pytest.approx(0.2, abs=0.02)
+    assert market.impact.displacement(example.USD_PER_PERCENT / example.PRICE) == pytest.approx(0.01)
+
+
+def test_the_example_margin_arithmetic() -> None:
+    side, entry, leverage = np.array([1, -1], dtype=np.int8), np.array([100.0, 100.0]), np.array([10.0, 10.0])
+    trigger, bankruptcy = example.isolated_prices(side, entry, leverage, 0.005)
+    np.testing.assert_allclose(bankruptcy, [90, 110])
+    for one, price in zip(side, trigger, strict=True):  # equity = maintenance there
+        assert 10 + one * (price - 100) == pytest.approx(0.005 * price)
+    with pytest.raises(ValueError, match=r"maintenance_rate must be below 1 / leverage, was 0.1 at 10x"):
+        example.isolated_prices(side, entry, leverage, 0.1)
+
+
+def test_the_example_has_tipping_points_and_waves() -> None:
+    facts = run_json()
+    tips = facts["tipping_points"]
+    assert [tip["side"] for tip in tips] == [1] * 5 + [-1] * 5
+    assert all(a["notional"] >= b["notional"] for a, b in itertools.pairwise(tips[:5]))
+    assert all(tip["count"] > 10 and tip["notional"] > 1e8 for tip in tips)
+    assert [row["shock"] for row in facts["shocks"]] == list(report.SHOCKS)
+    assert max(row["waves"] for row in facts["shocks"]) > 5
+    assert all(row["amplification"] > 1 for row in facts["shocks"])
+
+
+def test_the_tables_hold_what_cascade_and_response_say() -> None:
+    facts = run_json("--shock", "-0.12", "--sell", "100")
+    book, market = example.book(), example.market()
+    c = fp.cascade(book, market, -0.12, 100)
+    for name in c:
+        assert facts[name] == c[name][0], name
+    assert facts["waves"] == [dict(zip(c.waves.dtype.names, wave, strict=True)) for wave in c.waves.tolist()]
+    assert (facts["shock"], facts["sell"]) == (-0.12, 100)
+    for row in facts["shocks"]:
+        c = fp.cascade(book, market, row["shock"])
+        assert row["waves"] == len(c.waves)
+        assert row["shortfall"] == c.shortfall
+    tips = fp.response(book, market).tipping_points
+    assert facts["tipping_point_count"] == len(tips)
+    assert facts["tipping_points"][0]["notional"] == tips[tips["side"] == 1]["notional"].max()
+
+
+# --- the text -------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_fits_eighty_columns_and_is_plain_when_piped() -> None:
+    done = process(["run", "--shock", "-0.2"])
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in done.stdout
+    assert "…" not in done.stdout
+    for heading in ("Book", "Impact", "Largest tipping points", "Shocks", "This cascade"):
+        assert heading in lines
+    for row in ("-2%", "-50%", "+50%"):
+        assert any(line.split()[:1] == [row] for line in lines)
+    assert "13,800 long positions, open interest 48.00 bn USD" in done.stdout
+    assert "2.5 bn USD of forced sales move the price by 1%" in done.stdout
+
+
+def test_the_report_survives_a_narrow_ascii_terminal() -> None:
+    code = "import os; os.environ.update(COLUMNS='30'); from flushpoint.cli import main"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", f"import sys; {code}; sys.exit(main())", "run", "--no-pictures"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) == 80
+    assert done.stdout.isascii()
+
+
+def test_unknown_numbers_are_shown_as_a_dash(positions: str) -> None:
+    text = invoke("--positions", positions, "--no-pictures", "--shock", "-0.1")
+    assert "Amplification 1.00, shortfall - USD" in text
+    assert "None: no liquidation sets off another." in text
+    assert "5 rows read, 1 dropped as already crossed at the price." in text
+    assert "2 short positions, open interest 1.00 k USD, nearest trigger 110 (+10.000%); 1 (500" in " ".join(
+        text.split()
+    )
+
+
+# --- positions, depth, options --------------------------------------------------------------------------------------
+
+
+def test_a_file_of_positions(positions: str) -> None:
+    facts = run_json("--positions", positions, "--shock", "-0.1", "--maintenance-rate", "0.01")
+    book = fp.Book([1, 1, -1, -1], [10.0, 10, 5, 5], [92, 90, 110, np.inf], [92 * 0.99, 90 * 0.99, 110 * 1.01, 0])
+    volume = cli.DAILY_VOLUME / 100
+    impact = fp.SquareRootImpact(cli.DAILY_VOLATILITY, volume, core=cli.LINEAR_BELOW * volume)
+    c = fp.cascade(book, fp.Market(100.0, impact), -0.1)
+    assert facts["final_price"] == c.final_price
+    assert facts["surplus"] == pytest.approx(c.surplus, rel=1e-12)
+    assert facts["liquidated_quantity"] == 20
+    assert facts["market"]["impact"]["kind"] == "SquareRootImpact"
+    assert "Default impact" in facts["impact_notes"][0]
+    assert facts["book"]["short"]["never_count"] == 1
+
+
+def test_unknown_numbers_are_null_in_json(positions: str) -> None:
+    facts = run_json("--positions", positions, "--sell", "1")
+    assert facts["shortfall"] is None
+    assert facts["shocks"][0]["shortfall"] is None
+
+
+def test_open_interest_scales_each_side(positions: str) -> None:
+    facts = run_json("--positions", positions, "--open-interest", "5e9")
+    assert facts["book"]["long"]["open_interest"] == pytest.approx(5e9)
+    assert facts["book"]["short"]["open_interest"] == pytest.approx(5e9)
+    assert "Scaled to an open interest of 5.00 bn USD" in facts["book_notes"][-1]
+
+
+def test_columns_price_and_volume_options(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("token,dir,qty,open,mark,liq\nBTC,long,1,1,1,90\nETH,short,1,1,1,2\n")
+    columns = {"coin": "token", "side": "dir", "size": "qty", "entry": "open", "mark": "mark", "liquidation": "liq"}
+    options = [text for name, column in columns.items() for text in (f"--{name}-column", column)]
+    facts = run_json(
+        "--positions", str(path), "--coin", "BTC", "--price", "100", *options, "--daily-volume", "1e6",
+        "--daily-volatility", "0.05",
+    )  # fmt: skip
+    assert facts["market"]["price"] == 100
+    assert facts["market"]["impact"]["parameters"]["daily_volume"] == pytest.approx(1e4)
+    assert facts["market"]["impact"]["parameters"]["daily_volatility"] == 0.05
+    assert facts["book"]["long"]["nearest_trigger_price"] == 90
+
+
+def test_a_volume_replaces_the_impact_of_the_example() -> None:
+    mild, example_row = run_json("--daily-volume", "60e9")["shocks"][4], run_json()["shocks"][4]
+    assert mild["amplification"] < 1.1 < example_row["amplification"]
+
+
+def test_a_depth_profile(positions: str, tmp_path: Path) -> None:
+    depth = tmp_path / "depth.csv"
+    depth.write_text("timestamp,percentage,depth\nt,-1,10\nt,-5,20\nt,1,10\nt,5,20\n")
+    facts = run_json("--positions", positions, "--depth", str(depth), "--shock", "-0.08")
+    assert facts["market"]["impact"]["kind"] == "DepthImpact"
+    # 10 sold walk 1 %: from 92 to 91.08; nothing else fires
+    assert facts["final_price"] == pytest.approx(92 * 0.99)
+    assert "depth.csv" in facts["impact_notes"][0]
+
+
+def test_real_positions_and_depth_end_to_end(tmp_path: Path) -> None:
+    done = process(
+        ["run", "--positions", real(POSITIONS), "--coin", "BTC", "--shock", "-0.20", "--depth", real(DEPTH),
+         "--open-interest", "5e9", "--maintenance-rate", "0.0125", "--json"]
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    facts = json.loads(done.stdout)
+    assert facts["market"]["price"] == 76_094
+    assert facts["book"]["count"] == 132
+    assert facts["final_price"] < 76_094 * 0.8
+    assert facts["shortfall"] > 0
+    assert [Path(path).exists() for path in facts["pictures"]] == [True, True]
+
+
+def test_every_large_coin_of_the_real_file_runs() -> None:
+    for coin in ("ETH", "HYPE", "SOL", "FARTCOIN", "PUMP"):
+        assert run_json("--positions", real(POSITIONS), "--coin", coin)["book"]["count"] > 30
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_written_whole_and_alone(positions: str, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "down"
+    text = invoke("--positions", positions, "--output", str(out))
+    assert sorted(path.name for path in out.iterdir()) == ["levels.png", "response.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in out.iterdir())
+    assert f"Picture: {out / 'response.png'}" in text
+    invoke("--positions", positions, "--output", str(out))  # again, over the old ones
+    assert len(list(out.iterdir())) == 2
+
+
+def test_pictures_go_to_the_working_directory_by_default(positions: str, tmp_path: Path) -> None:
+    invoke("--positions", positions)
+    assert (tmp_path / "flushpoint-run" / "levels.png").exists()
+
+
+def test_no_pictures(positions: str, tmp_path: Path) -> None:
+    facts = run_json("--positions", positions)
+    assert facts["pictures"] == []
+    assert not (tmp_path / "flushpoint-run").exists()
+
+
+def test_a_failed_drawing_leaves_nothing(
+    positions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from matplotlib.figure import Figure
+
+    save = Figure.savefig
+
+    def full(figure: Figure, path: Path, **options: object) -> None:
+        save(figure, path, **options)
+        if path.name == "levels.png":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    assert cli.main(["run", "--positions", positions, "--output", "out"]) == 2
+    assert list((tmp_path / "out").iterdir()) == []
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "flushpoint: Invalid value for --output: [Errno 28] No space left on device\n"
+
+
+# --- bad input ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run --positions nowhere.csv", "--positions: [Errno 2] No such file or directory: 'nowhere.csv'"),
+        ("run --positions empty.csv", "--positions: path must be a CSV file that can be read, was 'empty.csv'"),
+        ("run --positions POSITIONS --coin XMR", "--coin: coin must be one of BTC, was 'XMR'"),
+        (
+            "run --positions POSITIONS --size-column qty",
+            "--positions: column 'qty' must be in the file, which has coin",
+        ),
+        ("run --positions POSITIONS --price 0", "--price: must be positive and finite, was 0.0"),
+        ("run --positions POSITIONS --price nan", "--price: must be positive and finite, was nan"),
+        (
+            "run --positions POSITIONS --maintenance-rate 2",
+            "--maintenance-rate: maintenance_rate must be in (0, 1), was 2",
+        ),
+        ("run --positions CROSSED", "--positions: must hold positions not yet crossed at 100, was 1 crossed ones"),
+        ("run --open-interest -1", "--open-interest: must be positive and finite, was -1.0"),
+        ("run --daily-volume 0", "--daily-volume: must be positive and finite, was 0.0"),
+        ("run --daily-volatility inf", "--daily-volatility: must be positive and finite, was inf"),
+        ("run --shock -1", "--shock: shock must be above -1, was -1.0"),
+        ("run --shock nan", "--shock: shock must be finite, was nan"),
+        ("run --sell inf", "--sell: sell must be finite, was inf"),
+        ("run --shock much", "--shock': must be a number, was 'much'"),
+        ("run --depth nowhere.csv", "--depth: [Errno 2] No such file or directory: 'nowhere.csv'"),
+        ("run --depth POSITIONS", "--depth: column 'percentage' must be in the file, which has coin, side"),
+        ("run --depth POSITIONS --daily-volume 1", "--depth: must come without --daily-volume, was given with it"),
+        ("run --coin BTC", "--coin: must come with --positions, was BTC without"),
+        ("run --liquidation-column x", "--liquidation-column: must come with --positions, was x without"),
+        ("run --output POSITIONS", "--output: [Errno 17] File exists: 'POSITIONS'"),
+        ("run --colour blue", "--colour"),
+        ("walk", "walk"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_two(
+    arguments: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "POSITIONS.csv").write_text(SMALL)
+    (tmp_path / "CROSSED.csv").write_text("side,size,mark_px,liq_px\n1,1,100,101\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "POSITIONS").write_text("")
+    files = {"POSITIONS": "POSITIONS.csv", "CROSSED": "CROSSED.csv"}
+    words = arguments.split()
+    words = [word if words[k - 1] == "--output" else files.get(word, word) for k, word in enumerate(words)]
+    before = sorted(tmp_path.iterdir())
+    assert cli.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("flushpoint: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_bad_input_in_a_process_shows_no_traceback(positions: str) -> None:
+    done = process(["run", "--positions", positions, "--side-column", "entry_px"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "flushpoint: Invalid value for --positions: column 'entry_px' must be +1, -1, long, short, buy or sell, "
+        "was 100 in data row 1\n"
+    )
+
+
+def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(example, "book", interrupted)
+    assert cli.main(["run"]) == 130
+    assert "".join(capsys.readouterr()).strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("typer", 'the command line needs typer and rich: pip install "flushpoint[all]"'),
+        ("rich", 'the command line needs typer and rich: pip install "flushpoint[all]"'),
+        ("matplotlib", 'pictures need matplotlib: pip install "flushpoint[plot]"'),
+        ("pandas", 'reading files needs pandas: pip install "flushpoint[io]"'),
+    ],
+)
+def test_a_missing_extra_is_one_line(missing: str, message: str, positions: str) -> None:
+    code = f"sys.modules[{missing!r}] = None; from flushpoint.cli import main"
+    done = process(["run", "--positions", positions], code)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"flushpoint: {message}\n")
+
+
+def test_version_and_help() -> None:
+    done = process(["--version"])
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"flushpoint {fp.__version__}\n", "")
+    for arguments in ([], ["--help"], ["run", "--help"]):
+        done = process(arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "Usage: flushpoint" in done.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples_run(path: Path) -> None:
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout

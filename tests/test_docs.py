@@ -1,0 +1,38 @@
+"""What the documents show is run: the README's example and every docstring's."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import flushpoint
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = [m.name for m in pkgutil.iter_modules(flushpoint.__path__) if m.name not in ("cli", "_core")]
+
+
+def test_readme_example_runs_and_shows_a_cascade(capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    exec(compile(example, "README.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert "positions" in out
+    assert "waves" in out
+    assert "nan" not in out
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name):
+    module = importlib.import_module(f"flushpoint.{name}")
+    public = {k: getattr(flushpoint, k) for k in flushpoint.__all__}
+    result = doctest.testmod(module, extraglobs=public)
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", flushpoint.__all__)
+def test_public_names_have_docstrings(name):
+    thing = getattr(flushpoint, name)
+    if callable(thing):
+        assert thing.__doc__
+        assert len(thing.__doc__.split()) > 4

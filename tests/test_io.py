@@ -1,0 +1,226 @@
+"""Reading positions and depth profiles: what is kept, what is refused, and with which words."""
+
+import gzip
+import sys
+from pathlib import Path
+
+import flushpoint as fp
+import numpy as np
+import pytest
+from flushpoint import io
+
+pandas = pytest.importorskip("pandas")
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+POSITIONS = DATA / "positions_hyperliquid_2026-02-04T0934.csv.gz"
+DEPTH = DATA / "btc_depth_profile_2025-10-10.csv.gz"
+
+HEADER = "coin,side,size,entry_px,mark_px,liq_px\n"
+ROWS = (
+    "BTC,1,2.0,101,100,80\n"
+    "BTC,-1,3.0,99,100,125\n"
+    "ETH,1,50,10,10,8\n"
+    "BTC,1,1.0,100,100,\n"
+    "BTC,-1,4.0,100,100.2,\n"
+    "BTC,1,5.0,120,100,100.5\n"
+)
+
+
+def real(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"real data is not here: {path}")
+    return path
+
+
+def write(directory: Path, text: str, name: str = "positions.csv") -> Path:
+    path = directory / name
+    path.write_text(text)
+    return path
+
+
+def depth_file(directory: Path, rows: str) -> Path:
+    return write(directory, "timestamp,percentage,depth\n" + rows, "depth.csv")
+
+
+def test_positions_are_read_and_counted(tmp_path: Path) -> None:
+    held = io.read_positions(write(tmp_path, HEADER + ROWS), coin="BTC", maintenance_rate=0.01)
+    assert (held.coin, held.price) == ("BTC", 100.0)
+    assert (held.rows, held.crossed, held.other_coins) == (5, 1, 1)
+    assert held.book.side.tolist() == [1, -1, 1, -1]
+    assert held.book.quantity.tolist() == [2, 3, 1, 4]
+    assert held.book.trigger_price.tolist() == [80, 125, 0, np.inf]
+    assert held.book.entry_price.tolist() == [101, 99, 100, 100]
+    np.testing.assert_allclose(held.book.bankruptcy_price[:2], [80 * 0.99, 125 * 1.01])
+
+
+def test_without_a_maintenance_rate_bankruptcy_prices_are_unknown(tmp_path: Path) -> None:
+    held = io.read_positions(write(tmp_path, HEADER + ROWS), coin="BTC")
+    assert held.book.bankruptcy_price is None
+
+
+def test_the_price_can_be_given(tmp_path: Path) -> None:
+    held = io.read_positions(write(tmp_path, HEADER + ROWS), coin="BTC", price=110.0)
+    assert (held.price, held.crossed) == (110.0, 0)
+    assert len(held.book) == 5
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.csv.gz", "p.parquet", "P.CSV"])
+def test_every_file_type_reads_the_same(tmp_path: Path, name: str) -> None:
+    if name.endswith(".parquet"):
+        pytest.importorskip("pyarrow")
+    source = write(tmp_path, HEADER + ROWS, "source.csv")
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        pandas.read_csv(source).to_parquet(path)
+    elif name.endswith(".gz"):
+        path.write_bytes(gzip.compress(source.read_bytes()))
+    else:
+        path.write_bytes(source.read_bytes())
+    held, plain = (io.read_positions(p, coin="BTC") for p in (path, source))
+    for column in ("side", "quantity", "trigger_price", "entry_price"):
+        np.testing.assert_array_equal(getattr(held.book, column), getattr(plain.book, column))
+
+
+@pytest.mark.parametrize(("long", "short"), [("long", "short"), ("Buy", "SELL"), ("+1", "-1"), (" 1.0", "-1.0")])
+def test_sides_in_words_or_numbers(tmp_path: Path, long: str, short: str) -> None:
+    text = HEADER + f"BTC,{long},1,100,100,80\nBTC,{short},1,100,100,120\n"
+    assert io.read_positions(write(tmp_path, text)).book.side.tolist() == [1, -1]
+
+
+def test_columns_can_be_named_and_needless_ones_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path, "dir,qty,liquidation\nlong,2,80\nshort,1,0\n")
+    columns = {"side": "dir", "size": "qty", "liquidation_price": "liquidation"}
+    held = io.read_positions(path, columns=columns, price=100.0)
+    assert (held.coin, held.rows, held.other_coins) == ("", 2, 0)
+    assert held.book.trigger_price.tolist() == [80, np.inf]
+    assert held.book.entry_price is None
+
+
+def test_a_single_coin_needs_no_name(tmp_path: Path) -> None:
+    assert io.read_positions(write(tmp_path, HEADER + "SOL,1,1,100,100,80\n")).coin == "SOL"
+
+
+@pytest.mark.parametrize(
+    ("rows", "arguments", "message"),
+    [
+        (ROWS, {"coin": "XMR"}, "coin must be one of BTC, ETH, was 'XMR'"),
+        (ROWS, {}, "coin must be given for a file that holds several, was None: BTC, ETH"),
+        (ROWS, {"coin": "BTC", "columns": {"size": "qty"}}, "column 'qty' must be in the file, which has coin, side"),
+        (ROWS, {"coin": "BTC", "columns": {"entry_price": "open"}}, "column 'open' must be in the file"),
+        (ROWS, {"coin": "BTC", "columns": {"sizes": "qty"}}, "columns must map some of coin, side, .*, was 'sizes'"),
+        (ROWS, {"coin": "BTC", "price": 0.0}, "price must be positive and finite, was 0.0"),
+        (ROWS, {"coin": "BTC", "price": np.nan}, "price must be positive and finite, was nan"),
+        (ROWS, {"coin": "BTC", "maintenance_rate": 1.0}, r"maintenance_rate must be in \(0, 1\), was 1.0"),
+        ("", {}, "path must hold data rows, was a table without any"),
+        ("BTC,1,-3,1,1,1\n", {}, "column 'size' must be a positive number, was -3 in data row 1"),
+        ("BTC,1,0,1,1,1\n", {}, "column 'size' must be a positive number, was 0 in data row 1"),
+        ("ETH,1,1,1,1,1\nBTC,1,,1,1,1\n", {"coin": "BTC"}, "column 'size' must be .*, was nan in data row 2"),
+        ("BTC,1,much,1,1,1\n", {}, "column 'size' must be a positive number, was much in data row 1"),
+        ("BTC,up,1,1,1,1\n", {}, r"column 'side' must be \+1, -1, long, short, buy or sell, was up in data row 1"),
+        ("BTC,,1,1,1,1\n", {}, "column 'side' must be .*, was nan in data row 1"),
+        ("BTC,2,1,1,1,1\n", {}, "column 'side' must be .*, was 2 in data row 1"),
+        ("BTC,1,1,1,1,-5\n", {}, "column 'liq_px' must be a positive number, was -5 in data row 1"),
+        ("BTC,1,1,1,1,soon\n", {}, "column 'liq_px' must be a positive number, was soon in data row 1"),
+        ("BTC,1,1,1,inf,1\n", {}, "column 'mark_px' must be a positive number, was inf in data row 1"),
+        ("BTC,1,1,1,100,1\nBTC,1,1,1,90,1\n", {}, "column 'mark_px' must hold the price of one moment, was 90 to 100"),
+    ],
+)
+def test_bad_positions_are_refused(tmp_path: Path, rows: str, arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        io.read_positions(write(tmp_path, HEADER + rows), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("p.txt", b"", r"path must end in .csv, .csv.gz or .parquet, was '.*p.txt'"),
+        ("p.csv", b"", "path must be a CSV file that can be read, was '.*p.csv'"),
+        ("p.csv", b"\xff\xfe\x00\x01\x02", "path must be a CSV file that can be read"),
+        ("p.csv.gz", b"coin,side\n", "path must be a CSV file that can be read"),
+        ("p.csv.gz", gzip.compress(HEADER.encode() * 100)[:-20], "path must be a CSV file that can be read"),
+        ("p.parquet", b"coin,side\n", "path must be a Parquet file that can be read"),
+    ],
+)
+def test_files_that_are_not_what_they_say(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        io.read_positions(path)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        io.read_positions(tmp_path / "nowhere.csv")
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ValueError, match="path must be a CSV file that can be read"):
+        io.read_positions(tmp_path / "folder.csv")
+
+
+def test_without_pandas_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r'pip install "flushpoint\[io\]"'):
+        io.read_positions(write(tmp_path, HEADER + ROWS))
+
+
+def test_depth_is_the_mean_over_snapshots_on_both_sides(tmp_path: Path) -> None:
+    path = depth_file(tmp_path, "t0,-1,10\nt0,-2,30\nt0,1,20\nt0,2,40\nt1,-1,30\nt1,-2,50\nt1,1,20\nt1,2,60\n")
+    impact = io.read_depth(path)
+    assert isinstance(impact, fp.DepthImpact)
+    bids, asks = impact.displacement([20.0, 40.0]), impact.displacement([-20.0, -50.0])
+    np.testing.assert_allclose(bids, -np.log1p([-0.01, -0.02]), rtol=1e-14)
+    np.testing.assert_allclose(asks, -np.log1p([0.01, 0.02]), rtol=1e-14)
+    # straight between the levels, and on with the last slope beyond them, on both sides
+    np.testing.assert_allclose(impact.displacement([10.0]), [-np.log1p(-0.01) / 2], rtol=1e-14)
+    step = np.log1p(-0.01) - np.log1p(-0.02)
+    np.testing.assert_allclose(impact.displacement([60.0]), [-np.log1p(-0.02) + step], rtol=1e-13)
+    step = np.log1p(0.02) - np.log1p(0.01)
+    np.testing.assert_allclose(impact.displacement([-80.0]), [-np.log1p(0.02) - step], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("t,-1,10\n", "column 'percentage' must hold asks"),
+        ("t,1,10\n", "column 'percentage' must hold bids"),
+        ("t,-1,10\nt,0,1\nt,1,10\n", "column 'percentage' must be other than 0, was 0 in data row 2"),
+        ("t,-100,10\nt,1,10\n", "column 'percentage' must be above -100, was -100 in data row 1"),
+        ("t,-1,10\nt,1,0\n", "column 'depth' must be a positive number, was 0 in data row 2"),
+        ("t,-1,10\nt,-2,10\nt,1,10\n", "column 'depth' must grow with distance, was 10 then 10 for bids"),
+        ("t,-1,ten\nt,1,10\n", "column 'depth' must be a positive number, was ten in data row 1"),
+    ],
+)
+def test_bad_depth_is_refused(tmp_path: Path, rows: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        io.read_depth(depth_file(tmp_path, rows))
+
+
+def test_positions_are_no_depth_profile(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="column 'percentage' must be in the file, which has coin, side, size"):
+        io.read_depth(write(tmp_path, HEADER + ROWS))
+
+
+@pytest.mark.parametrize("name", [POSITIONS.name, "positions_hyperliquid_2026-02-06T1951.csv.gz"])
+def test_real_positions(name: str) -> None:
+    path = real(DATA / name)
+    table = pandas.read_csv(path)
+    for coin in ("BTC", "ETH", "SOL"):
+        held = io.read_positions(path, coin=coin)
+        mine = table[table.coin == coin]
+        assert held.rows == len(mine) == len(held.book) + held.crossed
+        assert held.rows + held.other_coins == len(table)
+        notional = sum(held.book.open_interest(held.price))
+        assert notional <= mine.notional_usd.sum() * 1.001
+        if not held.crossed:
+            assert notional == pytest.approx(mine.notional_usd.sum(), rel=1e-3)
+
+
+def test_real_depth() -> None:
+    path = real(DEPTH)
+    mean = pandas.read_csv(path).groupby("percentage").depth.mean()
+    impact = io.read_depth(path)
+    for percent, quantity in mean.items():
+        at = impact.displacement(-np.sign(percent) * quantity)
+        assert at == pytest.approx(-np.log1p(percent / 100), rel=1e-12)
