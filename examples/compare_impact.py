@@ -5,9 +5,10 @@ Usage: python compare_impact.py [picture.png]
 
 import sys
 
+from matplotlib.figure import Figure
+
 import flushpoint as fp
 from flushpoint import example, plot
-from matplotlib.figure import Figure
 
 book, price = example.book(), example.PRICE
 volume = 60e9 / price  # traded a day, in bitcoin

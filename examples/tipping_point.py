@@ -1,7 +1,8 @@
 """Find the worst tipping point below the price, and look at both sides of it."""
 
-import flushpoint as fp
 import numpy as np
+
+import flushpoint as fp
 from flushpoint import example
 
 book, market = example.book(), example.market()

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import flushpoint as fp
 import numpy as np
 import pytest
+
+import flushpoint as fp
 from flushpoint import example, report
 
 typer_testing = pytest.importorskip("typer.testing")
@@ -265,6 +266,12 @@ def test_pictures_are_written_whole_and_alone(positions: str, tmp_path: Path) ->
 def test_pictures_go_to_the_working_directory_by_default(positions: str, tmp_path: Path) -> None:
     invoke("--positions", positions)
     assert (tmp_path / "flushpoint-run" / "levels.png").exists()
+
+
+def test_a_coin_worth_less_than_a_cent(tmp_path: Path) -> None:
+    path = tmp_path / "cheap.csv"
+    path.write_text("side,size,mark_px,liq_px\n1,1e6,0.002,0.0019\n-1,1e6,0.002,0.0022\n")
+    assert "0.0019 (-5.000%)" in " ".join(invoke("--positions", str(path)).split())
 
 
 def test_no_pictures(positions: str, tmp_path: Path) -> None:

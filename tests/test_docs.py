@@ -6,8 +6,9 @@ import pkgutil
 import re
 from pathlib import Path
 
-import flushpoint
 import pytest
+
+import flushpoint
 
 ROOT = Path(__file__).parents[1]
 MODULES = [m.name for m in pkgutil.iter_modules(flushpoint.__path__) if m.name not in ("cli", "_core")]

@@ -4,9 +4,10 @@ import gzip
 import sys
 from pathlib import Path
 
-import flushpoint as fp
 import numpy as np
 import pytest
+
+import flushpoint as fp
 from flushpoint import io
 
 pandas = pytest.importorskip("pandas")

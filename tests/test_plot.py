@@ -2,9 +2,10 @@
 
 import sys
 
-import flushpoint as fp
 import numpy as np
 import pytest
+
+import flushpoint as fp
 from flushpoint import plot
 
 matplotlib = pytest.importorskip("matplotlib")

@@ -5,7 +5,7 @@ When price moves, who is force-sold, how far does that push the price, and who i
 
 from typing import Any
 
-from flushpoint import _core
+from flushpoint import _core, io, plot
 from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, cascade
 from flushpoint.impact import (
@@ -38,6 +38,8 @@ __all__ = [
     "SquareRootImpact",
     "build_info",
     "cascade",
+    "io",
+    "plot",
     "response",
 ]
 

@@ -193,7 +193,9 @@ def run(
         }
     pictures = [] if no_pictures else _draw(subject, answer, output)
     if as_json:
-        print(json.dumps({**facts, "pictures": [str(path) for path in pictures]}, indent=2, allow_nan=False), flush=True)
+        print(
+            json.dumps({**facts, "pictures": [str(path) for path in pictures]}, indent=2, allow_nan=False), flush=True
+        )
         return
     report.render(facts)
     for path in pictures:

@@ -74,7 +74,7 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
     ax.legend(frameon=False, fontsize="small")
     below.set_xlabel("shock that starts it (%)")
     below.set_ylabel(f"liquidated ({unit}{currency})")
-    below.set_ylim(bottom=0)
+    below.set_ylim(0, None if np.any(outcome.liquidated_notional) else 1)
     for panel in (ax, below):
         panel.margins(x=0.02)
         _clean(panel)

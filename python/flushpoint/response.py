@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -148,7 +149,7 @@ class Response:
         shocks = real_array("shock", shock)
         flat = shocks.reshape(-1)
         # Extremes first, as they are quick; a NaN passes neither comparison.
-        top = np.finfo(np.float64).max / self._market.price - 1
+        top = sys.float_info.max / self._market.price - 1
         if flat.size and not (flat.min() > -1 and flat.max() < top):
             check("shock", shocks, (shocks > -1) & (shocks < top), "above -1 and leave the price finite")
         final, closed = _core.answer_shocks(
