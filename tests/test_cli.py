@@ -95,16 +95,6 @@ def test_the_example_book_is_what_its_notes_say() -> None:
     assert market.impact.displacement(example.USD_PER_PERCENT / example.PRICE) == pytest.approx(0.01)
 
 
-def test_the_example_margin_arithmetic() -> None:
-    side, entry, leverage = np.array([1, -1], dtype=np.int8), np.array([100.0, 100.0]), np.array([10.0, 10.0])
-    trigger, bankruptcy = example.isolated_prices(side, entry, leverage, 0.005)
-    np.testing.assert_allclose(bankruptcy, [90, 110])
-    for one, price in zip(side, trigger, strict=True):  # equity = maintenance there
-        assert 10 + one * (price - 100) == pytest.approx(0.005 * price)
-    with pytest.raises(ValueError, match=r"maintenance_rate must be below 1 / leverage, was 0.1 at 10x"):
-        example.isolated_prices(side, entry, leverage, 0.1)
-
-
 def test_the_example_has_tipping_points_and_waves() -> None:
     facts = run_json()
     tips = facts["tipping_points"]

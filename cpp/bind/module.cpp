@@ -10,6 +10,7 @@
 #include "flushpoint/book.hpp"
 #include "flushpoint/cascade.hpp"
 #include "flushpoint/kernels.hpp"
+#include "flushpoint/margin.hpp"
 #include "flushpoint/parallel.hpp"
 #include "flushpoint/response.hpp"
 
@@ -373,6 +374,84 @@ Doubles exponentials(const Doubles& values) {
     return for_each(values, [](double x) { return fp::math::exp(x); });
 }
 
+// (floor, rate, deduction)
+struct Tiers {
+    Doubles floor, rate, deduction;
+    fp::TierView view;
+
+    explicit Tiers(const py::tuple& items)
+        : floor(array_at<Doubles>(items, 0)),
+          rate(array_at<Doubles>(items, 1)),
+          deduction(array_at<Doubles>(items, 2)),
+          view{floor.data(), rate.data(), deduction.data(), length(floor)} {
+        require(view.count > 0 && length(rate) == view.count && length(deduction) == view.count,
+                "_core: the columns of a schedule do not fit together");
+    }
+};
+
+// (side, quantity, entry_price, margin, maintenance, other_pnl, other_maintenance, share), each of length 1 or n
+struct MarginArrays {
+    Sides side;
+    Doubles columns[7];
+    fp::MarginColumns view;
+
+    explicit MarginArrays(const py::tuple& items) : side(array_at<Sides>(items, 0)) {
+        std::size_t n = length(side);
+        for (std::size_t i = 0; i < 7; ++i) {
+            columns[i] = array_at<Doubles>(items, i + 1);
+            if (length(columns[i]) != 1) n = length(columns[i]);
+        }
+        require(length(side) == n || length(side) == 1, "_core: the columns must have one length");
+        fp::Numbers numbers[7];
+        for (std::size_t i = 0; i < 7; ++i) {
+            require(length(columns[i]) == n || length(columns[i]) == 1, "_core: the columns must have one length");
+            numbers[i] = {columns[i].data(), length(columns[i]) == 1 ? 0u : 1u};
+        }
+        view = {side.data(),  length(side) == 1 ? 0u : 1u, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4],
+                numbers[5], numbers[6], n};
+    }
+};
+
+Doubles liquidation_prices(const py::tuple& positions, const py::object& tiers, bool inverse, int valuation, int fee_at,
+                           double fee_rate, int threads) {
+    const MarginArrays in(positions);
+    std::optional<Tiers> schedule;
+    if (!tiers.is_none()) schedule.emplace(tiers.cast<py::tuple>());
+    require(valuation >= 0 && valuation <= 2 && fee_at >= 0 && fee_at <= 1, "_core: no such rule");
+    const fp::MarginRule rule{schedule ? schedule->view : fp::TierView{nullptr, nullptr, nullptr, 0}, inverse,
+                              static_cast<fp::Valuation>(valuation), static_cast<fp::FeeAt>(fee_at), fee_rate};
+    require(schedule || rule.valuation == fp::Valuation::absolute, "_core: a schedule is missing");
+    Doubles out = doubles(in.view.count);
+    double* to = out.mutable_data();
+    {
+        const py::gil_scoped_release release;
+        fp::liquidation_prices(rule, in.view, to, fp::resolve_threads(threads), check_signals);
+    }
+    return out;
+}
+
+Doubles bankruptcy_prices(const py::tuple& positions, bool inverse, double fee_rate, int threads) {
+    const MarginArrays in(positions);
+    Doubles out = doubles(in.view.count);
+    double* to = out.mutable_data();
+    {
+        const py::gil_scoped_release release;
+        fp::bankruptcy_prices(inverse, fee_rate, in.view, to, fp::resolve_threads(threads), check_signals);
+    }
+    return out;
+}
+
+Doubles maintenance_margins(const py::tuple& tiers, const Doubles& notional) {
+    const Tiers schedule(tiers);
+    Doubles out = doubles(length(notional));
+    double* to = out.mutable_data();
+    {
+        const py::gil_scoped_release release;
+        fp::maintenance_margins(schedule.view, notional.data(), static_cast<std::size_t>(notional.size()), to);
+    }
+    return out;
+}
+
 py::dict build_info() {
     py::dict info;
     info["version"] = FLUSHPOINT_VERSION;
@@ -422,6 +501,11 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           py::arg("shocks").noconvert(), py::arg("threads"));
     m.def("answer_sales", &answer_sales, py::arg("long_steps"), py::arg("short_steps"), py::arg("longs"),
           py::arg("shorts"), py::arg("market"), py::arg("sales").noconvert(), py::arg("threads"));
+    m.def("liquidation_prices", &liquidation_prices, py::arg("positions"), py::arg("tiers"), py::arg("inverse"),
+          py::arg("valuation"), py::arg("fee_at"), py::arg("fee_rate"), py::arg("threads"));
+    m.def("bankruptcy_prices", &bankruptcy_prices, py::arg("positions"), py::arg("inverse"), py::arg("fee_rate"),
+          py::arg("threads"));
+    m.def("maintenance_margins", &maintenance_margins, py::arg("tiers"), py::arg("notional").noconvert());
     m.def("exp", &exponentials, py::arg("values").noconvert());
     m.def("displacement", &displacement, py::arg("market"), py::arg("sold").noconvert());
     m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());

@@ -16,6 +16,7 @@ from flushpoint.impact import (
     PowerImpact,
     SquareRootImpact,
 )
+from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
@@ -30,15 +31,18 @@ __all__ = [
     "EvaporatingImpact",
     "Impact",
     "LinearImpact",
+    "MarginSchedule",
     "Market",
     "PowerImpact",
     "Response",
     "ResponseResult",
     "Result",
     "SquareRootImpact",
+    "bankruptcy_price",
     "build_info",
     "cascade",
     "io",
+    "liquidation_price",
     "plot",
     "response",
 ]

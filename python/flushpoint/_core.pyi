@@ -8,6 +8,8 @@ _Side: TypeAlias = tuple[_F8, _F8, _F8, _F8, int]
 _Market: TypeAlias = tuple[float, float, float, float, int, _F8]
 _Steps: TypeAlias = tuple[NDArray[np.void], NDArray[np.int32], float, float]
 _Columns: TypeAlias = tuple[_F8, _F8, _F8 | None, NDArray[np.int32], _F8, _F8, int]
+_Tiers: TypeAlias = tuple[_F8, _F8, _F8]
+_Margins: TypeAlias = tuple[NDArray[np.int8], _F8, _F8, _F8, _F8, _F8, _F8, _F8]
 _Positions: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], _F8 | None, _F8 | None]
 
 __version__: str
@@ -46,6 +48,17 @@ def answer_shocks(
 def answer_sales(
     long_steps: _Steps, short_steps: _Steps, longs: _Side, shorts: _Side, market: _Market, sales: _F8, threads: int
 ) -> tuple[_F8, NDArray[np.int64]]: ...
+def liquidation_prices(
+    positions: _Margins,
+    tiers: _Tiers | None,
+    inverse: bool,
+    valuation: int,
+    fee_at: int,
+    fee_rate: float,
+    threads: int,
+) -> _F8: ...
+def bankruptcy_prices(positions: _Margins, inverse: bool, fee_rate: float, threads: int) -> _F8: ...
+def maintenance_margins(tiers: _Tiers, notional: _F8) -> _F8: ...
 def exp(values: _F8) -> _F8: ...
 def displacement(market: _Market, sold: _F8) -> _F8: ...
 def inverse(market: _Market, displacement: _F8) -> _F8: ...

@@ -72,12 +72,21 @@ def real_array(name: str, values: ArrayLike) -> FloatArray:
     return np.asarray(array, dtype=np.float64, order="C")
 
 
-def column(name: str, values: ArrayLike) -> FloatArray:
-    """Return `values` as a one-dimensional or zero-dimensional array of float64."""
-    array = real_array(name, values)
-    if array.ndim > 1:
-        raise ValueError(f"{name} must have one dimension, was of shape {array.shape}")
-    return array
+def sides(side: ArrayLike) -> NDArray[np.int8]:
+    """Return sides as int8, +1 for a long and -1 for a short."""
+    array = np.asarray(side)
+    if array.size == 0 and array.dtype == np.float64 and array.ndim == 1:
+        array = array.astype(np.int8)  # an empty list
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"side must be numbers, +1 or -1, was dtype {array.dtype}")
+    if array.size and not (
+        array.min() >= -1
+        and array.max() <= 1
+        and (array.dtype.kind != "f" or (np.abs(array) == 1).all())
+        and np.count_nonzero(array) == array.size
+    ):
+        check("side", array, (array == 1) | (array == -1), "+1 (long) or -1 (short)")
+    return np.ascontiguousarray(array, dtype=np.int8).reshape(array.shape)
 
 
 def check(name: str, array: NDArray[np.generic], good: NDArray[np.bool_], rule: str) -> None:
@@ -99,17 +108,6 @@ def positive(name: str, array: FloatArray) -> None:
         check(
             name, array, (array > 0) & (array < np.inf), "positive and finite" if np.isinf(array).any() else "positive"
         )
-
-
-def not_negative(name: str, array: FloatArray, *, finite: bool = True) -> None:
-    """Raise unless every element is at least 0 (and finite)."""
-    if not array.size:
-        return
-    if finite:
-        if not (array.min() >= 0 and array.max() < np.inf):
-            check(name, array, (array >= 0) & (array < np.inf), "at least 0 and finite")
-    elif not array.min() >= 0:
-        check(name, array, array >= 0, "at least 0")
 
 
 def read_only(value: object) -> None:

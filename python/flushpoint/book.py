@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,14 +12,14 @@ from flushpoint import _core
 from flushpoint._validate import (
     FloatArray,
     check,
-    column,
-    not_negative,
     number,
     positive,
     read_only,
     real_array,
     restore,
+    sides,
 )
+from flushpoint.margin import Contract, FeeAt, MarginSchedule, bankruptcy_price, liquidation_price
 
 EngineSide = tuple[FloatArray, FloatArray, FloatArray, FloatArray, int]
 MOST_POSITIONS = 2**31 - 1
@@ -79,6 +79,7 @@ class Book:
         short that can never trigger.
     bankruptcy_price : array_like, shape (n,), optional
         Where a position's margin is used up, at least 0. Without it shortfall and surplus are not known (nan).
+        inf only for positions that can never trigger.
     entry_price : array_like, shape (n,), optional
         Positive.
     group : array_like, shape (n,), optional
@@ -109,29 +110,27 @@ class Book:
         entry_price: ArrayLike | None = None,
         group: ArrayLike | None = None,
     ) -> None:
-        sides = _sides(side)
         columns: dict[str, NDArray[Any]] = {
-            "side": sides,
-            "quantity": column("quantity", quantity),
-            "trigger_price": column("trigger_price", trigger_price),
+            "side": _flat("side", sides(side)),
+            "quantity": _flat("quantity", real_array("quantity", quantity)),
+            "trigger_price": _flat("trigger_price", real_array("trigger_price", trigger_price)),
         }
         if bankruptcy_price is not None:
-            columns["bankruptcy_price"] = column("bankruptcy_price", bankruptcy_price)
+            columns["bankruptcy_price"] = _flat("bankruptcy_price", real_array("bankruptcy_price", bankruptcy_price))
         if entry_price is not None:
-            columns["entry_price"] = column("entry_price", entry_price)
+            columns["entry_price"] = _flat("entry_price", real_array("entry_price", entry_price))
         if group is not None:
-            columns["group"] = _labels(group)
+            columns["group"] = _flat("group", np.asarray(group))
         columns = _of_one_length(columns)
-        sides = columns["side"]
         positive("quantity", columns["quantity"])
-        _check_triggers(sides, columns["trigger_price"])
+        _check_triggers(columns["side"], columns["trigger_price"])
         if bankruptcy_price is not None:
-            not_negative("bankruptcy_price", columns["bankruptcy_price"])
+            _check_bankruptcies(columns["trigger_price"], columns["bankruptcy_price"])
         if entry_price is not None:
             positive("entry_price", columns["entry_price"])
 
         longs, shorts = _core.sort_book(
-            sides, columns["quantity"], columns["trigger_price"], columns.get("bankruptcy_price"), 0
+            columns["side"], columns["quantity"], columns["trigger_price"], columns.get("bankruptcy_price"), 0
         )
         self._long, self._short = Side(*longs), Side(*shorts)
         for one in (self._long, self._short):
@@ -145,6 +144,92 @@ class Book:
         self._group: NDArray[Any] | None = _own(columns.get("group"))
 
     __setstate__ = restore
+
+    @classmethod
+    def from_positions(
+        cls,
+        side: ArrayLike,
+        quantity: ArrayLike,
+        entry_price: ArrayLike,
+        *,
+        leverage: ArrayLike | None = None,
+        margin: ArrayLike | None = None,
+        schedule: MarginSchedule,
+        contract: Contract = "linear",
+        fee_rate: float = 0.0,
+        fee_at: FeeAt = "mark",
+        valuation: Literal["mark", "entry"] = "mark",
+        funding: ArrayLike = 0.0,
+        group: ArrayLike | None = None,
+    ) -> Book:
+        """Make a book of isolated positions from what a trader knows of them.
+
+        Parameters
+        ----------
+        side, quantity, entry_price : array_like
+            As in `liquidation_price`: the quantity of an inverse contract is in quote units.
+        leverage : array_like, optional
+            Notional at entry / margin, positive. Either this or `margin`.
+        margin : array_like, optional
+            Isolated margin, positive: quote units, base units for inverse contracts.
+        schedule : MarginSchedule
+            Tiers of maintenance margin.
+        contract, fee_rate, fee_at, valuation
+            As in `liquidation_price`.
+        funding : array_like, default 0.0
+            Funding received since entry (negative: paid), in the units of the margin, which it has moved.
+        group : array_like, optional
+            A label a position.
+
+        Returns
+        -------
+        Book
+            Trigger prices are liquidation prices. A bankruptcy price below 0, of a long that holds more margin than it
+            cost, becomes 0. The quantity of an inverse position is what its contracts are worth at the trigger price
+            (at entry, if it can never trigger), in base units.
+
+        Examples
+        --------
+        >>> schedule = MarginSchedule.flat(0.005)
+        >>> book = Book.from_positions([1, -1], 2.0, 100.0, leverage=[10, 20], schedule=schedule)
+        >>> book.trigger_price.round(3), book.bankruptcy_price
+        (array([ 90.452, 104.478]), array([ 90., 105.]))
+        """
+        if (leverage is None) == (margin is None):
+            raise ValueError(f"leverage must be given, or margin, and not both, was {leverage!r} and {margin!r}")
+        held = real_array("quantity", quantity)
+        entry = real_array("entry_price", entry_price)
+        positive("quantity", held)
+        positive("entry_price", entry)
+        if margin is not None:
+            own = real_array("margin", margin)
+            positive("margin", own)
+        else:
+            times = real_array("leverage", leverage)  # type: ignore[arg-type]
+            positive("leverage", times)
+            own = (held / entry if contract == "inverse" else held * entry) / times
+        paid = real_array("funding", funding)
+        check("funding", paid, np.isfinite(paid), "finite")
+        own = own + paid
+        trigger = np.asarray(
+            liquidation_price(
+                side,
+                held,
+                entry,
+                own,
+                schedule,
+                contract=contract,
+                fee_rate=fee_rate,
+                fee_at=fee_at,
+                valuation=valuation,
+            )
+        )
+        bankruptcy = np.asarray(bankruptcy_price(side, held, entry, own, contract=contract, fee_rate=fee_rate))
+        if contract == "inverse":
+            never = ~((trigger > 0) & (trigger < np.inf))
+            held = held / np.where(never, entry, trigger)
+            bankruptcy = np.where(never & ~(bankruptcy > 0), np.inf, bankruptcy)
+        return cls(side, held, trigger, np.maximum(bankruptcy, 0.0), entry, group)
 
     @property
     def long(self) -> Side:
@@ -309,7 +394,7 @@ class Book:
         long, short : ndarray, shape (k,)
             Quote units.
         """
-        bins = column("edges", edges)
+        bins = _flat("edges", real_array("edges", edges))
         if bins.ndim != 1 or bins.size < 2:
             raise ValueError(f"edges must hold at least two prices, was of shape {bins.shape}")
         check("edges", bins, ~np.isnan(bins), "a number")
@@ -350,28 +435,9 @@ class Book:
         return "\n".join(lines)
 
 
-def _sides(side: ArrayLike) -> NDArray[np.int8]:
-    array = np.asarray(side)
-    if array.size == 0 and array.dtype == np.float64 and array.ndim == 1:
-        array = array.astype(np.int8)  # an empty list
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"side must be numbers, +1 or -1, was dtype {array.dtype}")
+def _flat(name: str, array: NDArray[Any]) -> NDArray[Any]:
     if array.ndim > 1:
-        raise ValueError(f"side must have one dimension, was of shape {array.shape}")
-    if array.size and not (
-        array.min() >= -1
-        and array.max() <= 1
-        and (array.dtype.kind != "f" or (np.abs(array) == 1).all())
-        and np.count_nonzero(array) == array.size
-    ):
-        check("side", array, (array == 1) | (array == -1), "+1 (long) or -1 (short)")
-    return np.ascontiguousarray(array, dtype=np.int8).reshape(array.shape)
-
-
-def _labels(group: ArrayLike) -> NDArray[Any]:
-    array = np.asarray(group)
-    if array.ndim > 1:
-        raise ValueError(f"group must have one dimension, was of shape {array.shape}")
+        raise ValueError(f"{name} must have one dimension, was of shape {array.shape}")
     return array
 
 
@@ -392,6 +458,14 @@ def _check_triggers(side: NDArray[np.int8], trigger: FloatArray) -> None:
     check("trigger_price", trigger, trigger >= 0, "at least 0")
     check("trigger_price", trigger, (side < 0) | (trigger < np.inf), "finite for a long (0 if it can never trigger)")
     check("trigger_price", trigger, (side > 0) | (trigger > 0), "positive for a short (inf if it can never trigger)")
+
+
+def _check_bankruptcies(trigger: FloatArray, bankruptcy: FloatArray) -> None:
+    if not bankruptcy.size or (bankruptcy.min() >= 0 and bankruptcy.max() < np.inf):
+        return
+    check("bankruptcy_price", bankruptcy, bankruptcy >= 0, "at least 0")
+    finite = (bankruptcy < np.inf) | (trigger == 0) | (trigger == np.inf)
+    check("bankruptcy_price", bankruptcy, finite, "finite for a position that can trigger")
 
 
 def _own(array: NDArray[Any] | None) -> NDArray[Any] | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flushpoint.book import Book
 from flushpoint.impact import LinearImpact
+from flushpoint.margin import MarginSchedule
 from flushpoint.market import Market
 
 PRICE = 126_000.0
@@ -64,19 +64,6 @@ IMPACT_NOTES = (
 )
 
 
-def isolated_prices(
-    side: NDArray[np.int8],
-    entry_price: NDArray[np.float64],
-    leverage: NDArray[np.float64],
-    maintenance_rate: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return trigger and bankruptcy prices of isolated linear positions, maintenance valued at the mark price."""
-    if np.any(maintenance_rate * leverage >= 1):
-        raise ValueError(f"maintenance_rate must be below 1 / leverage, was {maintenance_rate} at {leverage.max():g}x")
-    bankruptcy_price = entry_price * (1 - side / leverage)
-    return bankruptcy_price / (1 - side * maintenance_rate), bankruptcy_price
-
-
 def book() -> Book:
     """Build the book: about 27,600 positions, `OPEN_INTEREST` on each side at `PRICE`.
 
@@ -95,9 +82,13 @@ def book() -> Book:
             quantity.append(share * size[shuffle] / entry_price)
             entry.append(entry_price)
             leverage.append(np.full(n, float(times)))
-    sides, entries = np.concatenate(side), np.concatenate(entry)
-    trigger_price, bankruptcy_price = isolated_prices(sides, entries, np.concatenate(leverage), MAINTENANCE_RATE)
-    opened = Book(sides, np.concatenate(quantity), trigger_price, bankruptcy_price, entries)
+    opened = Book.from_positions(
+        np.concatenate(side),
+        np.concatenate(quantity),
+        np.concatenate(entry),
+        leverage=np.concatenate(leverage),
+        schedule=MarginSchedule.flat(MAINTENANCE_RATE),
+    )
     return opened.alive(PRICE).scaled(OPEN_INTEREST, PRICE)
 
 
