@@ -1,11 +1,13 @@
 """What the engine must compute, written slowly: plain loops over positions, one numerical integral per trade.
 
-Nothing here is shared with the package. The first half is the model: impact shapes, a market's state, cascades in waves and one
-by one, the response map by definition. The second half draws random cases for hypothesis and builds the package's objects from them.
+Nothing here is shared with the package. The first half is the model: impact shapes, a market's state, cascades in
+waves and one by one, the response map by definition. The second half draws random cases for hypothesis and builds the
+package's objects from them.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ SLACK = 1e-12  # relative: how near to a trigger counts as on it
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
-# --- impact ---------------------------------------------------------------------------------------------------------------------
+# --- impact ---
 @dataclass(frozen=True)
 class Shape:
     """Recovering impact: volume -> log displacement. `corners` are the volumes where it is not smooth."""
@@ -91,9 +93,9 @@ SHAPES: dict[str, Callable[..., Shape]] = {
 
 
 def integral(price: Callable[[np.ndarray], np.ndarray], low: float, high: float, corners: list[float]) -> float:
-    """Area under `price` from low to high: halve a panel until halving changes nothing. Infinite prices give an infinite area."""
+    """Area under `price` from low to high: halve a panel until halving changes nothing. inf where the price is."""
     cuts = [low, *sorted(c for c in set(corners) if low < c < high), high]
-    todo = [(a, b, 0) for a, b in zip(cuts, cuts[1:], strict=False)]
+    todo = [(a, b, 0) for a, b in itertools.pairwise(cuts)]
     largest = max(abs(c) for c in [low, high, *corners])
     scale = 0.0
     done: list[float] = []
@@ -119,7 +121,7 @@ def integral(price: Callable[[np.ndarray], np.ndarray], low: float, high: float,
     return math.fsum(done)
 
 
-# --- one market ------------------------------------------------------------------------------------------------------------------
+# --- one market ---
 @dataclass
 class Venue:
     """A market's parameters and its state: exogenous log price, permanent and recovering volume."""
@@ -161,7 +163,10 @@ class Venue:
 
     def lifted(self, trigger: float) -> float:
         """The start price at which this trigger is reached in the present state."""
-        return safe_exp(self.mark_weight * self.displacement()) * trigger
+        return self.mark_factor(self.displacement()) * trigger
+
+    def mark_factor(self, displacement: float) -> float:
+        return safe_exp(self.mark_weight * displacement) if self.mark_weight else 1.0
 
     def doubt(self, trigger: float, side: int) -> bool:
         """Is the crossing test so near to its edge that rounding could decide it?"""
@@ -169,7 +174,7 @@ class Venue:
             return False
         edge = math.exp(self.log_start) * (1 - side * SLACK)
         lifted = self.lifted(trigger)
-        return math.isnan(lifted) or (math.isfinite(lifted) and abs(lifted / edge - 1) <= max(1e-13, 30 * self.wobble()))
+        return math.isfinite(lifted) and abs(lifted / edge - 1) <= max(1e-13, 30 * self.wobble())
 
     def wobble(self) -> float:
         """How far a rounding of the volume moves the log price."""
@@ -215,7 +220,7 @@ def safe_exp(x: float) -> float:
     return math.inf if x > 709.78 else math.exp(x)
 
 
-# --- one cascade -----------------------------------------------------------------------------------------------------------------
+# --- one cascade ---
 @dataclass
 class Positions:
     side: list[int]
@@ -254,8 +259,7 @@ class Outcome:
         """Proceeds less what the position owes at its bankruptcy price."""
         assert book.bankruptcy is not None
         return [
-            m - s * q * b
-            for m, s, q, b in zip(self.proceeds, book.side, book.quantity, book.bankruptcy, strict=True)
+            m - s * q * b for m, s, q, b in zip(self.proceeds, book.side, book.quantity, book.bankruptcy, strict=True)
         ]
 
     def totals(self, book: Positions) -> dict[str, float]:
@@ -316,7 +320,7 @@ def cascade(
         for i in crossed:
             proceeds[i] = now.trade(book.side[i] * book.quantity[i], money)
             closed[i] = True
-        worst = max(worst, now.wobble())
+            worst = max(worst, now.wobble())
         doubtful = doubtful or worst > 1e-11
         exhausted = exhausted or math.isinf(now.displacement())
         low, high = min(low, now.traded_price()), max(high, now.traded_price())
@@ -333,7 +337,7 @@ def cascade(
     )
 
 
-# --- every cascade of a book ---------------------------------------------------------------------------------------------------
+# --- every cascade of a book ---
 @dataclass
 class Step:
     """One position of the map: it closes if the start price is at or beyond `start` (for a long: at or below)."""
@@ -351,7 +355,7 @@ def steps(book: Positions, market: Venue, side: int) -> list[Step]:
         if trigger <= 0 or math.isinf(trigger):
             continue
         signed = side * quantity
-        own = safe_exp(market.mark_weight * market.displacement(signed, signed)) * trigger
+        own = market.mark_factor(market.displacement(signed, signed)) * trigger
         start = min(start, own) if side > 0 else max(start, own)
         out.append(Step(i, start, own))
         quantity += book.quantity[i]
@@ -372,7 +376,7 @@ def response(book: Positions, market: Venue) -> list[tuple[float, list[int]]]:
 
 
 def tipping_points(book: Positions, market: Venue) -> list[dict[str, float]]:
-    """Runs of positions with one start price and at least two distinct triggers; nearest to the market first, longs then shorts."""
+    """Runs of positions with one start price and two or more distinct triggers: nearest first, longs then shorts."""
     out = []
     for side in (1, -1):
         line = steps(book, market, side)
@@ -418,7 +422,7 @@ def reproduction_number(book: Positions, market: Venue, price: float, width: flo
     return side * (market.displacement(b, b) - market.displacement(a, a)) / width
 
 
-# --- random cases ----------------------------------------------------------------------------------------------------------------
+# --- random cases ---
 @dataclass
 class Case:
     """A book, a market and a question, in plain numbers; `impact` is a class name and its arguments."""
@@ -444,9 +448,7 @@ class Case:
     def venue(self) -> Venue:
         name, arguments = self.impact
         shape = SHAPES[name](**arguments)
-        return Venue(
-            self.price, shape, permanent=self.permanent, spread=self.spread, mark_weight=self.mark_weight
-        )
+        return Venue(self.price, shape, permanent=self.permanent, spread=self.spread, mark_weight=self.mark_weight)
 
     @property
     def question(self) -> dict[str, float]:
@@ -465,9 +467,7 @@ class Case:
 
         name, arguments = self.impact
         impact = getattr(fp, name)(**arguments)
-        return fp.Market(
-            self.price, impact, permanent=self.permanent, spread=self.spread, mark_weight=self.mark_weight
-        )
+        return fp.Market(self.price, impact, permanent=self.permanent, spread=self.spread, mark_weight=self.mark_weight)
 
 
 def random_impact(rng: np.random.Generator, name: str, total: float, strength: float) -> tuple[str, dict[str, Any]]:
@@ -608,5 +608,5 @@ def cases(draw: st.DrawFn, *, alive: bool = False, max_size: int = 10, refill: b
         mark_weight=draw(st.one_of(st.sampled_from([1.0, 1.0, 0.5, 0.0]), _fractions(0.01, 1.0))),
         shock=draw(st.one_of(shocks)),
         sell=total * draw(st.one_of(st.just(0.0), st.just(0.0), _fractions(-0.3, 1.0))),
-        refill=draw(st.one_of(st.just(0.0), st.sampled_from([0.0, 0.25, 1.0]), _fractions(0.0, 1.0))) if refill else 0.0,
+        refill=draw(st.one_of(st.sampled_from([0.0, 0.0, 0.25, 1.0]), _fractions(0.0, 1.0))) if refill else 0.0,
     )  # fmt: skip

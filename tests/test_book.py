@@ -5,11 +5,12 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-import flushpoint as fp
 import numpy as np
 import pytest
-import reference
 from hypothesis import given
+
+import flushpoint as fp
+import reference
 
 MILLION = 1_000_000
 
@@ -60,7 +61,7 @@ def some_book(n: int = 40, seed: int = 3, **more: Any) -> tuple[fp.Book, dict[st
     return fp.Book(**columns), columns
 
 
-# --- columns ---------------------------------------------------------------------------------------------------------------------
+# --- columns ---
 @given(case=reference.cases(max_size=30))
 def test_sides_are_in_firing_order(case: reference.Case) -> None:
     book = case.book()
@@ -163,9 +164,13 @@ def test_inputs_are_neither_changed_nor_kept() -> None:
     assert sorted_book.entry_price.tolist() == [90.0, 80.0, 70.0]
 
 
-@pytest.mark.parametrize("kind", ["strided", "reversed", "float32", "int", "list", "big-endian", "read-only", "fortran"])
+LAYOUTS = ["strided", "reversed", "float32", "int", "list", "big-endian", "read-only", "fortran"]
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
 def test_any_layout_of_the_inputs(kind: str) -> None:
-    side, quantity, trigger = np.array([1, -1, 1, 1]), np.array([1.0, 2.0, 3.0, 4.0]), np.array([90.0, 110.0, 95.0, 80.0])
+    side = np.array([1, -1, 1, 1])
+    quantity, trigger = np.array([1.0, 2.0, 3.0, 4.0]), np.array([90.0, 110.0, 95.0, 80.0])
     expected = fp.Book(side, quantity, trigger)
 
     def change(a: np.ndarray) -> Any:
@@ -194,7 +199,7 @@ def test_any_layout_of_the_inputs(kind: str) -> None:
         np.testing.assert_array_equal(one.quantity, other.quantity)
 
 
-# --- sorting at size -------------------------------------------------------------------------------------------------------------
+# --- sorting at size ---
 def test_a_million_random_positions_sort_as_numpy_does() -> None:
     rng = np.random.default_rng(11)
     side = rng.choice(np.array([1, -1], np.int8), MILLION)
@@ -244,7 +249,7 @@ def test_skewed_triggers(shape: str, side: int) -> None:
         rng = np.random.default_rng(n)
         sides = np.full(n, side, np.int8) if side else rng.choice(np.array([1, -1], np.int8), n)
         trigger = np.where(trigger < 0, np.where(sides > 0, 0.0, np.inf), trigger)
-        quantity = rng.uniform(1, 2, n) / max(1.0, float(trigger[np.isfinite(trigger)].max()))
+        quantity = rng.uniform(1, 2, n) / np.max(trigger, initial=1.0, where=np.isfinite(trigger))
         assert_sorted_like(fp.Book(sides, quantity, trigger, trigger[::-1] * 0 + 1 if shape == "sorted" else None),
                            sides, quantity, trigger, np.ones(n) if shape == "sorted" else None)  # fmt: skip
 
@@ -265,7 +270,7 @@ def test_a_tie_keeps_the_order_of_the_input() -> None:
     np.testing.assert_array_equal(book.short.index, np.arange(n, 2 * n))
 
 
-# --- joining, dropping, scaling --------------------------------------------------------------------------------------------------
+# --- joining, dropping, scaling ---
 def test_joining() -> None:
     one, a = some_book(30, 1)
     two, b = some_book(50, 2)
@@ -273,9 +278,7 @@ def test_joining() -> None:
     joined = {name: np.concatenate([a[name], b[name]]) for name in a}
     for name, values in joined.items():
         np.testing.assert_array_equal(getattr(both, name), values)
-    assert_sorted_like(
-        both, joined["side"], joined["quantity"], joined["trigger_price"], joined["bankruptcy_price"]
-    )
+    assert_sorted_like(both, joined["side"], joined["quantity"], joined["trigger_price"], joined["bankruptcy_price"])
     assert len(one) == 30
     assert len(one + fp.Book([], [], [], [], [], np.array([], int))) == 30
     with pytest.raises(TypeError):
@@ -299,11 +302,11 @@ def test_alive_drops_what_is_crossed(case: reference.Case) -> None:
 
 def test_alive_keeps_every_column_and_drops_what_is_exactly_at_the_price() -> None:
     book, columns = some_book(200)
-    alive = book.alive(97.0)
+    alive = book.alive(97.1)
     side, trigger = columns["side"], columns["trigger_price"]
-    keep = np.where(side > 0, trigger < 97.0, trigger > 97.0)
+    keep = np.where(side > 0, trigger < 97.1, trigger > 97.1)
     assert 0 < keep.sum() < 200
-    assert (trigger == 97.0).any()
+    assert (trigger == 97.1).any()
     for name, values in columns.items():
         np.testing.assert_array_equal(getattr(alive, name), values[keep])
     assert fp.Book(1, 1.0, [90.0, 90.0 * (1 + 1e-9), 90.0 * (1 - 1e-9)]).alive(90.0).trigger_price.tolist() == [
@@ -368,7 +371,7 @@ def test_heatmap_edges_belong_to_the_upper_bin_except_the_last() -> None:
     assert short[0] == 0.0
 
 
-# --- copies ----------------------------------------------------------------------------------------------------------------------
+# --- copies ---
 @pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
 def test_pickles(protocol: int) -> None:
     book, columns = some_book(100)

@@ -1,14 +1,21 @@
-"""Reading positions and depth profiles: what is kept, what is refused, and with which words."""
+"""Reading positions and depth profiles from tables: what is kept, what is refused, and with which words."""
 
+import doctest
 import gzip
+import importlib
+import math
+import pickle
+import pkgutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import flushpoint as fp
-from flushpoint import io
+from flushpoint import io, readers
 
 pandas = pytest.importorskip("pandas")
 
@@ -105,23 +112,35 @@ def test_a_single_coin_needs_no_name(tmp_path: Path) -> None:
     ("rows", "arguments", "message"),
     [
         (ROWS, {"coin": "XMR"}, "coin must be one of BTC, ETH, was 'XMR'"),
-        (ROWS, {}, "coin must be given for a file that holds several, was None: BTC, ETH"),
+        (ROWS, {"coin": 5}, "coin must be one of BTC, ETH, was 5"),
+        (ROWS, {}, "coin must be given where there are several, was None: BTC, ETH"),
         (ROWS, {"coin": "BTC", "columns": {"size": "qty"}}, "column 'qty' must be in the file, which has coin, side"),
         (ROWS, {"coin": "BTC", "columns": {"entry_price": "open"}}, "column 'open' must be in the file"),
         (ROWS, {"coin": "BTC", "columns": {"sizes": "qty"}}, "columns must map some of coin, side, .*, was 'sizes'"),
-        (ROWS, {"coin": "BTC", "price": 0.0}, "price must be positive and finite, was 0.0"),
-        (ROWS, {"coin": "BTC", "price": np.nan}, "price must be positive and finite, was nan"),
-        (ROWS, {"coin": "BTC", "maintenance_rate": 1.0}, r"maintenance_rate must be in \(0, 1\), was 1.0"),
+        (ROWS, {"coin": "BTC", "price": 0.0}, "price must be positive, was 0.0"),
+        (ROWS, {"coin": "BTC", "price": np.nan}, "price must be finite, was nan"),
+        (ROWS, {"coin": "BTC", "maintenance_rate": 1.0}, r"maintenance_rate must be in \(0, 1\), was 1"),
+        (
+            ROWS,
+            {"coin": "BTC", "maintenance_rate": 0.1, "schedule": fp.MarginSchedule.flat(0.1)},
+            "maintenance_rate must be None where a schedule is given, was 0.1",
+        ),
+        (
+            ROWS,
+            {"coin": "BTC", "missing_liquidation": "keep"},
+            "missing_liquidation must be 'never' or 'drop', was 'keep'",
+        ),
         ("", {}, "path must hold data rows, was a table without any"),
-        ("BTC,1,-3,1,1,1\n", {}, "column 'size' must be a positive number, was -3 in data row 1"),
-        ("BTC,1,0,1,1,1\n", {}, "column 'size' must be a positive number, was 0 in data row 1"),
+        ("BTC,1,-3,1,1,1\n", {}, "column 'size' must be a number of at least 0, was -3 in data row 1"),
+        ("BTC,1,0,1,1,1\n", {}, "price must be given where no position has a mark price, was None"),
+        ("BTC,1,1,1,1,1\n,1,1,1,1,1\n", {}, "column 'coin' must be a name, was empty in data row 2"),
         ("ETH,1,1,1,1,1\nBTC,1,,1,1,1\n", {"coin": "BTC"}, "column 'size' must be .*, was nan in data row 2"),
-        ("BTC,1,much,1,1,1\n", {}, "column 'size' must be a positive number, was much in data row 1"),
-        ("BTC,up,1,1,1,1\n", {}, r"column 'side' must be \+1, -1, long, short, buy or sell, was up in data row 1"),
+        ("BTC,1,much,1,1,1\n", {}, "column 'size' must be a number of at least 0, was 'much' in data row 1"),
+        ("BTC,up,1,1,1,1\n", {}, r"column 'side' must be \+1, -1, long, short, buy or sell, was 'up' in data row 1"),
         ("BTC,,1,1,1,1\n", {}, "column 'side' must be .*, was nan in data row 1"),
         ("BTC,2,1,1,1,1\n", {}, "column 'side' must be .*, was 2 in data row 1"),
         ("BTC,1,1,1,1,-5\n", {}, "column 'liq_px' must be a positive number, was -5 in data row 1"),
-        ("BTC,1,1,1,1,soon\n", {}, "column 'liq_px' must be a positive number, was soon in data row 1"),
+        ("BTC,1,1,1,1,soon\n", {}, "column 'liq_px' must be a positive number, was 'soon' in data row 1"),
         ("BTC,1,1,1,inf,1\n", {}, "column 'mark_px' must be a positive number, was inf in data row 1"),
         ("BTC,1,1,1,100,1\nBTC,1,1,1,90,1\n", {}, "column 'mark_px' must hold the price of one moment, was 90 to 100"),
     ],
@@ -190,7 +209,7 @@ def test_depth_is_the_mean_over_snapshots_on_both_sides(tmp_path: Path) -> None:
         ("t,-100,10\nt,1,10\n", "column 'percentage' must be above -100, was -100 in data row 1"),
         ("t,-1,10\nt,1,0\n", "column 'depth' must be a positive number, was 0 in data row 2"),
         ("t,-1,10\nt,-2,10\nt,1,10\n", "column 'depth' must grow with distance, was 10 then 10 for bids"),
-        ("t,-1,ten\nt,1,10\n", "column 'depth' must be a positive number, was ten in data row 1"),
+        ("t,-1,ten\nt,1,10\n", "column 'depth' must be a positive number, was 'ten' in data row 1"),
     ],
 )
 def test_bad_depth_is_refused(tmp_path: Path, rows: str, message: str) -> None:
@@ -203,15 +222,170 @@ def test_positions_are_no_depth_profile(tmp_path: Path) -> None:
         io.read_depth(write(tmp_path, HEADER + ROWS))
 
 
+# --- what is dropped ------------------------------------------------------------------------------------------------
+
+EVERY_REASON = (
+    "BTC,1,2.0,101,100,80\n"  # kept
+    "ETH,up,?,,,\n"  # of another coin: nothing more is asked
+    "BTC,up,0,,,\n"  # size 0: nothing more is asked
+    "BTC,1,0.0,1,1,1\n"
+    "BTC,1,1.0,101,100,\n"  # none
+    "BTC,-1,1.0,101,100,0\n"  # none as well
+    "BTC,-1,1.0,101,100,100\n"  # crossed
+)
+
+
+def test_every_reason_is_counted(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + EVERY_REASON)
+    held = io.read_positions(path, coin="BTC", missing_liquidation="drop")
+    assert held.rows == 6
+    assert list(held.dropped.items()) == [
+        ("other coin", 1),
+        ("zero size", 2),
+        ("no liquidation price", 2),
+        ("already crossed", 1),
+    ]
+    assert (held.other_coins, held.crossed, held.completed) == (1, 1, 0)
+    assert held.book.trigger_price.tolist() == [80]
+    words = "BTC at 100: 1 of 6 positions kept; dropped: 2 zero size, 2 no liquidation price, 1 already crossed; "
+    assert str(held) == words + "left out: 1 of other coins"
+    assert repr(held) == f"<Positions: {held}>"
+
+    kept = io.read_positions(path, coin="BTC")
+    assert kept.dropped["no liquidation price"] == 0
+    assert kept.book.trigger_price.tolist() == [80, 0, np.inf]
+    assert str(io.read_positions(path, coin="BTC", price=90)).endswith(
+        "4 of 6 positions kept; dropped: 2 zero size; left out: 1 of other coins"
+    )
+
+
+def test_the_result_survives_pickling(tmp_path: Path) -> None:
+    held = io.read_positions(write(tmp_path, HEADER + ROWS), coin="BTC")
+    again = pickle.loads(pickle.dumps(held))
+    assert (str(again), dict(again.dropped)) == (str(held), dict(held.dropped))
+
+
+rows_of_a_table = st.tuples(
+    st.sampled_from(["BTC", "ETH"]),
+    st.sampled_from([1, -1]),
+    st.sampled_from([0.0, 0.5, 3.0]),
+    st.sampled_from([math.nan, 0.0, 50.0, 99.9, 100.0, 100.1, 200.0]),
+)
+
+
+@given(st.lists(rows_of_a_table, min_size=1, max_size=30), st.sampled_from(["never", "drop"]))
+def test_the_counts_add_up_and_the_rest_is_the_book(rows: list[tuple], missing: str) -> None:
+    table = pandas.DataFrame(rows, columns=["coin", "side", "size", "liq_px"])
+    before = table.copy()
+    held = io.read_positions(table, coin=rows[0][0], price=100, missing_liquidation=missing)
+    pandas.testing.assert_frame_equal(table, before)
+
+    counts, triggers = dict.fromkeys(held.dropped, 0), []
+    for coin, side, size, liquidation in rows:
+        never = math.isnan(liquidation) or liquidation == 0
+        if coin != rows[0][0]:
+            counts["other coin"] += 1
+        elif not size:
+            counts["zero size"] += 1
+        elif never and missing == "drop":
+            counts["no liquidation price"] += 1
+        elif not never and side * liquidation >= side * 100:
+            counts["already crossed"] += 1
+        else:
+            triggers.append(liquidation if not never else 0.0 if side > 0 else math.inf)
+    assert held.dropped == counts
+    assert held.book.trigger_price.tolist() == triggers
+    assert held.rows == len(triggers) + sum(counts.values()) - counts["other coin"] == len(rows) - counts["other coin"]
+    assert len(held.book.alive(100)) == len(triggers)
+
+
+# --- sources --------------------------------------------------------------------------------------------------------
+
+
+class ArrowOnly:
+    """A table of which nothing is known but the Arrow interface."""
+
+    def __init__(self, table: object) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def sources(table: object) -> dict[str, object]:
+    arrow = pytest.importorskip("pyarrow").Table.from_pandas(table)
+    codes = arrow["coin"].combine_chunks().dictionary_encode()
+    unsigned = type(codes).from_arrays(codes.indices.cast("uint32"), codes.dictionary)  # as polars has them
+    text = table.assign(size=table["size"].astype(str)).astype(object)
+    records = table.to_records(index=False)
+    fixed = [(n, "S6" if n in ("coin", "side") else ">f8") for n in records.dtype.names]
+    return {
+        "DataFrame": table,
+        "rows numbered otherwise": table.set_index(np.arange(len(table))[::-1]),
+        "objects and text": text,
+        "nullable": table.convert_dtypes(),
+        "categories": table.assign(coin=table["coin"].astype("category"), side=table["side"].astype("category")),
+        "Arrow table": arrow,
+        "Arrow reader": arrow.to_reader(),
+        "Arrow interface": ArrowOnly(arrow),
+        "Arrow dictionary": arrow.set_column(0, "coin", unsigned),
+        "structured": records,
+        "structured, big endian and bytes": records.astype(fixed),
+    }
+
+
+def test_every_source_reads_the_same(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + ROWS)
+    table = pandas.read_csv(path)
+    table["side"] = np.where(table["side"] > 0, "long", "short")
+    plain = io.read_positions(path, coin="BTC", maintenance_rate=0.01)
+    for name, source in sources(table).items():
+        held = io.read_positions(source, coin="BTC", maintenance_rate=0.01)
+        assert held.dropped == plain.dropped, name
+        for column in ("side", "quantity", "trigger_price", "bankruptcy_price", "entry_price"):
+            np.testing.assert_array_equal(getattr(held.book, column), getattr(plain.book, column), err_msg=name)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + (HEADER + ROWS).encode())
+    assert io.read_positions(path, coin="BTC").rows == 5
+
+
+def test_a_file_so_long_that_pandas_reads_it_in_pieces_of_different_types(tmp_path: Path) -> None:
+    pieces = "7,1,1.5,101,100,80\n" * 60_000 + "BTC,long,2,101,100,\n" + "7,short,2.5,101,100,120\n" * 60_000
+    path = write(tmp_path, HEADER + pieces)
+    held = io.read_positions(path, coin="7")
+    assert (len(held.book), held.other_coins, held.book.quantity.sum()) == (120_000, 1, 240_000)
+    write(tmp_path, HEADER + pieces + "7,1,?,101,100,80\n")
+    with pytest.raises(ValueError, match=r"column 'size' must be .*, was '\?' in data row 120002"):
+        io.read_positions(path, coin="7")
+
+
+def test_a_schedule_gives_bankruptcy_prices_by_tier() -> None:
+    schedule = fp.MarginSchedule([0, 150, 400], [0.01, 0.02, 0.05])
+    side, entry = np.array([1, -1, 1, -1, 1]), 100.0
+    size = np.array([1.0, 2.0, 5.0, 8.0, 3.0])
+    book = fp.Book.from_positions(side, size, entry, leverage=[20, 10, 5, 4, 0.5], schedule=schedule)
+    table = {"side": side, "size": size, "liq_px": np.where(book.trigger_price > 0, book.trigger_price, np.nan)}
+    held = io.read_positions(pandas.DataFrame(table), price=100, schedule=schedule)
+    np.testing.assert_allclose(held.book.bankruptcy_price, book.bankruptcy_price, rtol=1e-12)
+
+
+# --- real data ------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("name", [POSITIONS.name, "positions_hyperliquid_2026-02-06T1951.csv.gz"])
 def test_real_positions(name: str) -> None:
     path = real(DATA / name)
     table = pandas.read_csv(path)
-    for coin in ("BTC", "ETH", "SOL"):
+    for coin in ("BTC", "ETH", "SOL", "HYPE"):
         held = io.read_positions(path, coin=coin)
         mine = table[table.coin == coin]
         assert held.rows == len(mine) == len(held.book) + held.crossed
         assert held.rows + held.other_coins == len(table)
+        none = io.read_positions(path, coin=coin, missing_liquidation="drop").dropped["no liquidation price"]
+        assert none == mine.liq_px.isna().sum()
         notional = sum(held.book.open_interest(held.price))
         assert notional <= mine.notional_usd.sum() * 1.001
         if not held.crossed:
@@ -225,3 +399,8 @@ def test_real_depth() -> None:
     for percent, quantity in mean.items():
         at = impact.displacement(-np.sign(percent) * quantity)
         assert at == pytest.approx(-np.log1p(percent / 100), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(readers.__path__)])
+def test_docstring_examples_of_the_readers(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"flushpoint.readers.{name}")).failed == 0

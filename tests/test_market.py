@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import flushpoint as fp
 import numpy as np
 import pytest
-import reference
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
+import flushpoint as fp
+import reference
 
 
 @given(case=reference.cases(max_size=2), share=st.floats(-2.0, 2.0))

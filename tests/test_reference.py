@@ -9,9 +9,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import reference
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
+import reference
 
 SPECIFICATION = Path(__file__).resolve().parents[1].parent / "shared" / "reference" / "model.py"
 
@@ -21,7 +22,8 @@ def model() -> ModuleType:
     if not SPECIFICATION.exists():
         pytest.skip(f"the model's specification is not at {SPECIFICATION}")
     spec = importlib.util.spec_from_file_location("specification", SPECIFICATION)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -114,7 +116,7 @@ def test_a_path_without_moves_keeps_recovering(model: ModuleType) -> None:
     assert venue.traded_price() == pytest.approx(state.price, rel=1e-14)
 
 
-# --- the integral, against closed forms -----------------------------------------------------------------------------------------
+# --- the integral, against closed forms ---
 @pytest.mark.parametrize("coefficient", [1e-6, 0.1, 3.0, 200.0])
 @pytest.mark.parametrize("quantity", [1e-3, 1.0, 7.0])
 def test_money_with_linear_impact(coefficient: float, quantity: float) -> None:
@@ -155,7 +157,7 @@ def test_money_across_zero_and_over_knots_adds_up() -> None:
     assert pieces.trade(-8.0) == pytest.approx(-sum([-whole.trade(-0.25) for _ in range(32)]), rel=1e-13)
 
 
-# --- the theorem, within the reference -----------------------------------------------------------------------------------------
+# --- the theorem, within the reference ---
 @given(case=reference.cases(alive=True, refill=False))
 def test_waves_and_one_by_one_close_the_same_positions(case: reference.Case) -> None:
     waves = reference.cascade(case.positions, case.venue, **case.question, money=False)
@@ -166,6 +168,7 @@ def test_waves_and_one_by_one_close_the_same_positions(case: reference.Case) -> 
     assert len(waves.waves) <= len(single.waves)
 
 
+@settings(max_examples=60)
 @given(case=reference.cases(alive=True, refill=False))
 def test_the_map_by_definition_equals_the_map_by_trial(case: reference.Case) -> None:
     for side in (1, -1):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
-import flushpoint as fp
 import numpy as np
 import pytest
-import reference
 from hypothesis import assume, given
+
+import flushpoint as fp
+import reference
 
 FIELDS = ("price", "shock", "side", "count", "quantity", "notional", "final_price")
 
@@ -23,7 +25,7 @@ def edges_apart(case: reference.Case) -> bool:
     """Are steps so far apart that rounding cannot join or part them?"""
     for side in (1, -1):
         line = [k for k in reference.steps(case.positions, case.venue, side) if 0 < k.start < math.inf]
-        for before, after in zip(line, line[1:], strict=False):
+        for before, after in itertools.pairwise(line):
             gap = abs(after.own / before.start - 1)
             if 0 < gap < 1e-10 or (gap == 0 and case.trigger[after.position] != case.trigger[before.position]):
                 return False
@@ -53,15 +55,15 @@ def compare(case: reference.Case, shocks: list[float]) -> None:
         assert single.final_price == answer.final_price[i]
 
 
-# --- shocks ----------------------------------------------------------------------------------------------------------------------
+# --- shocks ---
 @given(case=reference.cases(alive=True))
 def test_a_shock_answers_as_the_cascade_does(case: reference.Case) -> None:
     case.refill = 0.0
     assume(edges_apart(case))
     shocks = [0.0, case.shock, -0.1, 0.1, -0.5, 1.0, -0.9999, 1e4]
     for step in sharp(case):
-        for factor in (1.0, 1 + 1e-9, 1 - 1e-9, 1 + 1e-6, 1 - 1e-6, 1 + 3e-13, 1 - 3e-13):
-            shocks.append(step.start * factor / case.price - 1)
+        beside = (1.0, 1 + 1e-9, 1 - 1e-9, 1 + 1e-6, 1 - 1e-6, 1 + 3e-13, 1 - 3e-13)
+        shocks += [step.start * factor / case.price - 1 for factor in beside]
     shocks = [s for s in shocks if s > -1 and s < 1e200]
     compare(case, shocks)
 
@@ -151,7 +153,7 @@ def test_what_never_triggers() -> None:
     assert len(r.tipping_points) == 0
 
 
-# --- sales -----------------------------------------------------------------------------------------------------------------------
+# --- sales ---
 def trigger_sales(case: reference.Case) -> list[float]:
     """Sales after which the mark is exactly on a trigger, from the engine's own inverse, where one is enough."""
     out = []
@@ -169,7 +171,8 @@ def trigger_sales(case: reference.Case) -> list[float]:
 @given(case=reference.cases(alive=True))
 def test_a_sale_answers_as_the_cascade_does(case: reference.Case) -> None:
     total = sum(case.quantity) or 1.0
-    sales = [case.sell] + [total * x for x in (0.0, 1e-9, -1e-9, 0.01, -0.01, 0.1, -0.1, 0.5, -0.5, 1.0, -1.0, 10.0, -3.0)]
+    shares = (0.0, 1e-9, -1e-9, 0.01, -0.01, 0.1, -0.1, 0.5, -0.5, 1.0, -1.0, 10.0, -3.0)
+    sales = [case.sell, *(total * share for share in shares)]
     for volume in trigger_sales(case):
         sales += [volume, volume * (1 + 1e-7), volume * (1 - 1e-7)]
     kept = []
@@ -207,8 +210,9 @@ def test_sales_on_larger_books(family: str) -> None:
 
 
 def test_exactly_enough_to_be_sold() -> None:
-    for impact in (fp.LinearImpact(0.001), fp.SquareRootImpact(0.05, 1e3), fp.PowerImpact(1e-6, 2.4),
-                   fp.DepthImpact([0.01, 0.5], [4.0, 900.0], [5.0, 30.0]), fp.EvaporatingImpact(1e-3, 3.0)):  # fmt: skip
+    depth = fp.DepthImpact([0.01, 0.5], [4.0, 900.0], [5.0, 30.0])
+    square_root, evaporating = fp.SquareRootImpact(0.05, 1e3), fp.EvaporatingImpact(1e-3, 3.0)
+    for impact in (fp.LinearImpact(0.001), square_root, fp.PowerImpact(1e-6, 2.4), depth, evaporating):
         book = fp.Book([1, 1, -1], [1.0, 5.0, 2.0], [95.0, 80.0, 108.0])
         market = fp.Market(100.0, impact)
         r = fp.response(book, market)
@@ -220,7 +224,7 @@ def test_exactly_enough_to_be_sold() -> None:
                 assert r.sell(volume * factor).liquidated_count == c.liquidated_count
 
 
-# --- tipping points --------------------------------------------------------------------------------------------------------------
+# --- tipping points ---
 def assert_tipping_points(case: reference.Case) -> None:
     expected = reference.tipping_points(case.positions, case.venue)
     expected = [e for e in expected if 0 < e["price"] < math.inf]
@@ -281,7 +285,7 @@ def test_at_a_tipping_point_a_run_closes() -> None:
             )
 
 
-# --- reproduction number ---------------------------------------------------------------------------------------------------------
+# --- reproduction number ---
 @given(case=reference.cases(alive=True))
 def test_reproduction_number_equals_its_definition(case: reference.Case) -> None:
     r = fp.response(case.book(), case.market())
@@ -290,8 +294,9 @@ def test_reproduction_number_equals_its_definition(case: reference.Case) -> None
     venue = case.venue
     for width in widths:
         edges = [p * math.exp(s * width) for p in prices for s in (1, -1)]
-        assume(not any(0 < abs(t / e - 1) < 1e-10 for t in case.trigger for e in [*edges, *prices] if 0 < t < math.inf))
-        assume(not any(t == e for t in case.trigger for e in edges))
+        finite = [t for t in case.trigger if 0 < t < math.inf]
+        assume(not any(0 < abs(t / e - 1) < 1e-10 for t in finite for e in [*edges, *prices]))
+        assume(not any(t == e for t in finite for e in edges))
         got = r.reproduction_number(np.array(prices), width)
         for price, value in zip(prices, got, strict=True):
             expected = reference.reproduction_number(case.positions, venue, price, width)
@@ -314,7 +319,7 @@ def test_reproduction_number_of_a_uniform_book() -> None:
     assert isinstance(r.reproduction_number(95.0, width=0.05), float)
 
 
-# --- refusal ---------------------------------------------------------------------------------------------------------------------
+# --- refusal ---
 @given(case=reference.cases())
 def test_it_refuses_positions_already_crossed(case: reference.Case) -> None:
     crossed = sum(case.venue.crossed(s, t) for s, t in zip(case.side, case.trigger, strict=True))
@@ -323,7 +328,8 @@ def test_it_refuses_positions_already_crossed(case: reference.Case) -> None:
         with pytest.raises(ValueError, match=rf"^book .*\b\d+\b.*book\.alive\({case.price:g}\)") as caught:
             fp.response(book, market)
         longs = sum(s > 0 and case.venue.crossed(s, t) for s, t in zip(case.side, case.trigger, strict=True))
-        assert {str(longs), str(crossed - longs)} <= set(str(caught.value).split()) or f"{crossed} " in str(caught.value)
+        words = str(caught.value).split()
+        assert {str(longs), str(crossed - longs)} <= set(words) or str(crossed) in words
     alive = book.alive(case.price)
     assert len(alive) == len(book) - crossed
     fp.response(alive, market)

@@ -1,7 +1,7 @@
 """Laws of the fluid limit and closed forms for proceeds, met by large books.
 
-Thresholds are log draw-downs y, so a trigger is price * exp(-y). Numbers are exact values of the laws; tolerances are the
-fluctuations of one random book of that size.
+Thresholds are log draw-downs y, so a trigger is price * exp(-y). Numbers are exact values of the laws; tolerances are
+the fluctuations of one random book of that size.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-import flushpoint as fp
 import numpy as np
 import pytest
+
+import flushpoint as fp
 
 N = 1_000_000
 LIFT = 2.0  # the market stands this far above the reference price, so that thresholds below zero are not crossed yet
@@ -26,7 +27,7 @@ def book_of(thresholds: np.ndarray, quantity: float) -> tuple[fp.Book, float]:
     return fp.Book(1, quantity, P0 * np.exp(-thresholds)), P0 * math.exp(LIFT)
 
 
-# --- Gaussian thresholds, linear impact: a jump of the random-field kind --------------------------------------------------------
+# --- Gaussian thresholds, linear impact: a jump of the random-field kind ---
 J, MEAN, SD = 0.3, 0.2, 0.08
 CRITICAL = 0.07278217417246073
 BEFORE, AFTER = 0.07670831598524037, 0.9873704272326332
@@ -89,7 +90,7 @@ def test_gaussian_thresholds_at_random() -> None:
         assert c.final_price == pytest.approx(answer.final_price[i], rel=1e-12)
 
 
-# --- convex order book, uniform density: a first-order run -----------------------------------------------------------------------
+# --- convex order book, uniform density: a first-order run ---
 KAPPA, POWER = 0.02, 2.4
 CRITICAL_SHOCK = 5.103725859086922
 CRITICAL_QUANTITY = 8.749244330
@@ -100,7 +101,8 @@ def test_the_law_of_a_convex_book() -> None:
     quantity = (KAPPA * POWER) ** (-1 / (POWER - 1))
     assert quantity == pytest.approx(CRITICAL_QUANTITY, abs=1e-8)
     assert quantity * (1 - 1 / POWER) == pytest.approx(CRITICAL_SHOCK, abs=1e-9)
-    assert 0.95 * CRITICAL_SHOCK + KAPPA * BELOW**POWER == pytest.approx(BELOW, abs=1e-9)
+    total = 0.95 * CRITICAL_SHOCK + KAPPA * BELOW**POWER
+    assert total == pytest.approx(BELOW, abs=1e-9)
 
 
 def convex(thresholds: np.ndarray, quantity: float) -> tuple[fp.Book, fp.Market, fp.Response]:
@@ -139,7 +141,7 @@ def test_a_convex_book_at_random() -> None:
         assert fp.cascade(book, market, shock).liquidated_quantity > 3 * CRITICAL_QUANTITY
 
 
-# --- proceeds --------------------------------------------------------------------------------------------------------------------
+# --- proceeds ---
 VWAPS = [
     (fp.LinearImpact(0.5), 88.33244761515478),
     (fp.PowerImpact(0.2, 0.5), 90.64483182443914),
@@ -161,7 +163,8 @@ def test_average_price_of_a_sale(impact: fp.Impact, vwap: float) -> None:
 
 
 def test_one_block_or_a_thousand_pieces() -> None:
-    for impact in (fp.SquareRootImpact(0.02, 5e3), fp.PowerImpact(0.002, 0.5), fp.SquareRootImpact(0.02, 5e3, core=4.0)):
+    square_roots = fp.SquareRootImpact(0.02, 5e3), fp.SquareRootImpact(0.02, 5e3, core=4.0)
+    for impact in (*square_roots, fp.PowerImpact(0.002, 0.5)):
         market = fp.Market(100.0, impact)
         block = fp.cascade(fp.Book(1, 1000.0, 99.0, 95.0), market, -0.05, sell=7.0)
         split = fp.cascade(fp.Book(1, np.ones(1000), 99.0, 95.0), market, -0.05, sell=7.0)

@@ -207,14 +207,14 @@ std::size_t count_live(const double* trigger, std::size_t count) {
 
 void accumulate(const double* quantity, const double* trigger, std::size_t count, std::size_t live,
                 double* quantity_sum, double* notional_sum) {
-    // What each addition loses is summed beside the sum (Knuth's two-sum) and given back in what is stored.
+    // What each addition loses is summed beside the sum and given back in what is stored.
     struct Running {
         double sum = 0.0, lost = 0.0, stored = 0.0;
 
         double add(double x) {
             const double total = sum + x;
-            const double taken = total - sum;
-            lost += (sum - (total - taken)) + (x - taken);
+            if (!(total < math::infinity)) return stored = sum = total;
+            lost += math::sum_error(sum, x, total);
             sum = total;
             stored = std::max(stored, sum + lost);  // rounding must not make a running sum fall
             return stored;

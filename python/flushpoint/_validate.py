@@ -92,13 +92,20 @@ def sides(side: ArrayLike) -> NDArray[np.int8]:
 def check(name: str, array: NDArray[np.generic], good: NDArray[np.bool_], rule: str) -> None:
     """Raise for the first element that is not good."""
     if not good.all():
-        index = int(np.argmin(good))
-        where = (
-            f" at index {index}"
-            if array.ndim == 1
-            else (f" at index {np.unravel_index(index, array.shape)}" if array.ndim else "")
-        )
-        raise ValueError(f"{name} must be {rule}, was {array.reshape(-1)[index]}{where}")
+        flat = int(np.argmin(good))
+        index: Any = flat if array.ndim == 1 else tuple(int(i) for i in np.unravel_index(flat, array.shape))
+        where = f" at index {index}" if array.ndim else ""
+        raise ValueError(f"{name} must be {rule}, was {array.reshape(-1)[flat]}{where}")
+
+
+def finite_array(name: str, values: ArrayLike) -> FloatArray:
+    """Return `values` as `real_array` does, and raise unless every element is finite."""
+    array = real_array(name, values)
+    # A sum is quick, and finite only if all elements are; it may overflow where they are.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isfinite(array.sum()):
+            check(name, array, np.isfinite(array), "finite")
+    return array
 
 
 def positive(name: str, array: FloatArray) -> None:

@@ -12,6 +12,7 @@ from flushpoint import _core
 from flushpoint._validate import (
     FloatArray,
     check,
+    finite_array,
     number,
     positive,
     read_only,
@@ -208,9 +209,7 @@ class Book:
             times = real_array("leverage", leverage)  # type: ignore[arg-type]
             positive("leverage", times)
             own = (held / entry if contract == "inverse" else held * entry) / times
-        paid = real_array("funding", funding)
-        check("funding", paid, np.isfinite(paid), "finite")
-        own = own + paid
+        own = own + finite_array("funding", funding)
         trigger = np.asarray(
             liquidation_price(
                 side,

@@ -226,6 +226,8 @@ def _from_file(
         if not len(held.book):
             raise ValueError(f"must hold positions not yet crossed at {held.price:g}, was {held.crossed} crossed ones")
     note = f"{held.rows:,} rows read, {held.crossed:,} dropped as already crossed at the price"
+    if empty := held.dropped["zero size"]:
+        note += f", {empty:,} of size 0"
     note += f"; {held.other_coins:,} rows of other coins left out." if held.other_coins else "."
     return _Subject(f"{held.coin or 'Positions'} at {held.price:,.8g} USD, {path.name}", held.book, held.price, (note,))
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, number, positive, read_only, real_array, restore
+from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only, real_array, restore
 
 _LINEAR, _POWER, _SQUARE_ROOT, _DEPTH, _EVAPORATING = range(5)  # ImpactKind in cpp/include/flushpoint/impact.hpp
 
@@ -66,7 +66,7 @@ class Impact(ABC):
         float or ndarray
             Positive for net selling, negative for net buying; the shape of `volume`.
         """
-        v = _not_nan("volume", volume)
+        v = finite_array("volume", volume)
         scale = number("liquidity", liquidity, above=0)
         return shaped(_core.displacement(self._market(), v.reshape(-1) / scale), v)
 
@@ -85,7 +85,7 @@ class Impact(ABC):
         float or ndarray
             Base units; negative for a negative displacement; the shape of `displacement`.
         """
-        x = _not_nan("displacement", displacement)
+        x = finite_array("displacement", displacement)
         scale = number("liquidity", liquidity, above=0)
         return shaped(_core.inverse(self._market(), x.reshape(-1)) * scale, x)
 
@@ -109,16 +109,10 @@ class Impact(ABC):
         float or ndarray
             Negative for a purchase (money paid); the shape of the arguments broadcast.
         """
-        q, v = np.broadcast_arrays(_not_nan("quantity", quantity), _not_nan("volume", volume))
+        q, v = np.broadcast_arrays(finite_array("quantity", quantity), finite_array("volume", volume))
         scale = number("liquidity", liquidity, above=0)
         flat_q, flat_v = np.ravel(q) / scale, np.ravel(v) / scale
         return shaped(_core.proceeds(self._market(), flat_v, flat_q) * scale, q)
-
-
-def _not_nan(name: str, values: ArrayLike) -> FloatArray:
-    array = real_array(name, values)
-    check(name, array, ~np.isnan(array), "a number")
-    return array
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, number, positive, read_only, real_array, restore, sides
+from flushpoint._validate import (
+    FloatArray,
+    check,
+    finite_array,
+    number,
+    positive,
+    read_only,
+    real_array,
+    restore,
+    sides,
+)
 from flushpoint.impact import shaped
 
 Contract = Literal["linear", "inverse"]
@@ -58,10 +68,9 @@ class MarginSchedule:
 
     def __post_init__(self) -> None:
         for name in ("floor", "rate"):
-            array = np.array(real_array(name, getattr(self, name)))
+            array = np.array(finite_array(name, getattr(self, name)))
             if array.ndim != 1 or array.size == 0:
                 raise ValueError(f"{name} must have one dimension and at least one tier, was of shape {array.shape}")
-            check(name, array, np.isfinite(array), "finite")
             object.__setattr__(self, name, array)
         if self.rate.size != self.floor.size:
             raise ValueError(f"rate must have the length of floor, {self.floor.size}, was {self.rate.size}")
@@ -326,12 +335,9 @@ def _columns(side: ArrayLike, *values: ArrayLike) -> tuple[_MarginColumns, tuple
     names = ("quantity", "entry_price", "margin", "maintenance", "other_pnl", "other_maintenance", "share")
     arrays: dict[str, NDArray[Any]] = {"side": sides(side)}
     for name, value in zip(names, values, strict=True):
-        array = real_array(name, value)
-        if name in ("quantity", "entry_price"):
-            positive(name, array)
-        elif not np.isfinite(array).all():
-            check(name, array, np.isfinite(array), "finite")
-        arrays[name] = array
+        arrays[name] = finite_array(name, value)
+    positive("quantity", arrays["quantity"])
+    positive("entry_price", arrays["entry_price"])
     for name in ("maintenance", "other_maintenance"):
         check(name, arrays[name], arrays[name] >= 0, "at least 0")
     check("share", arrays["share"], (arrays["share"] >= 0) & (arrays["share"] <= 1), "from 0 to 1")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, number, real_array
+from flushpoint._validate import FloatArray, finite_array, number
 from flushpoint.impact import Impact, shaped
 
 EngineMarket = tuple[float, float, float, float, int, FloatArray]
@@ -84,7 +84,7 @@ class Market:
         float or ndarray
             Positive when the price has fallen; the shape of `quantity`.
         """
-        q = _finite("quantity", quantity)
+        q = finite_array("quantity", quantity)
         return shaped(_core.displacement(self._engine, q.reshape(-1)), q)
 
     def price_after(self, quantity: ArrayLike) -> FloatArray | float:
@@ -100,7 +100,7 @@ class Market:
         float or ndarray
             Quote units per base unit, the shape of `quantity`.
         """
-        q = _finite("quantity", quantity)
+        q = finite_array("quantity", quantity)
         return shaped(self.price * _core.exp(-_core.displacement(self._engine, q.reshape(-1))), q)
 
     def proceeds(self, quantity: ArrayLike) -> FloatArray | float:
@@ -116,7 +116,7 @@ class Market:
         float or ndarray
             Quote units, the shape of `quantity`.
         """
-        q = _finite("quantity", quantity)
+        q = finite_array("quantity", quantity)
         flat = q.reshape(-1)
         return shaped(_core.proceeds(self._engine, np.zeros_like(flat), flat), q)
 
@@ -139,12 +139,6 @@ class Market:
         if self.mark_weight != 1:
             parts.append(f"  mark: {self.mark_weight:.0%} traded price, the rest an index")
         return "\n".join(parts)
-
-
-def _finite(name: str, values: ArrayLike) -> FloatArray:
-    array = real_array(name, values)
-    check(name, array, np.isfinite(array), "finite")
-    return array
 
 
 def _amount(money: float) -> str:

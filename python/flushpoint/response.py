@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, number, positive, read_only, real_array, restore
+from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only, real_array, restore
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book
 from flushpoint.cascade import _check_inputs
@@ -171,8 +171,7 @@ class Response:
         -------
         ResponseResult
         """
-        sales = real_array("quantity", quantity)
-        check("quantity", sales, np.isfinite(sales), "finite")
+        sales = finite_array("quantity", quantity)
         final, closed = _core.answer_sales(
             *self._sale_steps,
             self._book.long._engine,

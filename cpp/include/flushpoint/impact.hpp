@@ -4,9 +4,10 @@
 // whether buying (asks) or selling (bids) consumed it:
 //   h(volume, asks)            the log displacement
 //   inverse(x, asks, p)        the volume V with h(V) + p V = x, inf where there is none
-//   money(low, high, asks, p)  the integral over low <= u <= high of exp(s (h(u) - h(low) + p (u - low))), s = +1 for
-//                              asks, -1 for bids: what the volume fetches or costs, relative to the price at `low`;
-//                              p is the slope of permanent impact
+//   money(low, width, asks, p) the integral over 0 <= t <= width of exp(s (h(low + t) - h(low) + p t)), s = +1 for asks,
+//                              -1 for bids: what that volume fetches or costs, relative to the price at `low`; p is
+//                              the slope of permanent impact. The width is passed, not the end, so that a small trade
+//                              after a large volume keeps its digits.
 #pragma once
 
 #include <cstddef>
@@ -58,14 +59,25 @@ inline double solve(const Impact& impact, double x, bool asks, double permanent,
     return high;
 }
 
+// The end of a panel of integration from `from`: `to`, or nearer where the exponent, `rise`, would grow by more than 4.
+template <class Rise>
+inline double panel_end(const Rise& rise, double from, double to) {
+    while (rise(to) - rise(from) > 4.0) {
+        const double middle = from + 0.5 * (to - from);
+        if (!(middle > from && middle < to)) break;  // neighbouring doubles
+        to = middle;
+    }
+    return to;
+}
+
 struct LinearImpact {
     double coefficient;
 
     double h(double volume, bool) const { return coefficient * volume; }
     double inverse(double x, bool, double permanent) const { return x == 0.0 ? 0.0 : x / (coefficient + permanent); }
-    double money(double low, double high, bool asks, double permanent) const {
+    double money(double, double width, bool asks, double permanent) const {
         const double slope = coefficient + permanent;
-        return (high - low) * math::mean_decay((asks ? -slope : slope) * (high - low));
+        return width * math::mean_decay((asks ? -slope : slope) * width);
     }
 };
 
@@ -83,28 +95,23 @@ struct PowerImpact {
     }
     // Not smooth at zero: panels that at most double the volume, ever smaller towards zero, and across which the
     // exponent changes little.
-    double money(double low, double high, bool asks, double permanent) const {
+    double money(double low, double width, bool asks, double permanent) const {
         const double sign = asks ? 1.0 : -1.0;
         const double base = h(low, asks);
+        const auto rise = [&](double t) { return h(low + t, asks) - base + permanent * t; };
         double sum = 0.0;
-        double from = low;
-        double next = low > 0.0 ? 2.0 * low : high * 0x1p-40;
-        while (from < high) {
-            double to = next < high ? next : high;
-            double change = h(to, asks) - h(from, asks) + permanent * (to - from);
-            while (change > 4.0) {
-                to = from + 0.5 * (to - from);
-                change = h(to, asks) - h(from, asks) + permanent * (to - from);
-            }
-            if (!(to > from)) break;
-            const bool smooth = change < 0.05 && (to - from) * 64.0 < from;
-            const double panel = integrate(
-                [&](double u) { return math::exp(sign * (h(u, asks) - base + permanent * (u - low))); }, from, to - from,
-                smooth);
+        double from = 0.0;
+        const double decay = inverse(1.0, asks, 0.0);
+        double longest = low > 0.0 ? low : (width < decay ? width : decay) * 0x1p-40;
+        while (from < width) {
+            const double to = panel_end(rise, from, width - from > longest ? from + longest : width);
+            const bool smooth = rise(to) - rise(from) < 0.05 && (to - from) * 64.0 < low + from;
+            const double panel =
+                integrate([&](double t) { return math::exp(sign * rise(t)); }, from, to - from, smooth);
             sum += panel;
-            if (!asks && panel == 0.0) break;
+            if (panel <= 0x1p-70 * sum || sum == math::infinity) break;
             from = to;
-            next = 2.0 * to;
+            longest = low + to;
         }
         return sum;
     }
@@ -128,27 +135,26 @@ struct SquareRootImpact {
         return t * (t + 2.0 * root);
     }
     // In w = sqrt(V + core) the exponent is a polynomial, and without permanent impact the integral is elementary.
-    double money(double low, double high, bool asks, double permanent) const {
-        if (!(high > low)) return 0.0;
+    double money(double low, double volume, bool asks, double permanent) const {
+        if (!(volume > 0.0)) return 0.0;
         const double sign = asks ? 1.0 : -1.0;
         const double start = math::square_root(low + core);
-        const double width = (high - low) / (start + math::square_root(high + core));
+        const double width = volume / (start + math::square_root(low + volume + core));
         if (permanent == 0.0) {
             const double y = -sign * coefficient * width;
-            return 2.0 * width * (start * math::mean_decay(y) + width * math::first_moment_decay(y));
+            const double constant = start == 0.0 ? 0.0 : start * math::mean_decay(y);
+            return 2.0 * width * (constant + width * math::first_moment_decay(y));
         }
         const auto exponent = [&](double t) { return coefficient * t + permanent * t * (2.0 * start + t); };
         double sum = 0.0;
         double from = 0.0;
         while (from < width) {
-            double to = width;
-            while (exponent(to) - exponent(from) > 4.0) to = from + 0.5 * (to - from);
-            if (!(to > from)) break;
+            const double to = panel_end(exponent, from, width);
             const bool smooth = exponent(to) - exponent(from) < 0.05;
             const double panel = integrate(
                 [&](double t) { return 2.0 * (start + t) * math::exp(sign * exponent(t)); }, from, to - from, smooth);
             sum += panel;
-            if (!asks && panel == 0.0) break;
+            if (panel <= 0x1p-70 * sum || sum == math::infinity) break;
             from = to;
         }
         return sum;
@@ -198,18 +204,19 @@ struct DepthImpact {
         const double beyond = x - (distance_at(i) + permanent * quantity_at(q, i));
         return quantity_at(q, i) + beyond / (slope(q, i) + permanent);
     }
-    double money(double low, double high, bool asks, double permanent) const {
+    double money(double low, double width, bool asks, double permanent) const {
         const double* q = quantities(asks);
-        double sum = 0.0, relative_price = 1.0, from = low;
-        for (std::size_t i = segment_of_volume(q, low); from < high; ++i) {
-            const double end = i + 1 < levels ? q[i] : high;
-            const double width = (end < high ? end : high) - from;
+        double sum = 0.0, relative_price = 1.0, from = low, left = width;
+        for (std::size_t i = segment_of_volume(q, low); left > 0.0; ++i) {
+            const bool last = i + 1 >= levels || q[i] - from >= left;
+            const double part = last ? left : q[i] - from;
             const double steepness = slope(q, i) + permanent;
-            const double y = (asks ? -steepness : steepness) * width;
-            sum += relative_price * width * math::mean_decay(y);
+            const double y = (asks ? -steepness : steepness) * part;
+            sum += relative_price * part * math::mean_decay(y);
+            if (last) break;
             relative_price *= math::exp(-y);
-            if (i + 1 >= levels || end >= high) break;
-            from = end;
+            from = q[i];
+            left -= part;
         }
         return sum;
     }
@@ -230,14 +237,14 @@ struct EvaporatingImpact {
         return permanent == 0.0 ? alone : solve(*this, x, asks, permanent, alone);
     }
     // In the displacement t beyond h(low) the volume is (1 - exp(-thinning t)) * left / (thinning * coefficient).
-    double money(double low, double high, bool asks, double permanent) const {
-        if (!(high > low)) return 0.0;
-        if (coefficient == 0.0) return LinearImpact{0.0}.money(low, high, asks, permanent);
+    double money(double low, double width, bool asks, double permanent) const {
+        if (!(width > 0.0)) return 0.0;
+        if (coefficient == 0.0) return LinearImpact{0.0}.money(low, width, asks, permanent);
         const double sign = asks ? 1.0 : -1.0;
         const double rate = thinning * coefficient;
         const double left = 1.0 - rate * low;
         if (!(left > 0.0)) return asks ? math::infinity : 0.0;
-        const double used = rate * (high - low) / left;
+        const double used = rate * width / left;
         const double decay = thinning - sign;  // of the integrand in t, but for permanent impact
         double end = used >= 1.0 ? math::infinity : -math::log1p(-used) / thinning;
         if (used >= 1.0) {
@@ -257,7 +264,7 @@ struct EvaporatingImpact {
             const bool smooth = (to - from) * speed < 0.05;
             const double panel = integrate([&](double t) { return math::exp(exponent(t)); }, from, to - from, smooth);
             sum += panel;
-            if (panel <= 0x1p-70 * sum || !(to > from)) break;
+            if (panel <= 0x1p-70 * sum || sum == math::infinity || !(to > from)) break;
             from = to;
         }
         return left / coefficient * sum;

@@ -55,13 +55,13 @@ struct Market {
 
     // The integral of exp(-g) over the sale of `quantity` (a purchase if negative), never negative.
     double trade_integral(State s, double quantity) const {
-        const double end = s.recovering + quantity;
-        const double low = end < s.recovering ? end : s.recovering;
-        const double high = end < s.recovering ? s.recovering : end;
-        double sum = 0.0;
-        if (high > 0.0) sum += part(s, low > 0.0 ? low : 0.0, high, false);
-        if (low < 0.0) sum += part(s, high < 0.0 ? -high : 0.0, -low, true);
-        return sum;
+        const double v = s.recovering;
+        const double end = v + quantity;
+        const double width = quantity < 0.0 ? -quantity : quantity;
+        if (v >= 0.0 && end >= 0.0) return part(s, quantity < 0.0 ? end : v, width, false);
+        if (v <= 0.0 && end <= 0.0) return part(s, quantity < 0.0 ? -v : -end, width, true);
+        return quantity < 0.0 ? part(s, 0.0, v, false) + part(s, 0.0, -end, true)
+                              : part(s, 0.0, -v, true) + part(s, 0.0, end, false);
     }
     // Money received for selling `quantity` from s (paid, hence negative, for buying -quantity).
     double proceeds(double start, State s, double quantity) const {
@@ -71,11 +71,12 @@ struct Market {
     }
 
 private:
-    // The same over one side of the depth, from `low` to `high` units consumed.
-    double part(State s, double low, double high, bool asks) const {
+    // The same over one side of the depth, from `low` units consumed to `low + width`.
+    double part(State s, double low, double width, bool asks) const {
         const double sold = s.sold + ((asks ? -low : low) - s.recovering);
         const double h = impact.h(low / liquidity, asks);
-        const double relative = liquidity * impact.money(low / liquidity, high / liquidity, asks, permanent);
+        if (h == math::infinity) return asks ? h : 0.0;
+        const double relative = liquidity * impact.money(low / liquidity, width / liquidity, asks, permanent);
         return relative == 0.0 ? 0.0 : relative * math::exp((asks ? h : -h) - permanent_displacement(sold));
     }
 };

@@ -14,6 +14,12 @@ static inline std::uint64_t bits_of(double x) { return __builtin_bit_cast(std::u
 static inline double double_of(std::uint64_t bits) { return __builtin_bit_cast(double, bits); }
 static inline double square_root(double x) { return __builtin_sqrt(x); }
 
+// The part of a + b that rounding loses (Knuth's two-sum).
+static inline double sum_error(double a, double b, double sum) {
+    const double taken = sum - a;
+    return (a - (sum - taken)) + (b - taken);
+}
+
 namespace detail {
 inline constexpr double log2_e = 0x1.71547652b82fep0;
 // ln 2 in two parts; the high one has 32 significant bits, so its product with an exponent is exact.
@@ -137,11 +143,14 @@ static inline double pow(double x, double y) {
     const double quotient = s * denominator;
     const double s_error =
         (((f - quotient) - detail::product_error(s, denominator, quotient)) - s * denominator_error) / denominator;
-    const double a = k * detail::ln2_high, b = 2.0 * s;
-    const double high = a + b;
-    const double carried = high - a;
-    const double low = ((a - (high - carried)) + (b - carried)) + 2.0 * s_error + s * detail::atanh_tail(s * s) +
-                       k * detail::ln2_low;
+    // log x = k ln 2 + 2 s + s tail: four terms of falling size, and what each addition loses.
+    const double terms[] = {k * detail::ln2_high, 2.0 * s, s * detail::atanh_tail(s * s), k * detail::ln2_low};
+    double high = terms[0], low = 2.0 * s_error;
+    for (int i = 1; i < 4; ++i) {
+        const double sum = high + terms[i];
+        low += sum_error(high, terms[i], sum);
+        high = sum;
+    }
     const double product = y * high;
     if (!(product < 800.0)) return infinity;
     if (!(product > -800.0)) return 0.0;
@@ -156,6 +165,7 @@ static inline double mean_decay(double y) { return y == 0.0 ? 1.0 : -expm1(-y) /
 // The integral of s exp(-y s) over 0 <= s <= 1
 static inline double first_moment_decay(double y) {
     if (y > 800.0) return 1.0 / y / y;
+    if (y < -709.0) return infinity;
     if (y > 1.0 || y < -1.0) return (1.0 - (1.0 + y) * exp(-y)) / (y * y);
     // sum over n of (-y)^n / (n! (n + 2)); the direct form cancels here
     double term = 1.0, sum = 0.5;

@@ -1,0 +1,1 @@
+"""What stands behind `flushpoint.io`: one module a source, and what they share."""
