@@ -92,8 +92,8 @@ def test_a_file_with_a_few_bytes_changed_or_cut_short(folder: Path, name: str, d
     ("content", "message"),
     [
         (HEADER + "BTC,1,1e400,1,100,80\n", "column 'size' must be a number of at least 0, was "),
-        (HEADER + "BTC,1,1e308,1,100,80\n" * 30, "sizes must have a finite sum, and so must sizes x prices, was inf"),
-        (HEADER + "BTC,1,1e307,1,100,80\n" * 9, "sizes must have a finite sum, and so must sizes x prices, was inf"),
+        (HEADER + "BTC,1,1e308,1,100,80\n" * 30, "quantity must have a finite sum, was inf"),
+        (HEADER + "BTC,1,1e307,1,100,80\n" * 9, "quantity must have a finite sum of quantity x trigger_price, was inf"),
         (HEADER + "BTC,1,1,1,1e308,80\nBTC,1,1,1,1.7e308,80\n", "column 'mark_px' must hold the price of one moment"),
         (
             HEADER + "BTC,1,1,1,100,80\nBTC,1,1,1,3.2,2\n",
@@ -122,6 +122,23 @@ def test_a_file_with_a_few_bytes_changed_or_cut_short(folder: Path, name: str, d
 )
 def test_hostile_tables(folder: Path, content: str, message: str) -> None:
     assert read_bytes(folder, content.encode()).startswith(message)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["", "A", "0", "5", "0.1", "x", "inf"]), min_size=5, max_size=5), max_size=4),
+    st.sampled_from([None, "A"]),
+)
+def test_tables_of_tiers(rows: list[list[str]], venue: str | None) -> None:
+    columns = ["venue", "symbol", "notional_floor", "notional_cap", "maint_rate"]
+    text = "\n".join(",".join(row) for row in [columns, *rows])
+    table = pandas.read_csv(streams.StringIO(text))
+    one_clear_line(lambda: io.read_tiers(table, venue=venue))
+
+
+def test_tiers_without_a_venue_in_its_column() -> None:
+    table = pandas.DataFrame({"venue": [None], "symbol": ["A"], "notional_floor": [0], "maint_rate": [0.1]})
+    message = one_clear_line(lambda: io.read_tiers(table))
+    assert message == "column 'venue' must be a name, was empty in every data row"
 
 
 @pytest.mark.parametrize(

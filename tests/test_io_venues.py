@@ -212,7 +212,7 @@ BAD_CCXT = [
         ValueError,
         r"positions\[0\].contracts must be finite times contract",
     ),
-    ([ccxt(contracts=1e308)] * 30, {}, ValueError, "sizes must have a finite sum"),
+    ([ccxt(contracts=1e308)] * 30, {}, ValueError, "quantity must have a finite sum"),
     ([ccxt(contractSize=0)], {}, ValueError, r"positions\[0\].contractSize must be positive, was 0"),
     ([ccxt(side="both")], {}, ValueError, r"positions\[0\].side must be \+1, -1, long, short, buy or sell, was 'both'"),
     ([ccxt(liquidationPrice=math.nan)], {}, ValueError, r"positions\[0\].liquidationPrice must be .*, was nan"),

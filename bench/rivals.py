@@ -1,0 +1,126 @@
+"""The rivals: what a skilled user of numpy and numba writes for the same jobs.
+
+The book of job J1: longs only, entered around a price of 100 at leverages from 2 to 100, quantities that sum to 1, and
+impact linear in the log price: selling all of it moves the log price by -0.12.
+"""
+
+import importlib.util
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+nb = pytest.importorskip("numba", reason="the rivals are written with numba, which is not installed")
+
+PRICE = 100.0
+COEFFICIENT = 0.12
+MAINTENANCE = 0.005
+MIX = {2: 0.10, 3: 0.12, 5: 0.18, 10: 0.25, 20: 0.15, 25: 0.08, 50: 0.08, 100: 0.04}  # leverage: share of the positions
+
+
+def draw_book(count, seed=1):
+    """Trigger prices and quantities of `count` longs, none within 0.1 % of the price."""
+    rng = np.random.default_rng(seed)
+    leverages, shares = np.array(list(MIX), dtype=float), np.array(list(MIX.values()))
+    triggers = np.empty(0)
+    while triggers.size < count:
+        size = 2 * (count - triggers.size) + 64
+        entries = PRICE * np.exp(0.06 * rng.standard_normal(size))
+        drawn = entries * (1 - 1 / rng.choice(leverages, size, p=shares)) / (1 - MAINTENANCE)
+        triggers = np.append(triggers, drawn[drawn < 0.999 * PRICE])
+    quantities = np.exp(1.5 * rng.standard_normal(count))
+    return triggers[:count].copy(), quantities / quantities.sum()
+
+
+def draw_falls(count, seed=2):
+    """Falls as positive shares of the price."""
+    return np.random.default_rng(seed).uniform(0.002, 0.25, count)
+
+
+def levels_of_sorted(triggers, quantities):
+    """The response of longs in firing order: the start price at which each closes, and the sums of quantity before."""
+    sums = np.zeros(triggers.size + 1)
+    np.cumsum(quantities, out=sums[1:])
+    return np.minimum.accumulate(triggers * np.exp(COEFFICIENT * sums[:-1])), sums
+
+
+def build_levels(triggers, quantities):
+    order = np.argsort(-triggers)
+    return levels_of_sorted(triggers[order], quantities[order])
+
+
+@nb.njit(inline="always")
+def _at_or_above(falling, x):
+    low, high = 0, falling.size
+    while low < high:
+        middle = (low + high) >> 1
+        if falling[middle] < x:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@nb.njit(parallel=True)
+def query_levels(levels, sums, falls, price, count):
+    """Final price and positions closed for each fall: one bisection each."""
+    for i in nb.prange(falls.size):
+        start = PRICE * (1.0 - falls[i])
+        closed = _at_or_above(levels, start)
+        count[i] = closed
+        price[i] = start * math.exp(-COEFFICIENT * sums[closed])
+
+
+def build_sales(triggers, quantities):
+    """The same in the size of an initial sale: the sale, negative, from which each position closes."""
+    sums = np.zeros(triggers.size + 1)
+    np.cumsum(quantities, out=sums[1:])
+    return np.minimum.accumulate(sums[:-1] - np.log(PRICE / triggers) / COEFFICIENT), sums
+
+
+@nb.njit(parallel=True)
+def query_sales(levels, sums, sales, price, count):
+    for i in nb.prange(sales.size):
+        closed = _at_or_above(levels, -sales[i])
+        count[i] = closed
+        price[i] = PRICE * math.exp(-COEFFICIENT * (sales[i] + sums[closed]))
+
+
+@nb.njit
+def walk_waves(triggers, quantities, fall):
+    """One cascade over longs in firing order, wave by wave: (final price, positions closed, waves)."""
+    start = PRICE * (1.0 - fall)
+    price, sold, closed, waves = start, 0.0, 0, 0
+    while closed < triggers.size and triggers[closed] >= price:
+        while closed < triggers.size and triggers[closed] >= price:
+            sold += quantities[closed]
+            closed += 1
+        price = start * math.exp(-COEFFICIENT * sold)
+        waves += 1
+    return price, closed, waves
+
+
+class Rival(NamedTuple):
+    """build(triggers, quantities) -> (levels, sums); query(levels, sums, falls, price out, count out)."""
+
+    name: str
+    build: Callable
+    query: Callable
+
+
+OWN = Rival("numba", build_levels, query_levels)
+_OTHER = Path(__file__).parents[2] / "shared" / "rivals" / "rivals.py"
+
+
+def other_rival():
+    """A second opinion on the same job, where one stands beside the repository."""
+    if not _OTHER.exists():
+        pytest.skip("no second rival beside the repository")
+    spec = importlib.util.spec_from_file_location("flushpoint_other_rivals", _OTHER)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (module.P0, module.LAM) == (PRICE, COEFFICIENT), "the rivals must be set the same job"
+    return Rival("second numba", module.j1_build, module.j1_query)

@@ -1,0 +1,273 @@
+// One number for all bits: fixed jobs through the engine, hashed. Threads and instruction sets must agree within a run,
+// and compilers, optimisation levels and platforms on the literal below.
+//
+//     digest            fails unless all agree
+//     digest --print    prints the hash of each part and of all, and compares with nothing
+//
+// A change that alters bits on purpose takes the new literal from `digest --print`.
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "books.hpp"
+#include "flushpoint/cascade.hpp"
+#include "flushpoint/kernels.hpp"
+#include "flushpoint/math.hpp"
+#include "flushpoint/response.hpp"
+#include "generator.hpp"
+#include "impacts.hpp"
+#include "maps.hpp"
+
+namespace fp = flushpoint;
+
+namespace {
+
+constexpr std::uint64_t expected = 0xdd0ba8dd5972389c;
+
+// FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
+// are the compiler's choice.
+class Hash {
+public:
+    void add(std::uint64_t bits) {
+        for (int i = 0; i < 8; ++i, bits >>= 8) state_ = (state_ ^ (bits & 0xff)) * 0x100000001b3;
+    }
+    void add(std::int64_t x) { add(static_cast<std::uint64_t>(x)); }
+    void add(double x) { add(x == x ? fp::math::bits_of(x) : std::uint64_t{0x7ff8000000000000}); }
+    template <class T>
+    void add_all(const std::vector<T>& values) {
+        for (const T& x : values) add(x);
+    }
+    std::uint64_t value() const { return state_; }
+
+private:
+    std::uint64_t state_ = 0xcbf29ce484222325;
+};
+
+struct Part {
+    std::string name;
+    std::uint64_t hash;
+};
+
+constexpr double price = 100.0;
+
+std::uint64_t math_bits() {
+    Hash hash;
+    tests::Generator random(1);
+    for (int i = 0; i < 20'000; ++i) {
+        const double x = random.between(-760.0, 720.0), y = random.between(-2.0, 2.0), z = random.spread(-1074, 1023);
+        for (const double a : {x, y}) {
+            hash.add(fp::math::exp(a));
+            hash.add(fp::math::expm1(a));
+            hash.add(fp::math::log1p(a));
+            hash.add(fp::math::mean_decay(a));
+            hash.add(fp::math::first_moment_decay(a));
+        }
+        hash.add(fp::math::log(z));
+        hash.add(fp::math::pow(z, y));
+        hash.add(fp::math::pow(z, 0.5));
+    }
+    return hash.value();
+}
+
+struct Variant {
+    tests::Impact impact;
+    fp::MarketData market() const { return impact.market(price, permanent, 0.001, mark_weight); }
+    double permanent;
+    double mark_weight;
+    std::string name() const { return impact.name + (permanent > 0.0 ? " with permanent" : ""); }
+};
+
+std::vector<Variant> variants() {
+    std::vector<Variant> out;
+    for (const tests::Impact& impact : tests::one_of_each()) {
+        out.push_back({impact, 0.0, 1.0});
+        out.push_back({impact, 1e-4, 0.8});
+    }
+    return out;
+}
+
+std::uint64_t impact_bits(const Variant& v) {
+    Hash hash;
+    tests::Generator random(2);
+    fp::with_market(v.market(), 0.75, [&](const auto& market) {
+        for (int i = 0; i < 500; ++i) {
+            const double volume = random.between(-300.0, 300.0), quantity = random.between(-100.0, 100.0);
+            const double displacement = market.displacement({volume, 0.9 * volume});
+            hash.add(displacement);
+            hash.add(market.inverse_displacement(0.5 * displacement));
+            hash.add(market.mark_factor(displacement));
+            hash.add(market.proceeds(price, {volume, 0.9 * volume}, quantity));
+        }
+    });
+    return hash.value();
+}
+
+std::uint64_t book_bits(const tests::SortedBook& book) {
+    Hash hash;
+    for (const tests::SortedSide* side : {&book.longs, &book.shorts}) {
+        hash.add_all(side->trigger);
+        hash.add_all(side->quantity);
+        hash.add_all(side->bankruptcy);
+        for (const std::int32_t i : side->index) hash.add(std::int64_t{i});
+        hash.add_all(side->quantity_sum);
+        hash.add_all(side->notional_sum);
+        hash.add(static_cast<std::uint64_t>(side->live));
+    }
+    return hash.value();
+}
+
+std::uint64_t cascade_bits(const Variant& v) {
+    Hash hash;
+    tests::Generator random(3);
+    for (int round = 0; round < 40; ++round) {
+        const tests::Positions in = tests::random_positions(random, 10 + random.below(600), price, 0.3, 200.0);
+        const tests::SortedBook book(in);
+        const fp::Scenario scenario{random.between(-0.3, 0.3), random.between(-30.0, 30.0),
+                                    random.below(2) ? 0.0 : random.uniform(), random.between(0.6, 1.5)};
+        std::vector<fp::Wave> waves;
+        const fp::CascadeTotals t = fp::cascade(book.view(), v.market(), scenario, waves);
+        for (const double x : {t.final_price, t.low_price, t.high_price, t.amplification}) hash.add(x);
+        hash.add(static_cast<std::uint64_t>(t.exhausted));
+        hash.add(static_cast<std::uint64_t>(t.longs_closed));
+        hash.add(static_cast<std::uint64_t>(t.shorts_closed));
+        for (const fp::Wave& w : waves) {
+            for (const double x : {w.price, w.quantity, w.notional}) hash.add(x);
+            hash.add(w.count);
+        }
+        hash.add(fp::cascade_proceeds(book.view(), v.market(), scenario));
+        std::vector<double> proceeds(in.size()), shortfall(in.size()), surplus(in.size());
+        const fp::Money money = fp::cascade_positions(
+            book.view(), v.market(), scenario,
+            {book.longs.index.data(), book.shorts.index.data(), book.longs.bankruptcy.data(),
+             book.shorts.bankruptcy.data(), proceeds.data(), shortfall.data(), surplus.data()});
+        hash.add(money.shortfall);
+        hash.add(money.surplus);
+        hash.add_all(proceeds);
+        hash.add_all(shortfall);
+        hash.add_all(surplus);
+    }
+    return hash.value();
+}
+
+void add_rows(Hash& hash, const tests::Steps& steps) {
+    for (const fp::Step& row : steps.rows()) {
+        hash.add(row.key);
+        hash.add(row.price_factor);
+        hash.add(row.closed);
+    }
+}
+
+// Large enough for several blocks of work
+std::uint64_t map_bits(const Variant& v, const tests::SortedBook& book, int threads) {
+    Hash hash;
+    tests::Generator random(4);
+    std::vector<double> questions(40'000);
+    for (double& q : questions) q = random.between(-0.5, 0.5);
+    tests::AnswerColumns answers(questions.size());
+    {
+        const tests::Steps longs(fp::shock_steps(book.longs.view(), v.market(), false, threads, {}));
+        const tests::Steps shorts(fp::shock_steps(book.shorts.view(), v.market(), true, threads, {}));
+        add_rows(hash, longs);
+        add_rows(hash, shorts);
+        fp::answer_shocks(longs.view(), shorts.view(), price, {questions.data(), questions.size()}, answers.view(), threads, {});
+        hash.add_all(answers.final_price);
+        hash.add_all(answers.closed);
+    }
+    for (double& q : questions) q *= 1000.0;
+    {
+        const tests::Steps longs(fp::sale_steps(book.longs.view(), v.market(), false, threads, {}));
+        const tests::Steps shorts(fp::sale_steps(book.shorts.view(), v.market(), true, threads, {}));
+        add_rows(hash, longs);
+        add_rows(hash, shorts);
+        fp::answer_sales(longs.view(), shorts.view(), book.view(), v.market(), {questions.data(), questions.size()},
+                         answers.view(), threads, {});
+        hash.add_all(answers.final_price);
+        hash.add_all(answers.closed);
+    }
+    return hash.value();
+}
+
+// The loops of one instruction set, called directly
+std::uint64_t kernel_bits(const fp::Kernels& kernel, const Variant& v, const tests::SortedBook& book) {
+    Hash hash;
+    for (const bool is_short : {false, true}) {
+        const fp::SideView side = is_short ? book.shorts.view() : book.longs.view();
+        std::vector<double> keys(side.count), factors(side.count);
+        kernel.shock_columns(side, v.market(), is_short, 0, side.count, keys.data(), factors.data());
+        hash.add_all(keys);
+        hash.add_all(factors);
+    }
+    const tests::Steps longs(fp::shock_steps(book.longs.view(), v.market(), false, 1, {}));
+    const tests::Steps shorts(fp::shock_steps(book.shorts.view(), v.market(), true, 1, {}));
+    tests::Generator random(5);
+    std::vector<double> questions(5000);
+    for (double& q : questions) q = random.between(-0.5, 0.5);
+    tests::AnswerColumns answers(questions.size());
+    kernel.answer_shocks(longs.view(), shorts.view(), price, {questions.data(), questions.size()}, answers.view());
+    hash.add_all(answers.final_price);
+    hash.add_all(answers.closed);
+    return hash.value();
+}
+
+// The hash that all of `hashes` share; says so on stderr where they do not.
+std::uint64_t common(const std::string& what, const std::vector<Part>& hashes, bool& agree) {
+    for (const Part& h : hashes) {
+        if (h.hash == hashes[0].hash) continue;
+        agree = false;
+        std::fprintf(stderr, "%s: %s differs from %s\n", what.c_str(), h.name.c_str(), hashes[0].name.c_str());
+    }
+    return hashes[0].hash;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const bool print = argc > 1 && std::strcmp(argv[1], "--print") == 0;
+    constexpr int thread_counts[] = {1, 2, 7};
+    bool agree = true;
+    std::vector<Part> parts{{"math", math_bits()}};
+
+    // Skewed triggers as well as even ones, ties, and positions that can never fire
+    tests::Generator random(6);
+    tests::Positions in = tests::random_positions(random, 120'000, price, 0.5, 300.0);
+    for (std::size_t i = 0; i < in.size(); i += 7) in.trigger[i] = in.side[i] > 0 ? random.spread(-900, 6) : random.spread(7, 900);
+    std::vector<Part> sorted;
+    for (const int threads : thread_counts) {
+        sorted.push_back({std::to_string(threads) + " threads", book_bits(tests::SortedBook(in, threads))});
+    }
+    parts.push_back({"sort and accumulate", common("sort and accumulate", sorted, agree)});
+
+    const tests::SortedBook book(in);
+    const fp::KernelList kernels = fp::available_kernels();
+    for (const Variant& v : variants()) {
+        const std::string name = v.name();
+        parts.push_back({"impact: " + name, impact_bits(v)});
+        parts.push_back({"cascade: " + name, cascade_bits(v)});
+        std::vector<Part> maps, tables;
+        for (const int threads : thread_counts) {
+            maps.push_back({std::to_string(threads) + " threads", map_bits(v, book, threads)});
+        }
+        parts.push_back({"map: " + name, common("map: " + name, maps, agree)});
+        for (std::size_t k = 0; k < kernels.count; ++k) {
+            tables.push_back({kernels.items[k]->name, kernel_bits(*kernels.items[k], v, book)});
+        }
+        parts.push_back({"kernels: " + name, common("kernels: " + name, tables, agree)});
+    }
+
+    Hash all;
+    for (const Part& part : parts) all.add(part.hash);
+    const bool equal = all.value() == expected;
+    if (print || !equal) {
+        for (const Part& part : parts) {
+            std::printf("%016llx  %s\n", static_cast<unsigned long long>(part.hash), part.name.c_str());
+        }
+    }
+    std::printf("%016llx\n", static_cast<unsigned long long>(all.value()));
+    if (print) return 0;
+    if (!equal) {
+        std::fprintf(stderr, "the digest is not the one in digest.cpp, %016llx\n", static_cast<unsigned long long>(expected));
+    }
+    return agree && equal ? 0 : 1;
+}
