@@ -1,7 +1,6 @@
 #include "flushpoint/response.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "flushpoint/kernels.hpp"
@@ -46,15 +45,22 @@ StepColumns shock_steps(const SideView& side, const MarketData& data, bool short
 
 StepColumns sale_steps(const SideView& side, const MarketData& data, bool shorts, int threads, const Poll& poll) {
     StepColumns out{side.count, uninitialised(side.count), nullptr, 1.0, 0};
-    // The least sale that, with what closed before, brings the mark to the trigger.
+    // A sale that, with what closed before, surely brings the mark to the trigger: the least one, and a little more for
+    // what rounding may do to the inverse and to the crossing test.
+    constexpr double margin = 1e-14;
     with_market(data, 1.0, [&](const auto& market) {
         in_blocks(side.count, threads, poll, [&](std::size_t begin, std::size_t end) {
             for (std::size_t i = begin; i < end; ++i) {
-                const double ratio = shorts ? side.trigger[i] / data.price : data.price / side.trigger[i];
-                const double needed = (math::log(ratio) - tie) / market.mark_weight;
-                out.keys[i] = needed < math::infinity
-                                  ? side.quantity_sum[i] - market.impact.inverse(needed, shorts, market.permanent)
-                                  : -math::infinity;
+                const double fall = math::log(shorts ? side.trigger[i] / data.price : data.price / side.trigger[i]);
+                const double needed = (fall - tie + margin * (1.0 + fall)) / market.mark_weight;
+                if (!(needed > 0.0)) {
+                    out.keys[i] = math::infinity;  // crossed beforehand
+                } else if (needed < math::infinity) {
+                    const double sale = market.impact.inverse(needed, shorts, market.permanent);
+                    out.keys[i] = side.quantity_sum[i] - (1.0 + margin) * sale;
+                } else {
+                    out.keys[i] = -math::infinity;  // no sale brings the mark there
+                }
             }
         });
     });
@@ -122,15 +128,11 @@ void answer_sales(const StepsView& longs, const StepsView& shorts, const BookVie
                 return buys ? short_crossed(side.trigger[position], factor, data.price)
                             : long_crossed(side.trigger[position], factor, data.price);
             };
-            // The keys hold an inverse that is rounded: where one lies closer to the question than that, the crossing
-            // test decides, position by position.
-            const double doubt = 1e-12 * (side.quantity_sum[side.count] + std::abs(key));
-            const std::size_t at = slot(steps, key + doubt);
-            std::size_t row = find_row(steps, static_cast<std::size_t>(steps.first[at]), at, key + doubt);
+            // The keys promise a little less than is true; the crossing test finds the rest, if any.
+            const std::size_t at = slot(steps, key);
+            const std::size_t row = find_row(steps, static_cast<std::size_t>(steps.first[at]), at, key);
             auto closed = static_cast<std::size_t>(steps.rows[row].closed);
-            while (steps.rows[row].key >= key - doubt) ++row;
-            const auto end = static_cast<std::size_t>(steps.rows[row].closed);
-            while (closed < end && closes(closed)) ++closed;
+            while (closed < side.count && closes(closed)) ++closed;
             const double sold = sold_before(closed);
             return std::pair{data.price * math::exp(-market.displacement({sold, sold})), closed};
         };

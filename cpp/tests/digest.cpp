@@ -24,7 +24,7 @@ namespace fp = flushpoint;
 
 namespace {
 
-constexpr std::uint64_t expected = 0xdd0ba8dd5972389c;
+constexpr std::uint64_t expected = 0x1d4551a337831dca;
 
 // FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
 // are the compiler's choice.

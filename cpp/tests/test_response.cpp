@@ -29,21 +29,24 @@ struct Case {
     double mark_weight;
 };
 
-// Strong enough an impact that runs of positions close together, and weak; one side empty, and both; large and tiny
-// quantities side by side; the depth used up.
+// Strong enough an impact that runs of positions close together, and weak; one side empty, and both; triggers far from
+// the price and close; large and tiny quantities side by side; the depth used up.
 template <class Look>
 void for_cases(Look&& look) {
     tests::Generator random(1);
     std::vector<tests::Impact> impacts = tests::one_of_each();
     impacts.push_back(tests::linear(0.0));
     impacts.push_back(tests::linear(0.01));
+    impacts.push_back(tests::linear(1e-6));
+    impacts.push_back(tests::power(1e-3, 0.25));
     impacts.push_back(tests::evaporating(0x1p-7, 1.0));
     for (const tests::Impact& impact : impacts) {
         for (const std::size_t count : {0, 1, 2, 40, 400, 3000}) {
             for (const double permanent : {0.0, 3e-4}) {
                 for (const double mark_weight : {1.0, 0.4, 0.0}) {
-                    const double depth = random.below(2) ? 0.4 : 0.9;
-                    tests::Positions in = tests::random_positions(random, count, price, depth, 200.0);
+                    const double depths[] = {0.9, 0.4, 1e-3, 1e-6}, totals[] = {200.0, 1.0, 1e-3};
+                    tests::Positions in =
+                        tests::random_positions(random, count, price, depths[random.below(4)], totals[random.below(3)]);
                     if (random.below(4) == 0) {
                         for (double& quantity : in.quantity) quantity = random.below(3) ? quantity : quantity * 1e-17;
                     }
@@ -209,6 +212,7 @@ void check_sales(const Case& c, Sales&& sales) {
     std::vector<double> questions{0.0, -0.0, 1e-300, -1e-300, 1e-9, -1e-9, 1e3, -1e3, 1e6, -1e6};
     tests::Generator random(3);
     for (int i = 0; i < 100; ++i) questions.push_back(random.between(-400.0, 400.0));
+    for (int i = 0; i < 100; ++i) questions.push_back(random.between(-1.0, 1.0) * random.spread(-20, 0));
     for_some_rows(longs.rows(), [&](double key) {
         for (const double sale : sales(-key)) questions.push_back(std::fmax(sale, 0.0));
     });
