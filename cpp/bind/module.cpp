@@ -9,6 +9,7 @@
 
 #include "flushpoint/book.hpp"
 #include "flushpoint/cascade.hpp"
+#include "flushpoint/hidden_book.hpp"
 #include "flushpoint/kernels.hpp"
 #include "flushpoint/margin.hpp"
 #include "flushpoint/parallel.hpp"
@@ -370,6 +371,30 @@ Doubles proceeds(const py::tuple& market, const Doubles& sold, const Doubles& qu
     });
 }
 
+// (open, high, low, close, open_interest), a row a period
+py::tuple infer_book(const py::tuple& history, double hours, const Doubles& share, const Doubles& long_distance,
+                     const Doubles& short_distance, double turnover, double activity, double body, double cell, int steps) {
+    Doubles columns[5];
+    for (std::size_t i = 0; i < 5; ++i) columns[i] = array_at<Doubles>(history, i);
+    const std::size_t rows = length(columns[0]), classes = length(share);
+    for (const Doubles& column : columns) require(length(column) == rows, "_core: the columns must have one length");
+    require(length(long_distance) == classes && length(short_distance) == classes,
+            "_core: the columns of a mix do not fit together");
+    const fp::PriceHistory prices{columns[0].data(), columns[1].data(), columns[2].data(), columns[3].data(),
+                                  columns[4].data(), hours, rows};
+    const fp::LeverageClasses mix{share.data(), {long_distance.data(), short_distance.data()}, classes};
+    fp::HiddenBook book;
+    {
+        const py::gil_scoped_release release;
+        book = fp::infer_book(prices, mix, {turnover, activity, body, cell, steps}, check_signals);
+    }
+    const auto grid = [&](const std::vector<double>& cells) {
+        return copied(cells).reshape({static_cast<py::ssize_t>(classes), static_cast<py::ssize_t>(book.cells)});
+    };
+    return py::make_tuple(py::make_tuple(copied(book.liquidated[0]), copied(book.liquidated[1])),
+                          py::make_tuple(grid(book.quantity[0]), grid(book.quantity[1])), book.first_cell);
+}
+
 Doubles exponentials(const Doubles& values) {
     return for_each(values, [](double x) { return fp::math::exp(x); });
 }
@@ -506,6 +531,9 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("bankruptcy_prices", &bankruptcy_prices, py::arg("positions"), py::arg("inverse"), py::arg("fee_rate"),
           py::arg("threads"));
     m.def("maintenance_margins", &maintenance_margins, py::arg("tiers"), py::arg("notional").noconvert());
+    m.def("infer_book", &infer_book, py::arg("history"), py::arg("hours"), py::arg("share"), py::arg("long_distance"),
+          py::arg("short_distance"), py::arg("turnover"), py::arg("activity"), py::arg("body"), py::arg("cell"),
+          py::arg("steps"));
     m.def("exp", &exponentials, py::arg("values").noconvert());
     m.def("displacement", &displacement, py::arg("market"), py::arg("sold").noconvert());
     m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());

@@ -8,6 +8,7 @@ from typing import Any
 from flushpoint import _core, io, plot
 from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, cascade
+from flushpoint.hidden import LeverageMix, LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
     DepthImpact,
     EvaporatingImpact,
@@ -30,7 +31,9 @@ __all__ = [
     "DepthImpact",
     "EvaporatingImpact",
     "Impact",
+    "LeverageMix",
     "LinearImpact",
+    "LiquidationForecast",
     "MarginSchedule",
     "Market",
     "PowerImpact",
@@ -44,6 +47,7 @@ __all__ = [
     "io",
     "liquidation_price",
     "plot",
+    "predict_liquidations",
     "response",
 ]
 

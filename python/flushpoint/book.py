@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from flushpoint._validate import (
     restore,
     sides,
 )
+from flushpoint.hidden import LeverageMix, positions_from_open_interest
 from flushpoint.margin import Contract, FeeAt, MarginSchedule, bankruptcy_price, liquidation_price
 
 EngineSide = tuple[FloatArray, FloatArray, FloatArray, FloatArray, int]
@@ -229,6 +231,48 @@ class Book:
             held = held / np.where(never, entry, trigger)
             bankruptcy = np.where(never & ~(bankruptcy > 0), np.inf, bankruptcy)
         return cls(side, held, trigger, np.maximum(bankruptcy, 0.0), entry, group)
+
+    @classmethod
+    def from_open_interest(
+        cls,
+        history: Mapping[str, ArrayLike],
+        leverage_mix: LeverageMix | None = None,
+        *,
+        turnover: float = 0.04,
+        activity: float = 1.25,
+        maintenance_rate: float = 0.005,
+        period: float = 3_600.0,
+    ) -> Book:
+        """Infer the positions that stand behind a market's open interest after the last row of its history.
+
+        Parameters
+        ----------
+        history, leverage_mix, turnover, activity, maintenance_rate, period
+            As in `predict_liquidations`, which says how the book is inferred. What leverage below about 1 opens can
+            never be liquidated and is left out.
+
+        Returns
+        -------
+        Book
+            With bankruptcy and entry prices; none of its positions is crossed at the last close.
+
+        Examples
+        --------
+        >>> history = {"open": [100.0, 99.0], "high": [100.5, 99.5], "low": [98.5, 98.0], "close": [99.0, 99.2]}
+        >>> book = Book.from_open_interest({**history, "open_interest": [1e9, 1.01e9]})
+        >>> bool(book.long.trigger_price[0] < 99.2 < book.short.trigger_price[0])
+        True
+        """
+        return cls(
+            **positions_from_open_interest(
+                history,
+                leverage_mix=leverage_mix,
+                turnover=turnover,
+                activity=activity,
+                maintenance_rate=maintenance_rate,
+                period=period,
+            )
+        )
 
     @property
     def long(self) -> Side:
