@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -56,7 +57,16 @@ class Side:
     _live: int
 
     def __post_init__(self) -> None:
-        read_only(tuple(vars(self).values()))
+        for array in (
+            self.trigger_price,
+            self.quantity,
+            self.index,
+            self.cumulative_quantity,
+            self.cumulative_notional,
+        ):
+            array.flags.writeable = False
+        if self.bankruptcy_price is not None:
+            self.bankruptcy_price.flags.writeable = False
 
     __setstate__ = restore
 
@@ -137,9 +147,9 @@ class Book:
         )
         self._long, self._short = Side(*longs), Side(*shorts)
         for one in (self._long, self._short):
-            if not np.isfinite(one.cumulative_quantity[-1]):
+            if not math.isfinite(one.cumulative_quantity[-1]):
                 raise ValueError(f"quantity must have a finite sum, was {one.cumulative_quantity[-1]}")
-            if not np.isfinite(one.cumulative_notional[-1]):
+            if not math.isfinite(one.cumulative_notional[-1]):
                 raise ValueError(
                     f"quantity must have a finite sum of quantity x trigger_price, was {one.cumulative_notional[-1]}"
                 )
