@@ -74,6 +74,8 @@ def real_array(name: str, values: ArrayLike) -> FloatArray:
 
 def sides(side: ArrayLike) -> NDArray[np.int8]:
     """Return sides as int8, +1 for a long and -1 for a short."""
+    if type(side) is int and side in (1, -1):
+        return np.array(side, dtype=np.int8)
     array = np.asarray(side)
     if array.size == 0 and array.dtype == np.float64 and array.ndim == 1:
         array = array.astype(np.int8)  # an empty list
