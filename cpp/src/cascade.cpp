@@ -21,42 +21,41 @@ double notional_of(const SideView& side, Range range) {
 }  // namespace
 
 std::size_t crossed(const SideView& side, bool shorts, double price) {
-    return gallop(0, side.count, [&](std::size_t i) {
-        return shorts ? short_crossed(side.trigger[i], 1.0, price) : long_crossed(side.trigger[i], 1.0, price);
-    });
+    return SortedSide{side, shorts}.take(1.0, price).size();
 }
 
 CascadeTotals cascade(const BookView& book, const MarketData& data, const Scenario& scenario, std::vector<Wave>& waves) {
     return with_market(data, scenario.liquidity, [&](const auto& market) {
-        return run_cascade(book, market, data.price, scenario, [&](const WaveRanges& w) {
-            waves.push_back({w.price, quantity_of(book.longs, w.longs) + quantity_of(book.shorts, w.shorts),
-                             static_cast<std::int64_t>(w.longs.size() + w.shorts.size()),
-                             notional_of(book.longs, w.longs) + notional_of(book.shorts, w.shorts)});
-        });
+        return run_cascade(book, market, data.price, scenario,
+                           [&](double start, const Trading& before, Range sold, Range bought) {
+                               waves.push_back({start * math::exp(-before.displacement),
+                                                quantity_of(book.longs, sold) + quantity_of(book.shorts, bought),
+                                                static_cast<std::int64_t>(sold.size() + bought.size()),
+                                                notional_of(book.longs, sold) + notional_of(book.shorts, bought)});
+                           });
     });
 }
 
 double cascade_proceeds(const BookView& book, const MarketData& data, const Scenario& scenario) {
-    const double start = data.price * (1.0 + scenario.shock);
     double sum = 0.0;
     with_market(data, scenario.liquidity, [&](const auto& market) {
-        run_cascade(book, market, data.price, scenario, [&](const WaveRanges& w) {
-            const double sold = w.longs.sum(book.longs.quantity_sum);
-            const double bought = w.shorts.sum(book.shorts.quantity_sum);
-            sum += market.proceeds(start, w.before, sold);
-            sum += market.proceeds(start, w.before.after(sold), -bought);
-        });
+        run_cascade(book, market, data.price, scenario,
+                    [&](double start, const Trading& before, Range longs, Range shorts) {
+                        const double sold = longs.sum(book.longs.quantity_sum);
+                        const double bought = shorts.sum(book.shorts.quantity_sum);
+                        sum += market.proceeds(start, before.state, sold);
+                        sum += market.proceeds(start, before.state.after(sold), -bought);
+                    });
     });
     return sum;
 }
 
 Money cascade_positions(const BookView& book, const MarketData& data, const Scenario& scenario,
                         const PositionOutcome& out) {
-    const double start = data.price * (1.0 + scenario.shock);
     Money total{0.0, 0.0};
     with_market(data, scenario.liquidity, [&](const auto& market) {
         // One side of a wave; sign is +1 for longs, which sell, and -1 for shorts, which buy back.
-        const auto settle = [&](State before, const SideView& side, Range range, double sign,
+        const auto settle = [&](double start, State before, const SideView& side, Range range, double sign,
                                 const std::int32_t* index, const double* bankruptcy) {
             for (std::size_t i = range.begin; i < range.end; ++i) {
                 const double traded = sign * (side.quantity_sum[i] - side.quantity_sum[range.begin]);
@@ -73,11 +72,12 @@ Money cascade_positions(const BookView& book, const MarketData& data, const Scen
                 if (out.surplus) out.surplus[index[i]] = surplus;
             }
         };
-        run_cascade(book, market, data.price, scenario, [&](const WaveRanges& w) {
-            settle(w.before, book.longs, w.longs, +1.0, out.long_index, out.long_bankruptcy);
-            settle(w.before.after(w.longs.sum(book.longs.quantity_sum)), book.shorts, w.shorts, -1.0, out.short_index,
-                   out.short_bankruptcy);
-        });
+        run_cascade(book, market, data.price, scenario,
+                    [&](double start, const Trading& before, Range sold, Range bought) {
+                        settle(start, before.state, book.longs, sold, +1.0, out.long_index, out.long_bankruptcy);
+                        settle(start, before.state.after(sold.sum(book.longs.quantity_sum)), book.shorts, bought, -1.0,
+                               out.short_index, out.short_bankruptcy);
+                    });
     });
     return total;
 }

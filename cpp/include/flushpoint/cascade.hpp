@@ -24,8 +24,9 @@ struct CascadeTotals {
     double high_price;
     double amplification;
     bool exhausted;
-    std::size_t longs_closed;
-    std::size_t shorts_closed;
+    std::int64_t waves;
+    std::size_t longs_closed = 0;
+    std::size_t shorts_closed = 0;
 };
 
 // What starts a cascade, and the depth it meets.
@@ -76,14 +77,6 @@ struct Range {
     double sum(const double* running) const { return running[end] - running[begin]; }
 };
 
-// A wave as it happens: the longs are sold from `before`, the shorts bought back after them.
-struct WaveRanges {
-    State before;
-    double price;
-    Range longs;
-    Range shorts;
-};
-
 // The end of the positions from `begin` on that are crossed: steps that double, then bisection. `crossed` holds for a
 // position whenever it holds for a later one.
 template <class Crossed>
@@ -105,57 +98,110 @@ inline std::size_t gallop(std::size_t begin, std::size_t count, Crossed&& crosse
     return low;
 }
 
-// The state machine: calls on_wave(WaveRanges) for each wave before it is traded.
+// One side of a book that a cascade works through: positions [0, closed) are closed.
+struct SortedSide {
+    const SideView& view;
+    bool shorts;
+    std::size_t closed = 0;
+
+    // Closes what the crossing test finds crossed.
+    Range take(double mark_factor, double start) {
+        const std::size_t begin = closed;
+        closed = gallop(begin, view.count, [&](std::size_t i) {
+            return shorts ? short_crossed(view.trigger[i], mark_factor, start)
+                          : long_crossed(view.trigger[i], mark_factor, start);
+        });
+        return {begin, closed};
+    }
+    // The quantity closed since the book was whole, and that of one wave.
+    double quantity() const { return view.quantity_sum[closed]; }
+    double quantity(Range wave) const { return wave.sum(view.quantity_sum); }
+};
+
+// Where trading has brought a market. `outside` was sold by others than the sides' positions.
+struct Trading {
+    double outside = 0.0;
+    State state{0.0, 0.0};
+    double displacement = 0.0;
+    double highest = 0.0;  // displacement so far
+    double lowest = 0.0;
+    std::int64_t waves = 0;
+
+    template <class Impact>
+    void update(const Market<Impact>& market) {
+        displacement = market.displacement(state);
+    }
+    void record() {
+        highest = std::max(highest, displacement);
+        lowest = std::min(lowest, displacement);
+    }
+};
+
+// The state machine: waves from the start price until nothing is crossed. Calls on_wave(long range, short range) for
+// each before it is traded: the longs are sold from trading.state, the shorts bought back after them.
+template <class Impact, class Longs, class Shorts, class OnWave>
+inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market, double start, double refill,
+                      Trading& trading, OnWave&& on_wave) {
+    State& state = trading.state;
+    // Sums since the start, not wave by wave: the state then carries no rounding from one wave to the next.
+    const double recovered = state.recovering - (longs.quantity() - shorts.quantity());
+    for (;;) {
+        const double factor = market.mark_factor(trading.displacement);
+        const auto sold = longs.take(factor, start);
+        const auto bought = shorts.take(factor, start);
+        if (sold.size() + bought.size() == 0) return;
+        on_wave(sold, bought);
+        ++trading.waves;
+        const double closed = longs.quantity() - shorts.quantity();
+        state.sold = trading.outside + closed;
+        state.recovering =
+            refill == 0.0 ? recovered + closed : state.recovering + longs.quantity(sold) - shorts.quantity(bought);
+        trading.update(market);
+        trading.record();
+        if (refill != 0.0) {
+            state.recovering *= 1.0 - refill;
+            trading.update(market);
+        }
+    }
+}
+
+inline bool infinite(double displacement) {
+    return displacement == math::infinity || displacement == -math::infinity;
+}
+
+// A scenario from rest, and what came of it.
+template <class Impact, class Longs, class Shorts, class OnWave>
+inline CascadeTotals run_cascade(Longs& longs, Shorts& shorts, const Market<Impact>& market, double price,
+                                 const Scenario& scenario, OnWave&& on_wave) {
+    const double start = price * (1.0 + scenario.shock);
+    Trading trading{scenario.sell, State{0.0, 0.0}.after(scenario.sell)};
+    trading.update(market);
+    trading.highest = trading.lowest = trading.displacement;
+    const double log_start = math::log(start / price);
+    const double first_move = log_start - trading.displacement;
+    run_waves(longs, shorts, market, start, scenario.refill, trading,
+              [&](const auto& sold, const auto& bought) { on_wave(start, trading, sold, bought); });
+    CascadeTotals totals{start * math::exp(-trading.displacement),
+                         start * math::exp(-trading.highest),
+                         start * math::exp(-trading.lowest),
+                         1.0,
+                         infinite(trading.highest) || infinite(trading.lowest),
+                         trading.waves};
+    if (trading.waves > 0) {
+        totals.amplification =
+            first_move == 0.0 ? math::not_a_number : (log_start - trading.displacement) / first_move;
+    }
+    return totals;
+}
+
+// The same for a whole book.
 template <class Impact, class OnWave>
 inline CascadeTotals run_cascade(const BookView& book, const Market<Impact>& market, double price,
                                  const Scenario& scenario, OnWave&& on_wave) {
-    const double start = price * (1.0 + scenario.shock);
-    State state = State{0.0, 0.0}.after(scenario.sell);
-    std::size_t longs = 0, shorts = 0;
-
-    double displacement = market.displacement(state);
-    const double log_start = math::log(start / price);
-    const double first_move = log_start - displacement;
-    double current = start * math::exp(-displacement);
-    CascadeTotals totals{current, current, current, 1.0, displacement == math::infinity || displacement == -math::infinity,
-                         0, 0};
-    for (;;) {
-        const double factor = market.mark_factor(displacement);
-        const SideView &l = book.longs, &s = book.shorts;
-        const WaveRanges wave{
-            state, current,
-            {longs, gallop(longs, l.count, [&](std::size_t i) { return long_crossed(l.trigger[i], factor, start); })},
-            {shorts, gallop(shorts, s.count, [&](std::size_t i) { return short_crossed(s.trigger[i], factor, start); })}};
-        if (wave.longs.size() + wave.shorts.size() == 0) break;
-        on_wave(wave);
-        longs = wave.longs.end;
-        shorts = wave.shorts.end;
-
-        // Sums since the start, not wave by wave: the state then carries no rounding from one wave to the next.
-        const double closed = l.quantity_sum[longs] - s.quantity_sum[shorts];
-        state.sold = scenario.sell + closed;
-        state.recovering = scenario.refill == 0.0
-                               ? state.sold
-                               : state.recovering + wave.longs.sum(l.quantity_sum) - wave.shorts.sum(s.quantity_sum);
-        const auto price_now = [&] {
-            displacement = market.displacement(state);
-            return start * math::exp(-displacement);
-        };
-        current = price_now();
-        totals.low_price = std::min(totals.low_price, current);
-        totals.high_price = std::max(totals.high_price, current);
-        totals.exhausted |= displacement == math::infinity || displacement == -math::infinity;
-        if (scenario.refill != 0.0) {
-            state.recovering *= 1.0 - scenario.refill;
-            current = price_now();
-        }
-    }
-    totals.final_price = current;
-    totals.longs_closed = longs;
-    totals.shorts_closed = shorts;
-    if (longs + shorts > 0) {
-        totals.amplification = first_move == 0.0 ? math::not_a_number : (log_start - displacement) / first_move;
-    }
+    SortedSide longs{book.longs, false}, shorts{book.shorts, true};
+    CascadeTotals totals = run_cascade(longs, shorts, market, price, scenario, on_wave);
+    totals.longs_closed = longs.closed;
+    totals.shorts_closed = shorts.closed;
     return totals;
 }
 
