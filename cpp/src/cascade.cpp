@@ -40,11 +40,9 @@ double cascade_proceeds(const BookView& book, const MarketData& data, const Scen
     double sum = 0.0;
     with_market(data, scenario.liquidity, [&](const auto& market) {
         run_cascade(book, market, data.price, scenario,
-                    [&](double start, const Trading& before, Range longs, Range shorts) {
-                        const double sold = longs.sum(book.longs.quantity_sum);
-                        const double bought = shorts.sum(book.shorts.quantity_sum);
-                        sum += market.proceeds(start, before.state, sold);
-                        sum += market.proceeds(start, before.state.after(sold), -bought);
+                    [&](double start, const Trading& before, Range sold, Range bought) {
+                        sum += wave_proceeds(market, start, before.state, sold.sum(book.longs.quantity_sum),
+                                             bought.sum(book.shorts.quantity_sum));
                     });
     });
     return sum;
@@ -52,31 +50,22 @@ double cascade_proceeds(const BookView& book, const MarketData& data, const Scen
 
 Money cascade_positions(const BookView& book, const MarketData& data, const Scenario& scenario,
                         const PositionOutcome& out) {
-    Money total{0.0, 0.0};
+    Money total;
     with_market(data, scenario.liquidity, [&](const auto& market) {
-        // One side of a wave; sign is +1 for longs, which sell, and -1 for shorts, which buy back.
-        const auto settle = [&](double start, State before, const SideView& side, Range range, double sign,
-                                const std::int32_t* index, const double* bankruptcy) {
-            for (std::size_t i = range.begin; i < range.end; ++i) {
-                const double traded = sign * (side.quantity_sum[i] - side.quantity_sum[range.begin]);
-                const double quantity = sign * side.quantity[i];
-                const double proceeds = market.proceeds(start, before.after(traded), quantity);
-                if (out.proceeds) out.proceeds[index[i]] = proceeds;
-                if (!bankruptcy) continue;
-                const double gain = proceeds - quantity * bankruptcy[i];
-                const double shortfall = gain < 0.0 ? -gain : 0.0;
-                const double surplus = gain > 0.0 ? gain : 0.0;
-                total.shortfall += shortfall;
-                total.surplus += surplus;
-                if (out.shortfall) out.shortfall[index[i]] = shortfall;
-                if (out.surplus) out.surplus[index[i]] = surplus;
-            }
+        const SortedSide longs{book.longs, false}, shorts{book.shorts, true};
+        const auto settle = [&](bool is_short, std::size_t i, double quantity, double proceeds) {
+            const std::int32_t* index = is_short ? out.short_index : out.long_index;
+            const double* bankruptcy = is_short ? out.short_bankruptcy : out.long_bankruptcy;
+            if (out.proceeds) out.proceeds[index[i]] = proceeds;
+            if (!bankruptcy) return;
+            const Money money = Money::of(quantity, bankruptcy[i], proceeds);
+            total.add(money);
+            if (out.shortfall) out.shortfall[index[i]] = money.shortfall;
+            if (out.surplus) out.surplus[index[i]] = money.surplus;
         };
         run_cascade(book, market, data.price, scenario,
                     [&](double start, const Trading& before, Range sold, Range bought) {
-                        settle(start, before.state, book.longs, sold, +1.0, out.long_index, out.long_bankruptcy);
-                        settle(start, before.state.after(sold.sum(book.longs.quantity_sum)), book.shorts, bought, -1.0,
-                               out.short_index, out.short_bankruptcy);
+                        wave_positions(market, start, before.state, longs, sold, shorts, bought, settle);
                     });
     });
     return total;

@@ -48,10 +48,9 @@ struct PositionOutcome {
     double* surplus;
 };
 
-struct Money {
-    double shortfall;
-    double surplus;
-};
+inline namespace FLUSHPOINT_ARCH {
+struct Money;
+}
 
 // The whole cascade, in time that goes with the number of waves.
 CascadeTotals cascade(const BookView& book, const MarketData& market, const Scenario& scenario, std::vector<Wave>& waves);
@@ -164,6 +163,42 @@ inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market
         }
     }
 }
+
+// What a wave's trades bring in, less what they cost: the longs are sold first.
+template <class Impact>
+inline double wave_proceeds(const Market<Impact>& market, double start, State before, double sold, double bought) {
+    return market.proceeds(start, before, sold) + market.proceeds(start, before.after(sold), -bought);
+}
+
+// The same position by position, in firing order: calls on_position(side is short, i, signed quantity, proceeds).
+template <class Impact, class OnPosition>
+inline void wave_positions(const Market<Impact>& market, double start, State before, const SortedSide& longs,
+                           Range sold, const SortedSide& shorts, Range bought, OnPosition&& on_position) {
+    const auto side = [&](const SideView& view, Range range, double sign, State from) {
+        for (std::size_t i = range.begin; i < range.end; ++i) {
+            const double traded = sign * (view.quantity_sum[i] - view.quantity_sum[range.begin]);
+            const double quantity = sign * view.quantity[i];
+            on_position(sign < 0.0, i, quantity, market.proceeds(start, from.after(traded), quantity));
+        }
+    };
+    side(longs.view, sold, 1.0, before);
+    side(shorts.view, bought, -1.0, before.after(longs.quantity(sold)));
+}
+
+// How far the proceeds of positions fall short of, or exceed, quantity x bankruptcy price.
+struct Money {
+    double shortfall = 0.0;
+    double surplus = 0.0;
+
+    static Money of(double quantity, double bankruptcy, double proceeds) {
+        const double gain = proceeds - quantity * bankruptcy;
+        return {gain < 0.0 ? -gain : 0.0, gain > 0.0 ? gain : 0.0};
+    }
+    void add(Money other) {
+        shortfall += other.shortfall;
+        surplus += other.surplus;
+    }
+};
 
 inline bool infinite(double displacement) {
     return displacement == math::infinity || displacement == -math::infinity;
