@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <atomic>
 #include <cstring>
 #include <optional>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 #include "flushpoint/kernels.hpp"
 #include "flushpoint/margin.hpp"
 #include "flushpoint/parallel.hpp"
+#include "flushpoint/paths.hpp"
 #include "flushpoint/response.hpp"
 
 namespace py = pybind11;
@@ -21,6 +23,7 @@ namespace fp = flushpoint;
 namespace {
 
 using Doubles = py::array_t<double, py::array::c_style>;
+using Singles = py::array_t<float, py::array::c_style>;
 using Sides = py::array_t<std::int8_t, py::array::c_style>;
 using Indices = py::array_t<std::int32_t, py::array::c_style>;
 using Rows = py::array_t<fp::Step, py::array::c_style>;
@@ -477,6 +480,148 @@ Doubles maintenance_margins(const py::tuple& tiers, const Doubles& notional) {
     return out;
 }
 
+// (kind, parameters, returns or None)
+struct ProcessArrays {
+    Doubles parameters;
+    py::object returns;
+    fp::ProcessData data;
+
+    explicit ProcessArrays(const py::tuple& items) : parameters(array_at<Doubles>(items, 1)), returns(items[2]) {
+        const auto kind = static_cast<fp::ProcessKind>(items[0].cast<int>());
+        static constexpr std::size_t lengths[] = {2, 5, 3, 5, 2, 0};
+        require(kind >= fp::ProcessKind::gbm && kind <= fp::ProcessKind::returns &&
+                    length(parameters) == lengths[static_cast<int>(kind)],
+                "_core: no such process");
+        data = {kind, parameters.data(), nullptr, false, 0};
+        if (kind != fp::ProcessKind::bootstrap && kind != fp::ProcessKind::returns) return;
+        data.single = py::isinstance<Singles>(returns);
+        require(data.single || py::isinstance<Doubles>(returns), "_core: returns must be float or double, in C order");
+        const auto array = py::reinterpret_borrow<py::array>(returns);
+        require(array.ndim() == (kind == fp::ProcessKind::returns ? 2 : 1) && array.size() > 0,
+                "_core: returns have the wrong shape");
+        data.returns = array.data();
+        data.columns = static_cast<std::size_t>(array.shape(array.ndim() - 1));
+    }
+    // Whether paths first to first + count - 1 of so many steps have returns.
+    bool reaches(std::uint64_t first, std::size_t count, std::int64_t steps) const {
+        if (data.kind != fp::ProcessKind::returns) return true;
+        const auto rows = static_cast<std::uint64_t>(py::reinterpret_borrow<py::array>(returns).shape(0));
+        return static_cast<std::int64_t>(data.columns) >= steps && first <= rows && count <= rows - first;
+    }
+};
+
+const double* numbers_or_null(const py::object& item, std::int64_t count) {
+    if (item.is_none()) return nullptr;
+    const auto array = array_of<Doubles>(item);
+    require(static_cast<std::int64_t>(length(array)) == count, "_core: a script must have an entry a step");
+    return array.data();  // `item` keeps it
+}
+
+// What a run of paths is made of: (half_life, step, steps), (seed, antithetic), (moves, sales), bridge; see paths.hpp.
+struct PathArrays {
+    Book book;
+    Market market;
+    Positions positions;
+    ProcessArrays process;
+    fp::PathJob job;
+
+    PathArrays(const py::tuple& longs, const py::tuple& shorts, const py::tuple& columns, const py::tuple& market_items,
+               const py::tuple& process_items, const py::tuple& clock, const py::tuple& randomness,
+               const py::tuple& script, bool bridge)
+        : book(longs, shorts), market(market_items), positions(book, columns), process(process_items) {
+        const fp::Clock time{clock[1].cast<double>(), clock[0].cast<double>(), clock[2].cast<std::int64_t>()};
+        require(time.steps >= 0 && time.steps <= 0xffffffff, "_core: steps must be between 0 and 2^32 - 1");
+        require(!bridge || process.data.kind == fp::ProcessKind::gbm, "_core: only a GBM has a bridge");
+        const fp::PositionOutcome outcome = positions.outcome();
+        job = {book.view, outcome.long_bankruptcy, outcome.short_bankruptcy, market.data, process.data,
+               {randomness[0].cast<std::uint64_t>(), randomness[1].cast<bool>()}, time,
+               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge};
+    }
+    bool knows_bankruptcy() const { return positions.long_bankruptcy.has_value(); }
+};
+
+// The columns of paths, those not wanted None.
+struct PathOutput {
+    py::dict columns;
+    fp::PathColumns view{};
+    fp::Recording recording{nullptr, 0, nullptr};
+
+    PathOutput(std::size_t count, const py::tuple& wanted, const py::object& record, bool knows_bankruptcy,
+               std::int64_t steps) {
+        for (const py::handle item : wanted) {
+            const auto name = item.cast<std::string>();
+            const auto real = [&](double*& at) { at = add<double>(name, count); };
+            const auto whole = [&](std::int64_t*& at) { at = add<std::int64_t>(name, count); };
+            if (name == "final_price") real(view.final_price);
+            else if (name == "low_price") real(view.low_price);
+            else if (name == "high_price") real(view.high_price);
+            else if (name == "low_time") real(view.low_time);
+            else if (name == "long_count") whole(view.long_count);
+            else if (name == "short_count") whole(view.short_count);
+            else if (name == "waves") whole(view.waves);
+            else if (name == "exhausted") view.exhausted = add<bool>(name, count);
+            else if (name == "proceeds") real(view.proceeds);
+            else if (name == "shortfall" && knows_bankruptcy) real(view.shortfall);
+            else if (name == "surplus" && knows_bankruptcy) real(view.surplus);
+            else throw std::invalid_argument("_core: no such column");
+        }
+        if (record.is_none()) return;
+        const auto at = array_of<py::array_t<std::int64_t, py::array::c_style>>(record);
+        recording.count = length(at);
+        recording.at = at.data();
+        for (std::size_t i = 0; i < recording.count; ++i) {
+            require(recording.at[i] >= (i ? recording.at[i - 1] + 1 : 0) && recording.at[i] <= steps,
+                    "_core: recorded steps must rise within the run");
+        }
+        Doubles prices({static_cast<py::ssize_t>(count), static_cast<py::ssize_t>(recording.count)});
+        recording.prices = prices.mutable_data();
+        columns["prices"] = prices;
+    }
+
+private:
+    template <class T>
+    T* add(const std::string& name, std::size_t count) {
+        py::array_t<T> array(static_cast<py::ssize_t>(count));
+        columns[name.c_str()] = array;
+        return array.mutable_data();
+    }
+};
+
+py::dict simulate(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions, const py::tuple& market,
+                  const py::tuple& process, const py::tuple& clock, const py::tuple& randomness, const py::tuple& script,
+                  bool bridge, std::uint64_t first, std::size_t count, const py::tuple& wanted, const py::object& record,
+                  int threads, const py::object& progress) {
+    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge);
+    require(in.process.reaches(first, count, in.job.clock.steps), "_core: there are fewer returns than paths or steps");
+    PathOutput out(count, wanted, record, in.knows_bankruptcy(), in.job.clock.steps);
+    std::atomic<std::size_t> done{0};
+    const auto poll = [&] {
+        const py::gil_scoped_acquire gil;
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (!progress.is_none()) progress(done.load(std::memory_order_relaxed), count);
+    };
+    {
+        const py::gil_scoped_release release;
+        fp::simulate(in.job, first, count, out.view, out.recording, fp::resolve_threads(threads), poll, done);
+    }
+    if (!progress.is_none()) progress(count, count);
+    return out.columns;
+}
+
+py::tuple replay(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions, const py::tuple& market,
+                 const py::tuple& process, const py::tuple& clock, const py::tuple& randomness, const py::tuple& script,
+                 bool bridge, std::uint64_t path, const py::tuple& wanted, const py::object& record) {
+    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge);
+    require(in.process.reaches(path, 1, in.job.clock.steps), "_core: there are fewer returns than paths or steps");
+    PathOutput out(1, wanted, record, in.knows_bankruptcy(), in.job.clock.steps);
+    std::vector<fp::PathWave> waves;
+    {
+        const py::gil_scoped_release release;
+        waves = fp::replay(in.job, path, out.view, out.recording);
+    }
+    return py::make_tuple(out.columns, copied(waves));
+}
+
 py::dict build_info() {
     py::dict info;
     info["version"] = FLUSHPOINT_VERSION;
@@ -501,6 +646,7 @@ py::dict build_info() {
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     PYBIND11_NUMPY_DTYPE(fp::Wave, price, quantity, count, notional);
+    PYBIND11_NUMPY_DTYPE(fp::PathWave, step, price, quantity, count, notional);
     PYBIND11_NUMPY_DTYPE(fp::Step, key, price_factor, closed);
     fp::kernels();  // a wrong FLUSHPOINT_ISA is reported at import
 
@@ -534,6 +680,13 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("infer_book", &infer_book, py::arg("history"), py::arg("hours"), py::arg("share"), py::arg("long_distance"),
           py::arg("short_distance"), py::arg("turnover"), py::arg("activity"), py::arg("body"), py::arg("cell"),
           py::arg("steps"));
+    m.def("simulate", &simulate, py::arg("longs"), py::arg("shorts"), py::arg("positions"), py::arg("market"),
+          py::arg("process"), py::arg("clock"), py::arg("randomness"), py::arg("script"), py::arg("bridge"),
+          py::arg("first"), py::arg("count"), py::arg("wanted"), py::arg("record"), py::arg("threads"),
+          py::arg("progress"));
+    m.def("replay", &replay, py::arg("longs"), py::arg("shorts"), py::arg("positions"), py::arg("market"),
+          py::arg("process"), py::arg("clock"), py::arg("randomness"), py::arg("script"), py::arg("bridge"),
+          py::arg("path"), py::arg("wanted"), py::arg("record"));
     m.def("exp", &exponentials, py::arg("values").noconvert());
     m.def("displacement", &displacement, py::arg("market"), py::arg("sold").noconvert());
     m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());

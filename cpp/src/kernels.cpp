@@ -56,10 +56,93 @@ void answer_shocks(const StepsView& longs, const StepsView& shorts, double price
     }
 }
 
+using random::Double4;
+using random::Word4;
+
+constexpr int halves = lanes / 4;
+
+// Runs body(half, generator) on each half's generators, kept out of memory meanwhile.
+template <class Body>
+inline void each_half(Walk& walk, Body&& body) {
+    for (int half = 0; half < halves; ++half) {
+        random::Generator<Word4> g;
+        for (int i = 0; i < 4; ++i) g.s[i] = walk.generator[half][i];
+        body(half, g);
+        for (int i = 0; i < 4; ++i) walk.generator[half][i] = g.s[i];
+    }
+}
+inline Double4 load(const double* at) { return *reinterpret_cast<const Double4*>(at); }
+inline void store(double* at, Double4 value) { *reinterpret_cast<Double4*>(at) = value; }
+
+// Steps go in pairs, since normals come in pairs; the row after an odd number of steps is not looked at.
+void normal_returns(Walk& walk, int steps, double mean, double deviation) {
+    each_half(walk, [&](int half, random::Generator<Word4>& g) {
+        const Double4 scale = deviation * load(walk.sign + 4 * half);
+        for (int s = 0; s < steps; s += 2) {
+            const auto [first, second] = random::normals<Double4>(g);
+            store(walk.path[s] + 4 * half, mean + scale * first);
+            store(walk.path[s + 1] + 4 * half, mean + scale * second);
+        }
+    });
+}
+
+// T = sqrt(degrees (U^(-2 / degrees) - 1)) cos(2 pi V) (Bailey 1994).
+void student_returns(Walk& walk, int steps, double mean, double scale, double degrees) {
+    each_half(walk, [&](int half, random::Generator<Word4>& g) {
+        for (int s = 0; s < steps; ++s) {
+            const Double4 u = 2.0 - random::from_one_to_two<Double4>(g.next());
+            const Double4 turn = random::from_one_to_two<Double4>(g.next()) - 1.0;
+            for (int i = 0; i < 4; ++i) {
+                const double radius =
+                    math::square_root(degrees * math::expm1(-2.0 / degrees * math::log(u[i])));
+                const double t = radius * random::cos_sin_of_turn<double, std::uint64_t>(turn[i]).first;
+                walk.path[s][4 * half + i] = mean + scale * (walk.sign[4 * half + i] * t);
+            }
+        }
+    });
+}
+
+void garch_returns(Walk& walk, int steps, const double* p) {
+    const double mean = p[0], omega = p[1], alpha = p[2], beta = p[3];
+    each_half(walk, [&](int half, random::Generator<Word4>& g) {
+        const Double4 sign = load(walk.sign + 4 * half);
+        Double4 variance = load(walk.variance + 4 * half);
+        const auto step = [&](int s, Double4 z) {
+            const Double4 shock = random::square_root(variance) * (sign * z);
+            store(walk.path[s] + 4 * half, mean + shock);
+            variance = omega + alpha * (shock * shock) + beta * variance;
+        };
+        for (int s = 0; s < steps; s += 2) {
+            const auto [first, second] = random::normals<Double4>(g);
+            step(s, first);
+            if (s + 1 < steps) step(s + 1, second);
+        }
+        store(walk.variance + 4 * half, variance);
+    });
+}
+
+void accumulate(Walk& walk, int steps) {
+    for (int half = 0; half < halves; ++half) {
+        Double4 x = load(walk.log_price + 4 * half);
+        Double4 low = Double4{} + math::infinity, high = Double4{} - math::infinity;
+        for (int s = 0; s < steps; ++s) {
+            double* at = walk.path[s] + 4 * half;
+            x += load(at);
+            store(at, x);
+            low = x < low ? x : low;
+            high = x > high ? x : high;
+        }
+        store(walk.log_price + 4 * half, x);
+        store(walk.low + 4 * half, low);
+        store(walk.high + 4 * half, high);
+    }
+}
+
 }  // namespace
 
 extern const Kernels kernel_table;
-const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns, answer_shocks};
+const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns,  answer_shocks, normal_returns,
+                           student_returns,                  garch_returns, accumulate};
 
 }  // namespace FLUSHPOINT_ARCH
 }  // namespace flushpoint

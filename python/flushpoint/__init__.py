@@ -19,28 +19,40 @@ from flushpoint.impact import (
 )
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
+from flushpoint.process import GARCH, GBM, Bootstrap, JumpDiffusion, Process, Returns, StudentT
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
+from flushpoint.simulate import PathResult, Script, SimulationResult, simulate
 
 __version__ = _core.__version__
 
 __all__ = [
+    "GARCH",
+    "GBM",
     "STREAM",
     "Book",
+    "Bootstrap",
     "CascadeResult",
     "DepthImpact",
     "EvaporatingImpact",
     "Impact",
+    "JumpDiffusion",
     "LeverageMix",
     "LinearImpact",
     "LiquidationForecast",
     "MarginSchedule",
     "Market",
+    "PathResult",
     "PowerImpact",
+    "Process",
     "Response",
     "ResponseResult",
     "Result",
+    "Returns",
+    "Script",
+    "SimulationResult",
     "SquareRootImpact",
+    "StudentT",
     "bankruptcy_price",
     "build_info",
     "cascade",
@@ -49,6 +61,7 @@ __all__ = [
     "plot",
     "predict_liquidations",
     "response",
+    "simulate",
 ]
 
 

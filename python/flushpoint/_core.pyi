@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ _Steps: TypeAlias = tuple[NDArray[np.void], NDArray[np.int32], float, float]
 _Columns: TypeAlias = tuple[_F8, _F8, _F8 | None, NDArray[np.int32], _F8, _F8, int]
 _Tiers: TypeAlias = tuple[_F8, _F8, _F8]
 _Margins: TypeAlias = tuple[NDArray[np.int8], _F8, _F8, _F8, _F8, _F8, _F8, _F8]
+_Process: TypeAlias = tuple[int, _F8, NDArray[np.floating[Any]] | None]
 _Positions: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], _F8 | None, _F8 | None]
 
 __version__: str
@@ -71,6 +73,37 @@ def infer_book(
     cell: float,
     steps: int,
 ) -> tuple[tuple[_F8, _F8], tuple[_F8, _F8], int]: ...
+def simulate(
+    longs: _Side,
+    shorts: _Side,
+    positions: _Positions,
+    market: _Market,
+    process: _Process,
+    clock: tuple[float, float, int],
+    randomness: tuple[int, bool],
+    script: tuple[_F8 | None, _F8 | None],
+    bridge: bool,
+    first: int,
+    count: int,
+    wanted: tuple[str, ...],
+    record: NDArray[np.int64] | None,
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+) -> dict[str, NDArray[Any]]: ...
+def replay(
+    longs: _Side,
+    shorts: _Side,
+    positions: _Positions,
+    market: _Market,
+    process: _Process,
+    clock: tuple[float, float, int],
+    randomness: tuple[int, bool],
+    script: tuple[_F8 | None, _F8 | None],
+    bridge: bool,
+    path: int,
+    wanted: tuple[str, ...],
+    record: NDArray[np.int64] | None,
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.void]]: ...
 def exp(values: _F8) -> _F8: ...
 def displacement(market: _Market, sold: _F8) -> _F8: ...
 def inverse(market: _Market, displacement: _F8) -> _F8: ...

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "flushpoint/market.hpp"
+#include "flushpoint/process.hpp"
 #include "flushpoint/response.hpp"
 
 namespace flushpoint {
@@ -16,6 +17,12 @@ struct Kernels {
                           std::size_t end, double* keys, double* price_factors);
     void (*answer_shocks)(const StepsView& longs, const StepsView& shorts, double price, const Questions& questions,
                           const Answers& answers);
+    // Fill walk.path with the log returns of `steps` steps; see process.hpp for the parameters.
+    void (*normal_returns)(Walk& walk, int steps, double mean, double deviation);
+    void (*student_returns)(Walk& walk, int steps, double mean, double scale, double degrees);
+    void (*garch_returns)(Walk& walk, int steps, const double* parameters);
+    // Turns the returns into log prices and finds their extremes.
+    void (*accumulate)(Walk& walk, int steps);
 };
 
 // Those this processor can run, the plainest first.

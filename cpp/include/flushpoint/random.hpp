@@ -85,6 +85,15 @@ static inline double uniform(Generator<W>& g) {
     return 2.0 - from_one_to_two<double>(g.next());
 }
 
+// Uniform on 0, 1, ..., count - 1: the high word of a product, whose bias of at most count / 2^64 nobody can see.
+static inline std::uint64_t below(Generator<std::uint64_t>& g, std::uint64_t count) {
+    // The high word of a 64 x 64 bit product, by halves.
+    const std::uint64_t a = g.next(), low = 0xffffffff;
+    const std::uint64_t middle = (a & low) * (count >> 32) + (((a & low) * (count & low)) >> 32);
+    const std::uint64_t other = (a >> 32) * (count & low) + (middle & low);
+    return (a >> 32) * (count >> 32) + (middle >> 32) + (other >> 32);
+}
+
 // Standard exponential.
 static inline double exponential(Generator<std::uint64_t>& g) { return -math::log(uniform(g)); }
 

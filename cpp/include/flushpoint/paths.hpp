@@ -1,0 +1,78 @@
+// Paths in time: the exogenous price moves step by step, and cascades follow where it meets a book.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "flushpoint/book.hpp"
+#include "flushpoint/market.hpp"
+#include "flushpoint/parallel.hpp"
+#include "flushpoint/process.hpp"
+
+namespace flushpoint {
+
+struct Clock {
+    double step;       // seconds
+    double half_life;  // seconds, of the recovering volume; inf for never
+    std::int64_t steps;
+};
+
+// What happens to every path: log moves of the exogenous price and sales of others, one a step; null for none.
+struct Script {
+    const double* moves;
+    const double* sales;
+};
+
+// Where to write, one entry a path; any may be null. Bankruptcy prices in firing order, for the last two.
+struct PathColumns {
+    double* final_price;
+    double* low_price;
+    double* high_price;
+    double* low_time;  // seconds
+    std::int64_t* long_count;
+    std::int64_t* short_count;
+    std::int64_t* waves;
+    bool* exhausted;
+    double* proceeds;
+    double* shortfall;
+    double* surplus;
+};
+
+// Prices after the steps `at`, which rise: prices[path * count + j].
+struct Recording {
+    const std::int64_t* at;
+    std::size_t count;
+    double* prices;
+};
+
+struct PathWave {
+    std::int64_t step;
+    double price;  // that triggered it
+    double quantity;
+    std::int64_t count;
+    double notional;
+};
+
+struct PathJob {
+    BookView book;
+    const double* long_bankruptcy;
+    const double* short_bankruptcy;
+    MarketData market;
+    ProcessData process;
+    Randomness randomness;
+    Clock clock;
+    Script script;
+    bool bridge;  // of a GBM and a book of one side: watch the extremes between steps, too
+};
+
+// Paths first, first + 1, ..., first + count - 1; columns and recording begin with path `first`. `done` counts them.
+void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const PathColumns& columns,
+              const Recording& recording, int threads, const Poll& poll, std::atomic<std::size_t>& done);
+
+// One path again, with every wave of it.
+std::vector<PathWave> replay(const PathJob& job, std::uint64_t path, const PathColumns& columns,
+                             const Recording& recording);
+
+}  // namespace flushpoint

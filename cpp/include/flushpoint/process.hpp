@@ -1,0 +1,76 @@
+// How the exogenous log price moves in time. Paths advance side by side, one in each lane, by blocks of steps; path i
+// uses random numbers of (seed, i) only, whatever its lane and neighbours.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "flushpoint/random.hpp"
+
+namespace flushpoint {
+
+enum class ProcessKind : int { gbm = 0, jumps = 1, student_t = 2, garch = 3, bootstrap = 4, returns = 5 };
+
+// Parameters of one step's log return r, with z standard normal:
+//   gbm        mean, deviation: r = mean + deviation z
+//   jumps      mean, deviation, rate, jump_mean, jump_deviation: and a Poisson number, `rate` on average, of normal jumps
+//   student_t  mean, scale, degrees: r = mean + scale t
+//   garch      mean, omega, alpha, beta, variance: r = mean + s z; the next s^2 is omega + alpha (s z)^2 + beta s^2
+//   bootstrap  mean, block: r = mean + one of the given returns, `block` in a row, from a random place, round the end
+//   returns    none: path i takes row i of the given returns
+struct ProcessData {
+    ProcessKind kind;
+    const double* parameters;
+    const void* returns;  // of one row (bootstrap), or one row a path
+    bool single;          // float rather than double
+    std::size_t columns;  // of a row
+};
+
+struct Randomness {
+    std::uint64_t seed;
+    bool antithetic;  // paths 2k and 2k + 1 share their numbers, with opposite signs
+};
+
+inline constexpr int lanes = 8;
+inline constexpr int block_steps = 32;
+
+// The state of `lanes` paths, and their last block of steps.
+struct alignas(64) Walk {
+    random::Word4 generator[2][4];            // a xoshiro256++ in each lane of each half
+    double log_price[lanes];                  // after the last step
+    double sign[lanes];                       // of the random numbers
+    double variance[lanes];                   // GARCH: of the next step
+    double path[block_steps][lanes];          // returns, then log prices, of the steps of the block
+    double low[lanes];                        // extremes of the block's log prices
+    double high[lanes];
+};
+
+// What the walk's steps are made of besides the vector generators; one lane each.
+struct LaneSource {
+    random::Generator<std::uint64_t> generator;  // jumps or blocks
+    double until_jump;                           // steps
+    std::size_t at, left;                        // bootstrap: the next return, and how many remain of the block
+    const void* row;                             // returns
+};
+
+class Process {
+public:
+    Process(const ProcessData& data, Randomness randomness) : data_(data), randomness_(randomness) {}
+
+    // Puts paths first, first + 1, ... (`count` of them, at most `lanes`) at the start.
+    void start(std::uint64_t first, int count, double log_price, Walk& walk);
+    // Advances all lanes by `steps`, at most block_steps and even but for the last block. `moves`, if given, are added to
+    // each path's returns.
+    void advance(Walk& walk, int steps, const double* moves);
+
+private:
+    void add_jumps(Walk& walk, int steps);
+    void resample(Walk& walk, int steps);
+    void copy_returns(Walk& walk, int steps);
+
+    ProcessData data_;
+    Randomness randomness_;
+    LaneSource source_[lanes];
+};
+
+}  // namespace flushpoint

@@ -1,0 +1,116 @@
+"""What follows from how many positions of a book each scenario or path closed: positions close in firing order."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flushpoint._validate import FloatArray, read_only
+from flushpoint.book import Book
+
+Counts = NDArray[np.int64]
+_A = TypeVar("_A", bound=NDArray[Any])
+
+
+def frozen(column: _A) -> _A:
+    """Make a column read-only and return it."""
+    read_only(column)
+    return column
+
+
+class BookOutcome:
+    """Columns that the counts of positions closed and the book's running sums give at once."""
+
+    _outcome_names: ClassVar[tuple[str, ...]] = (
+        "liquidated_quantity",
+        "liquidated_count",
+        "liquidated_notional",
+        "long_quantity",
+        "short_quantity",
+        "long_count",
+        "short_count",
+        "long_notional",
+        "short_notional",
+    )
+
+    long_count: Counts
+    short_count: Counts
+
+    @property
+    def _book(self) -> Book:
+        raise NotImplementedError
+
+    @cached_property
+    def long_quantity(self) -> FloatArray:
+        """Quantity of the longs closed, base units."""
+        return frozen(self._book.long.cumulative_quantity[self.long_count])
+
+    @cached_property
+    def short_quantity(self) -> FloatArray:
+        """Quantity of the shorts closed, base units."""
+        return frozen(self._book.short.cumulative_quantity[self.short_count])
+
+    @cached_property
+    def long_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price over the longs closed, quote units."""
+        return frozen(self._book.long.cumulative_notional[self.long_count])
+
+    @cached_property
+    def short_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price over the shorts closed, quote units."""
+        return frozen(self._book.short.cumulative_notional[self.short_count])
+
+    @cached_property
+    def liquidated_quantity(self) -> FloatArray:
+        """Quantity closed, longs and shorts together, base units."""
+        return frozen(self.long_quantity + self.short_quantity)
+
+    @cached_property
+    def liquidated_count(self) -> Counts:
+        """Positions closed, longs and shorts together."""
+        return frozen(self.long_count + self.short_count)
+
+    @cached_property
+    def liquidated_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price over the positions closed, quote units."""
+        return frozen(self.long_notional + self.short_notional)
+
+    @cached_property
+    def groups(self) -> NDArray[Any]:
+        """The labels of the book's groups, sorted."""
+        if self._book.group is None:
+            raise ValueError("book must have groups for sums by group, was without")
+        return frozen(np.unique(self._book.group))
+
+    @cached_property
+    def group_quantity(self) -> FloatArray:
+        """Quantity closed of each group, base units, shape (rows, groups)."""
+        return frozen(self._group_sums(self._book.quantity))
+
+    @cached_property
+    def group_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price closed of each group, quote units, shape (rows, groups)."""
+        triggers = np.where(np.isfinite(self._book.trigger_price), self._book.trigger_price, 0.0)
+        return frozen(self._group_sums(self._book.quantity * triggers))
+
+    def _group_sums(self, amount: FloatArray) -> FloatArray:
+        out = np.zeros((self.long_count.size, self.groups.size))
+        sides = ((self._book.long, self.long_count), (self._book.short, self.short_count))
+        for column, label in enumerate(self.groups):
+            mine = np.where(self._book.group == label, amount, 0.0)
+            for side, count in sides:
+                out[:, column] += np.concatenate([[0.0], np.cumsum(mine[side.index])])[count]
+        return out
+
+    def _closed_share(self, positions: NDArray[np.int64]) -> FloatArray:
+        """Share of rows in which each position is closed."""
+        rows = self.long_count.size
+        share = np.empty(len(self._book))
+        for side, count in ((self._book.long, self.long_count), (self._book.short, self.short_count)):
+            # The position at rank k is closed where more than k are.
+            at_most = np.cumsum(np.bincount(count, minlength=len(side) + 1))[: len(side)]
+            share[side.index] = 1 - at_most / rows
+        return share[positions]

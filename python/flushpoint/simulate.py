@@ -1,0 +1,549 @@
+"""Paths in time: an exogenous price, and the cascades it sets off in a book."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.random import SeedSequence
+from numpy.typing import ArrayLike, NDArray
+
+from flushpoint import _core
+from flushpoint._validate import FloatArray, check, finite_array, memory, number, read_only, restore
+from flushpoint._validate import threads as check_threads
+from flushpoint.book import Book, EngineSide
+from flushpoint.cascade import _check_at_rest, _check_inputs
+from flushpoint.ensemble import Ensemble
+from flushpoint.market import EngineMarket, Market
+from flushpoint.outcome import BookOutcome, frozen
+from flushpoint.process import GBM, Bootstrap, EngineProcess, Process, Returns
+from flushpoint.result import Result
+from flushpoint.seed import resolve
+
+_ENGINE = (
+    "final_price",
+    "low_price",
+    "high_price",
+    "low_time",
+    "long_count",
+    "short_count",
+    "waves",
+    "exhausted",
+)
+_COSTLY = ("proceeds", "shortfall", "surplus")
+_MOST_STEPS = 2**32 - 1
+
+EngineRun = tuple[
+    EngineSide,
+    EngineSide,
+    tuple[NDArray[np.int32], NDArray[np.int32], FloatArray | None, FloatArray | None],
+    EngineMarket,
+    EngineProcess,
+    tuple[float, float, int],
+    tuple[int, bool],
+    tuple[FloatArray | None, FloatArray | None],
+    bool,
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Script:
+    """What others do to the market at given times, the same in every path.
+
+    Parameters
+    ----------
+    time : array_like, shape (n,)
+        Seconds after the start, above 0 and at most the run's horizon. An event happens at the end of the step that
+        it falls into; several in one step add up.
+    sell : array_like, default 0.0
+        Quantity sold at each time (negative: bought), base units; it moves the price as forced sales do, and is not
+        counted as liquidated.
+    move : array_like, default 0.0
+        Log move of the exogenous price at each time: -0.05 is a fall of about 5 %.
+
+    Examples
+    --------
+    A sell-off of 3,000 units in the first hour, a sixtieth a minute:
+
+    >>> script = Script(60.0 * np.arange(1, 61), sell=50.0)
+    """
+
+    time: FloatArray
+    sell: FloatArray = 0.0  # type: ignore[assignment]
+    move: FloatArray = 0.0  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        columns = [np.array(finite_array(name, getattr(self, name))) for name in ("time", "sell", "move")]
+        if columns[0].ndim > 1:
+            raise ValueError(f"time must have one dimension, was of shape {columns[0].shape}")
+        time = columns[0].reshape(-1)
+        check("time", time, time > 0, "above 0")
+        for name, column in zip(("time", "sell", "move"), (time, *columns[1:]), strict=True):
+            if column.ndim > 1 or column.size not in (1, time.size):
+                raise ValueError(
+                    f"{name} must be a number or as long as time, {time.size}, was of shape {column.shape}"
+                )
+            full = np.array(np.broadcast_to(column.reshape(-1), time.shape))
+            read_only(full)
+            object.__setattr__(self, name, full)
+
+    __setstate__ = restore
+
+    def _engine(self, dt: float, steps: int) -> tuple[FloatArray | None, FloatArray | None]:
+        """Moves and sales of each step."""
+        # A time that is a step's end but for rounding belongs to that step.
+        step = np.ceil(self.time / dt - 1e-9).astype(np.int64) - 1
+        check("time", self.time, step < steps, f"at most the horizon, {dt * steps:g}")
+        step = np.maximum(step, 0)
+
+        def each(values: FloatArray) -> FloatArray | None:
+            return np.bincount(step, values, steps).astype(np.float64) if values.any() else None
+
+        return each(self.move), each(self.sell)
+
+
+class SimulationResult(BookOutcome, Ensemble):
+    """The outcomes of paths, one value a path.
+
+    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`. Any other is
+    worked out when it is first asked for, if need be by running the paths once more.
+
+    Attributes
+    ----------
+    final_price, low_price, high_price : ndarray of float64, shape (paths,)
+        Quote units per base unit. Low and high include the start, every step and every wave.
+    low_time : ndarray of float64, shape (paths,)
+        Seconds after the start of the step in which the low was reached, measured to the step's end.
+    long_count, short_count : ndarray of int64, shape (paths,)
+        Positions closed.
+    waves : ndarray of int64, shape (paths,)
+        How many waves there were.
+    exhausted : ndarray of bool, shape (paths,)
+        Whether the depth was used up (only `EvaporatingImpact` can be).
+    proceeds : ndarray of float64, shape (paths,)
+        Money received for the longs closed less money paid for the shorts, quote units; without scripted sales.
+    shortfall, surplus : ndarray of float64, shape (paths,)
+        Sum over positions of how far proceeds fall short of, or exceed, quantity x bankruptcy price, quote units. nan,
+        not known, where the book has no bankruptcy prices.
+    """
+
+    _names: ClassVar[tuple[str, ...]] = (
+        "final_price",
+        "low_price",
+        "high_price",
+        "low_time",
+        *BookOutcome._outcome_names,
+        "waves",
+        "exhausted",
+    )
+    _known: ClassVar[tuple[str, ...]] = (*_names, *_COSTLY)
+    _shared: ClassVar[tuple[str, ...]] = ("_run", "_record", "_watch")
+
+    _run: _Run
+    _record: NDArray[np.int64] | None
+    _watch: NDArray[np.int64] | None
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what is not there yet comes here: columns that the engine has not been asked for.
+        if name not in (*_ENGINE, *_COSTLY) or "_run" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if name in ("shortfall", "surplus") and not self._run.knows_bankruptcy:
+            self.__dict__[name] = frozen(np.full(self._count, np.nan))
+            return self.__dict__[name]
+        # Columns that cost much come together: they need the same work.
+        names = [n for n in (_COSTLY if name in _COSTLY else (name,)) if n not in self.__dict__]
+        if not self._run.knows_bankruptcy:
+            names = [n for n in names if n not in ("shortfall", "surplus")]
+        parts = [self._run.paths(range(*one), names) for one in self.provenance["paths"]]
+        for n in names:
+            self.__dict__[n] = frozen(np.concatenate([part[n] for part in parts]))
+        return self.__dict__[name]
+
+    @property
+    def _book(self) -> Book:
+        return self._run.book
+
+    def _join(self, other: SimulationResult) -> dict[str, Any]:
+        values = super()._join(other)
+        engine = {n for n in (*_ENGINE, *_COSTLY, "prices") if n in self.__dict__ and n in other.__dict__}
+        return values | {n: self._rows(other, self.__dict__[n], other.__dict__[n]) for n in engine}
+
+    @property
+    def recorded_time(self) -> FloatArray:
+        """Seconds after the start at which `prices` were recorded, shape (recorded steps,)."""
+        return frozen(self._recorded * self._run.dt)
+
+    @property
+    def _recorded(self) -> NDArray[np.int64]:
+        if self._record is None:
+            raise ValueError("record must be given for prices in time, was None")
+        return self._record
+
+    def fan(self, quantiles: ArrayLike = (0.05, 0.25, 0.5, 0.75, 0.95)) -> FloatArray:
+        """Quantiles over paths of the recorded prices: the fan of a chart.
+
+        Parameters
+        ----------
+        quantiles : array_like, shape (n,)
+            From 0 to 1.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, recorded steps)
+            The times are those of `recorded_time`.
+        """
+        levels = finite_array("quantiles", quantiles)
+        check("quantiles", levels, (levels >= 0) & (levels <= 1), "between 0 and 1")
+        self._recorded  # raises where nothing was recorded  # noqa: B018
+        return np.asarray(np.quantile(self.prices, levels, axis=0))
+
+    @cached_property
+    def watch_probability(self) -> FloatArray:
+        """Share of paths in which each watched position is closed, shape of `watch`."""
+        if self._watch is None:
+            raise ValueError("watch must be given for watch_probability, was None")
+        return frozen(self._closed_share(self._watch))
+
+    def replay(self, path: int) -> PathResult:
+        """Run one path again, and tell every step and wave of it.
+
+        Parameters
+        ----------
+        path : int
+            Its number, one of the paths of this run.
+
+        Returns
+        -------
+        PathResult
+        """
+        number_ = _whole("path", path, 0)
+        if not any(start <= number_ < stop for start, stop in self.provenance["paths"]):
+            ranges = ", ".join(f"{start} to {stop - 1}" for start, stop in self.provenance["paths"])
+            raise ValueError(f"path must be one of {ranges}, was {number_}")
+        return self._run.replay(number_)
+
+    def __repr__(self) -> str:
+        closing = np.count_nonzero(self.waves)
+        return f"<SimulationResult: {self._count:,} paths, {closing:,} of them with liquidations, seed {self.seed}>"
+
+
+class PathResult(Result):
+    """One path, step by step.
+
+    Attributes
+    ----------
+    path : int
+        Its number.
+    time, price : ndarray of float64, shape (steps + 1,)
+        Seconds after the start, and the price after each step's cascade; the first are those of the start.
+    waves : structured ndarray
+        A row a wave: ``step`` in which it happened (from 1), ``price`` that triggered it, ``quantity``, ``count``,
+        ``notional`` (quantity x trigger price).
+    final_price, low_price, high_price, low_time : float
+    long_count, short_count : int
+    exhausted : bool
+        As in `SimulationResult`.
+    """
+
+    _names: ClassVar[tuple[str, ...]] = ("time", "price")
+
+    path: int
+    time: FloatArray
+    price: FloatArray
+    waves: NDArray[np.void]
+    final_price: float
+    low_price: float
+    high_price: float
+    low_time: float
+    long_count: int
+    short_count: int
+    exhausted: bool
+
+    def __repr__(self) -> str:
+        return (
+            f"<PathResult: path {self.path}, {self.price.size - 1:,} steps, {self.waves.size:,} waves, "
+            f"{self.price[0]:,.6g} to {self.final_price:,.6g}>"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Everything that makes a path but its number."""
+
+    book: Book
+    market: Market
+    process: Process
+    script: Script | None
+    horizon: float
+    steps: int
+    key: int
+    antithetic: bool
+    bridge: bool
+    threads: int
+
+    @property
+    def dt(self) -> float:
+        return self.horizon / self.steps
+
+    @property
+    def knows_bankruptcy(self) -> bool:
+        return self.book.long.bankruptcy_price is not None
+
+    def _engine(self) -> EngineRun:
+        long, short = self.book.long, self.book.short
+        return (
+            long._engine,
+            short._engine,
+            (long.index, short.index, long.bankruptcy_price, short.bankruptcy_price),
+            self.market._engine,
+            self.process._engine(self.dt),
+            (self.market.half_life, self.dt, self.steps),
+            (self.key, self.antithetic),
+            (None, None) if self.script is None else self.script._engine(self.dt, self.steps),
+            self.bridge,
+        )
+
+    def paths(
+        self,
+        paths: range,
+        columns: Iterable[str],
+        record: NDArray[np.int64] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        return _core.simulate(*self._engine(), paths.start, len(paths), tuple(columns), record, self.threads, progress)
+
+    def replay(self, path: int) -> PathResult:
+        everything = np.arange(self.steps + 1)
+        memory("steps", self.steps + 1, 16)
+        columns, waves = _core.replay(*self._engine(), path, _ENGINE[:6] + _ENGINE[7:], everything)
+        values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name != "prices"}
+        values |= {
+            "path": path,
+            "time": frozen(everything * self.dt),
+            "price": frozen(columns["prices"][0]),
+            "waves": frozen(waves),
+        }
+        return PathResult("replay", {"path": path}, values)
+
+
+def simulate(
+    book: Book,
+    market: Market,
+    process: Process,
+    horizon: float = 86_400.0,
+    steps: int = 1_440,
+    paths: int | range = 100_000,
+    seed: int | SeedSequence | None = None,
+    monitoring: str = "step",
+    columns: Sequence[str] | None = None,
+    record: str | int | ArrayLike | None = None,
+    watch: ArrayLike | None = None,
+    *,
+    antithetic: bool = False,
+    script: Script | None = None,
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> SimulationResult:
+    """Move the price through time, again and again, and let the book respond.
+
+    In each step the recovering volume decays, the exogenous log price moves by the process's return, and a cascade
+    runs. Path i uses random numbers of (seed, i) only: any path range gives those paths of any longer run, bit for
+    bit, whatever the threads.
+
+    Parameters
+    ----------
+    book : Book
+        No position may be crossed at the market's price; see `Book.alive`.
+    market : Market
+    process : GBM, JumpDiffusion, StudentT, GARCH, Bootstrap or Returns
+        How the exogenous price moves. `Returns` must have a row for each path and a column for each step.
+    horizon : float, default 86400.0
+        Seconds, positive.
+    steps : int, default 1440
+        How many steps that is, from 1 to 2**32 - 1.
+    paths : int or range, default 100000
+        How many paths, or which: a range of step 1.
+    seed : int, numpy.random.SeedSequence or None
+        None draws a fresh one, which the result keeps.
+    monitoring : {"step", "bridge"}, default "step"
+        "bridge" watches the price within steps, too: the extreme of the Brownian bridge between two steps is drawn
+        from its law, P(min <= m) = exp(-2 (a - m)(b - m) / (volatility^2 dt)), the cascade runs there, then the price
+        moves on to the step's end. For a `GBM` and a book of one side; longs are watched at lows, shorts at highs.
+    columns : sequence of str, optional
+        Which columns the result holds: by default all that cost nothing extra.
+    record : "all", int or array_like of int, optional
+        Keep prices in time: of every step, of every `record`-th and the last one, or of the steps given (0 is the
+        start), in rising order. They become `prices`, of shape (paths, recorded steps).
+    watch : array_like of int, optional
+        Positions, by their place in the book's input, whose probability of being closed is wanted.
+    antithetic : bool, default False
+        Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`.
+    script : Script, optional
+        Sales and moves of the exogenous price at given times, the same in every path.
+    threads : int, default 0
+        0 means all processors.
+    progress : callable, optional
+        Called now and then as ``progress(paths done, paths)``, from the calling thread.
+
+    Returns
+    -------
+    SimulationResult
+
+    Raises
+    ------
+    ValueError
+        Where an argument breaks its rule, or two contradict each other.
+
+    Examples
+    --------
+    >>> book = Book(1, np.full(99, 10.0), np.linspace(80, 99, 99))
+    >>> e = simulate(book, Market(100.0, LinearImpact(1e-4)), GBM(1.0), paths=1_000, seed=1)
+    >>> e.final_price.shape
+    (1000,)
+    """
+    _check_inputs(book, market)
+    if not isinstance(process, Process):
+        raise TypeError(f"process must be a process such as GBM(0.6), was {type(process).__name__}")
+    seconds = number("horizon", horizon, above=0)
+    count = _whole("steps", steps, 1, _MOST_STEPS)
+    chosen = _paths(paths)
+    kept, key = resolve(seed)
+    if monitoring not in ("step", "bridge"):
+        raise ValueError(f"monitoring must be 'step' or 'bridge', was {monitoring!r}")
+    if not isinstance(antithetic, (bool, np.bool_)):
+        raise TypeError(f"antithetic must be True or False, was {antithetic!r}")
+    if script is not None and not isinstance(script, Script):
+        raise TypeError(f"script must be a Script, was {type(script).__name__}")
+    workers = check_threads(threads)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, was {progress!r}")
+    bridge = monitoring == "bridge"
+    _check_process(process, count, chosen, bridge, bool(antithetic))
+    if bridge and book.long._live and book.short._live:
+        raise ValueError(
+            "monitoring must be 'step' for a book of longs and shorts, was 'bridge': one bridge has either its low or "
+            "its high drawn from an exact law"
+        )
+    _check_at_rest(book, market)
+    names = _columns(columns)
+    recorded = _recorded(record, count)
+    watched = _watched(watch, len(book))
+    run = _Run(book, market, process, script, seconds, count, key, bool(antithetic), bridge, workers)
+    if script is not None:
+        script._engine(run.dt, count)
+    memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
+
+    engine = _needed(names, run.knows_bankruptcy)
+    values: dict[str, Any] = dict(run.paths(chosen, engine, recorded, progress))
+    for column in values.values():
+        read_only(column)
+    arguments = {
+        "book": book,
+        "market": market,
+        "process": process,
+        "horizon": seconds,
+        "steps": count,
+        "monitoring": monitoring,
+        "antithetic": bool(antithetic),
+        "script": script,
+        "columns": names,
+        "record": recorded,
+        "watch": watched,
+    }
+    values |= {"_names": names, "_run": run, "_record": recorded, "_watch": watched}
+    return SimulationResult("simulate", arguments, values, kept, ((chosen.start, chosen.stop),))
+
+
+def _whole(name: str, value: object, at_least: int, at_most: int | None = None) -> int:
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, was {value!r}")
+    try:
+        count = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, was {value!r}") from None
+    if count < at_least or (at_most is not None and count > at_most):
+        upper = "" if at_most is None else f" and at most {at_most:,}"
+        raise ValueError(f"{name} must be at least {at_least}{upper}, was {count}")
+    return count
+
+
+def _paths(paths: object) -> range:
+    if isinstance(paths, range):
+        if paths.step != 1 or paths.start < 0 or len(paths) == 0:
+            raise ValueError(f"paths must be a range of step 1 from 0 or above with at least one path, was {paths!r}")
+        return paths
+    return range(_whole("paths", paths, 1, 2**62))
+
+
+def _check_process(process: Process, steps: int, paths: range, bridge: bool, antithetic: bool) -> None:
+    if bridge and not isinstance(process, GBM):
+        raise ValueError(f"monitoring must be 'step' but for a GBM, was 'bridge' with a {type(process).__name__}")
+    if antithetic and isinstance(process, (Bootstrap, Returns)):
+        raise ValueError(f"antithetic must be False for {type(process).__name__}, which has no mirror image, was True")
+    if isinstance(process, Returns):
+        rows, columns = process.array.shape
+        if columns != steps:
+            raise ValueError(f"steps must be the number of columns of Returns, {columns:,}, was {steps:,}")
+        if paths.stop > rows:
+            raise ValueError(f"paths must end within the {rows:,} rows of Returns, was {paths!r}")
+
+
+def _columns(columns: Sequence[str] | None) -> tuple[str, ...]:
+    if columns is None:
+        return SimulationResult._names
+    if isinstance(columns, str):
+        raise TypeError(f"columns must be a sequence of names, was {columns!r}")
+    names = tuple(dict.fromkeys(columns))
+    for name in names:
+        if name not in SimulationResult._known:
+            raise ValueError(f"columns must be among {', '.join(SimulationResult._known)}, was {name!r}")
+    if not names:
+        raise ValueError("columns must name at least one, was empty")
+    return names
+
+
+def _needed(names: tuple[str, ...], knows_bankruptcy: bool) -> tuple[str, ...]:
+    """What the engine must write for these columns."""
+    needed = [name for name in names if name in (*_ENGINE, *_COSTLY)]
+    for side in ("long", "short"):
+        needed += [f"{side}_count" for name in names if name.startswith((side, "liquidated"))]
+    if not knows_bankruptcy:
+        needed = [name for name in needed if name not in ("shortfall", "surplus")]
+    return tuple(dict.fromkeys(needed))
+
+
+def _recorded(record: object, steps: int) -> NDArray[np.int64] | None:
+    if record is None:
+        return None
+    if isinstance(record, str):
+        if record != "all":
+            raise ValueError(f"record must be 'all', an integer or steps, was {record!r}")
+        record = 1
+    if np.ndim(record) == 0:  # type: ignore[arg-type]
+        every = _whole("record", record, 1)
+        at = np.append(np.arange(0, steps, every, dtype=np.int64), steps)
+    else:
+        at = np.asarray(record)
+        if at.ndim != 1 or at.size == 0 or at.dtype.kind not in "iu":
+            raise TypeError(f"record must be integers in one dimension, was of dtype {at.dtype}, shape {at.shape}")
+        check("record", at, (at >= 0) & (at <= steps), f"between 0 and steps = {steps}")
+        check("record", at, np.diff(at, prepend=-1) > 0, "rising")
+        at = np.array(at, dtype=np.int64)
+    read_only(at)
+    return at
+
+
+def _watched(watch: ArrayLike | None, size: int) -> NDArray[np.int64] | None:
+    if watch is None:
+        return None
+    at = np.asarray(watch)
+    if at.dtype.kind not in "iu":
+        raise TypeError(f"watch must be integers, was of dtype {at.dtype}")
+    check("watch", at, (at >= 0) & (at < size), f"between 0 and {size - 1}")
+    at = np.array(at, dtype=np.int64)
+    read_only(at)
+    return at
