@@ -8,6 +8,8 @@ from typing import Any
 from flushpoint import _core, io, plot
 from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, cascade
+from flushpoint.compare import Comparison, compare
+from flushpoint.ensemble import Ensemble
 from flushpoint.hidden import LeverageMix, LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
     DepthImpact,
@@ -19,31 +21,45 @@ from flushpoint.impact import (
 )
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
+from flushpoint.process import GARCH, GBM, Bootstrap, JumpDiffusion, Process, Returns, StudentT
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
+from flushpoint.summary import Estimate, Summary
 
 __version__ = _core.__version__
 
 __all__ = [
+    "GARCH",
+    "GBM",
     "STREAM",
     "Book",
+    "Bootstrap",
     "CascadeResult",
+    "Comparison",
     "DepthImpact",
+    "Ensemble",
+    "Estimate",
     "EvaporatingImpact",
     "Impact",
+    "JumpDiffusion",
     "LeverageMix",
     "LinearImpact",
     "LiquidationForecast",
     "MarginSchedule",
     "Market",
     "PowerImpact",
+    "Process",
     "Response",
     "ResponseResult",
     "Result",
+    "Returns",
     "SquareRootImpact",
+    "StudentT",
+    "Summary",
     "bankruptcy_price",
     "build_info",
     "cascade",
+    "compare",
     "io",
     "liquidation_price",
     "plot",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flushpoint import _core
 from flushpoint._validate import read_only, restore
+from flushpoint.seed import Seed
 
 #: Number of the stream of results: raised whenever the same inputs give other bits than before.
 STREAM = 1
@@ -20,19 +21,21 @@ class Result(Mapping[str, NDArray[Any]]):
 
     Attributes
     ----------
-    seed : int or None
+    seed : int, numpy.random.SeedSequence or None
         The seed that repeats the run; None where nothing is random.
     provenance : dict
         Version, stream number, question and arguments.
     """
 
     _names: ClassVar[tuple[str, ...]] = ()
-    seed: int | None
+    seed: Seed | None
     provenance: dict[str, Any]
 
-    def __init__(self, question: str, arguments: dict[str, Any], values: dict[str, Any]) -> None:
+    def __init__(
+        self, question: str, arguments: dict[str, Any], values: dict[str, Any], seed: Seed | None = None
+    ) -> None:
         self.__dict__.update(values)
-        self.__dict__["seed"] = None
+        self.__dict__["seed"] = seed
         self.__dict__["provenance"] = {
             "version": _core.__version__,
             "stream": STREAM,
