@@ -8,6 +8,8 @@ from typing import Any
 from flushpoint import _core, io, plot
 from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, cascade
+from flushpoint.compare import Comparison, compare
+from flushpoint.ensemble import Ensemble
 from flushpoint.hidden import LeverageMix, LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
     DepthImpact,
@@ -23,6 +25,7 @@ from flushpoint.process import GARCH, GBM, Bootstrap, JumpDiffusion, Process, Re
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
 from flushpoint.simulate import PathResult, Script, SimulationResult, simulate
+from flushpoint.summary import Estimate, Summary
 
 __version__ = _core.__version__
 
@@ -33,7 +36,10 @@ __all__ = [
     "Book",
     "Bootstrap",
     "CascadeResult",
+    "Comparison",
     "DepthImpact",
+    "Ensemble",
+    "Estimate",
     "EvaporatingImpact",
     "Impact",
     "JumpDiffusion",
@@ -53,9 +59,11 @@ __all__ = [
     "SimulationResult",
     "SquareRootImpact",
     "StudentT",
+    "Summary",
     "bankruptcy_price",
     "build_info",
     "cascade",
+    "compare",
     "io",
     "liquidation_price",
     "plot",

@@ -121,7 +121,7 @@ class Ensemble(Result):
     def summary(
         self,
         columns: Iterable[str] | None = None,
-        levels: Iterable[float] = (0.95, 0.99),
+        levels: ArrayLike = (0.95, 0.99),
         confidence: float = 0.95,
     ) -> Summary:
         """Mean, quantiles, value at risk and expected shortfall of each column, each with its interval.
@@ -130,7 +130,7 @@ class Ensemble(Result):
         ----------
         columns : iterable of str, optional
             All by default.
-        levels : iterable of float, default (0.95, 0.99)
+        levels : array_like, default (0.95, 0.99)
             Of value at risk and expected shortfall, above 0 and below 1.
         confidence : float, default 0.95
             Of the intervals, above 0 and below 1.

@@ -34,9 +34,9 @@ class Process(ABC):
 
     __setstate__ = restore
 
-    def _check(self, **bounds: dict[str, Any]) -> None:
-        for name, bound in bounds.items():
-            object.__setattr__(self, name, number(name, getattr(self, name), **bound))
+    def _check(self, *names: str, **bounds: Any) -> None:
+        for name in names:
+            object.__setattr__(self, name, number(name, getattr(self, name), **bounds))
 
 
 def _parameters(*values: float) -> FloatArray:
@@ -64,7 +64,8 @@ class GBM(Process):
     drift: float = 0.0
 
     def __post_init__(self) -> None:
-        self._check(volatility={"at_least": 0}, drift={})
+        self._check("volatility", at_least=0)
+        self._check("drift")
 
     def _engine(self, dt_seconds: float) -> EngineProcess:
         dt = dt_seconds / YEAR
@@ -109,13 +110,8 @@ class JumpDiffusion(Process):
     drift: float = 0.0
 
     def __post_init__(self) -> None:
-        self._check(
-            volatility={"at_least": 0},
-            jump_rate={"at_least": 0},
-            jump_mean={},
-            jump_volatility={"at_least": 0},
-            drift={},
-        )
+        self._check("volatility", "jump_rate", "jump_volatility", at_least=0)
+        self._check("jump_mean", "drift")
         if not math.isfinite(self._growth()):
             raise ValueError(
                 f"jump_mean must leave the expected jump finite, was {self.jump_mean} with a jump_volatility of "
@@ -168,7 +164,9 @@ class StudentT(Process):
     drift: float = 0.0
 
     def __post_init__(self) -> None:
-        self._check(volatility={"at_least": 0}, degrees={"above": 2}, drift={})
+        self._check("volatility", at_least=0)
+        self._check("degrees", above=2)
+        self._check("drift")
 
     def _engine(self, dt_seconds: float) -> EngineProcess:
         dt = dt_seconds / YEAR
@@ -209,9 +207,10 @@ class GARCH(Process):
     variance: float | None = None
 
     def __post_init__(self) -> None:
-        self._check(omega={"at_least": 0}, alpha={"at_least": 0}, beta={"at_least": 0}, drift={})
+        self._check("omega", "alpha", "beta", at_least=0)
+        self._check("drift")
         if self.variance is not None:
-            self._check(variance={"at_least": 0})
+            self._check("variance", at_least=0)
         elif not self.alpha + self.beta < 1:
             raise ValueError(
                 f"alpha + beta must be below 1 unless variance is given, was {self.alpha} + {self.beta} = "
@@ -262,7 +261,7 @@ class Bootstrap(Process):
         if values.ndim != 1:
             raise ValueError(f"returns must have one dimension, was of shape {values.shape}")
         object.__setattr__(self, "block", _count("block", self.block))
-        self._check(drift={})
+        self._check("drift")
         if values.size < self.block:
             raise ValueError(f"returns must have at least block = {self.block} entries, was of length {values.size}")
         read_only(values)

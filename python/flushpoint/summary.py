@@ -95,10 +95,10 @@ class Summary(Mapping[str, dict[str, Any]]):
         return f"<Summary: {len(self)} columns of {self.paths:,} paths>"
 
     def __str__(self) -> str:
-        lines = [f"{self.paths:,} paths, intervals at {_percent(self.confidence)} confidence"]
+        lines = [f"{self.paths:,} paths, intervals at {percent(self.confidence)} confidence"]
         if self.liquidation is not None:
             lines[0] += f"; any liquidation in {_share(self.liquidation)} of paths"
-        rows = [("", "mean", "deviation", "median", "above 0", "level", "value at risk", "expected shortfall")]
+        rows = [["", "mean", "deviation", "median", "above 0", "level", "value at risk", "expected shortfall"]]
         notes = []
         for name, figures in self.items():
             if figures["nan"]:
@@ -106,24 +106,22 @@ class Summary(Mapping[str, dict[str, Any]]):
             if "probability" in figures:
                 notes.append(f"{name}: in {_share(figures['probability'])} of paths")
                 continue
-            start = (
-                f"{name} ({figures['tail']} tail)",
-                str(figures["mean"]),
-                f"{figures['standard_deviation']:.4g}",
-                f"{figures['quantile'][0.5].value:.5g}",
-                _percent(figures["positive"].value),
-            )
-            for level in self.levels or (None,):
-                tail = ("", "", "")
-                if level is not None:
-                    risk, beyond = figures["value_at_risk"][level], figures["expected_shortfall"][level]
-                    tail = (_percent(level), str(risk), str(beyond))
-                rows.append((*start, *tail))
-                start = ("",) * 5
+            start = [f"{name} ({figures['tail']} tail)", str(figures["mean"])]
+            start += [f"{figures['standard_deviation']:.4g}", f"{figures['quantile'][0.5].value:.5g}"]
+            rows += with_tails([*start, percent(figures["positive"].value)], figures, self.levels)
         return "\n".join([*lines, *(table(rows) if len(rows) > 1 else ()), *notes])
 
 
-def table(rows: list[tuple[str, ...]]) -> list[str]:
+def with_tails(start: list[str], figures: dict[str, Any], levels: tuple[float, ...]) -> list[list[str]]:
+    """Rows of a table: a line a level, the first of which begins with `start`."""
+    tails = [
+        [percent(level), str(figures["value_at_risk"][level]), str(figures["expected_shortfall"][level])]
+        for level in (levels if "tail" in figures else ())
+    ] or [["", "", ""]]
+    return [[*(start if i == 0 else [""] * len(start)), *tail] for i, tail in enumerate(tails)]
+
+
+def table(rows: list[list[str]]) -> list[str]:
     """Lay out rows of text in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -132,7 +130,7 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
 def summarise(
     result: Mapping[str, NDArray[Any]],
     columns: Iterable[str] | None,
-    levels: Iterable[float],
+    levels: ArrayLike,
     confidence: float,
     low_is_bad: Collection[str],
 ) -> Summary:
@@ -160,10 +158,9 @@ def check_columns(result: Mapping[str, Any], columns: Iterable[str] | None) -> l
     return names
 
 
-def check_levels(levels: Iterable[float]) -> tuple[float, ...]:
+def check_levels(levels: ArrayLike) -> tuple[float, ...]:
     """Return levels as a tuple of probabilities above 0 and below 1."""
-    values = real_array("levels", list(levels) if np.ndim(levels) else levels)  # type: ignore[arg-type,call-overload]
-    return tuple(number("levels", float(value), above=0, below=1) for value in np.atleast_1d(values))
+    return tuple(number("levels", level, above=0, below=1) for level in np.ravel(real_array("levels", levels)))
 
 
 def check_confidence(confidence: float) -> float:
@@ -202,7 +199,7 @@ def _lowest_share(k: int, n: int, tail: float) -> float:
         log_first, terms = _upper_tail(k, n, p)
         step = (goal - log_first - math.log(terms)) * terms / (k * (1 - p))
         logit += step
-        if abs(step) < 1e-13 * max(1.0, abs(logit)):
+        if abs(step) < 1e-9 * max(1.0, abs(logit)):
             break
     return 1 / (1 + math.exp(-logit))
 
@@ -271,7 +268,8 @@ def standard_error(values: FloatArray) -> float:
 
 def beyond(values: FloatArray, risk: float, level: float) -> FloatArray:
     """Values whose mean is the expected shortfall of a high tail, and whose standard error is its own."""
-    return risk + np.maximum(values - risk, 0.0) / (1 - level)
+    worse = values > risk
+    return risk + np.subtract(values, risk, out=np.zeros(values.size), where=worse) / (1 - level)
 
 
 def enough(n: int, level: float) -> bool:
@@ -291,7 +289,7 @@ def _figures(column: NDArray[Any], levels: tuple[float, ...], confidence: float,
         return Estimate(-estimate.value, -estimate.high, -estimate.low) if low_is_bad else estimate
 
     risks, shortfalls = {}, {}
-    with np.errstate(invalid="ignore"):  # infinite values have no deviation
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite and huge values have no deviation
         for level in levels:
             risk = quantile(bad, level, confidence) if n else unknown
             shortfall = mean(beyond(bad, risk.value, level), confidence)
@@ -326,7 +324,7 @@ def exceedance(
         at = np.unique(ordered)
         if at.size > _MOST_VALUES:
             chances = np.geomspace(1, 1 / n, _MOST_VALUES)
-            at = np.unique(ordered[[order_statistic(n, 1 - chance) - 1 for chance in chances]])
+            at = np.unique(ordered[[n - order_statistic(n, chance) for chance in chances]])
     else:
         at = np.atleast_1d(real_array("values", values))
         if at.ndim != 1 or np.isnan(at).any():
@@ -339,9 +337,10 @@ def exceedance(
     return out
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
+    """Show a probability in per cent."""
     return f"{100 * probability:.4g} %"
 
 
 def _share(estimate: Estimate) -> str:
-    return f"{_percent(estimate.value)} [{_percent(estimate.low)}, {_percent(estimate.high)}]"
+    return f"{percent(estimate.value)} [{percent(estimate.low)}, {percent(estimate.high)}]"
