@@ -29,7 +29,6 @@ int usable_processors() {
 }
 
 constexpr int most_threads = 1024;
-constexpr auto poll_interval = std::chrono::milliseconds(20);
 }  // namespace
 
 int resolve_threads(int requested) {

@@ -1,6 +1,8 @@
 #include "flushpoint/paths.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "flushpoint/cascade.hpp"
 
@@ -11,6 +13,8 @@ namespace {
 // A step is looked at only when it could cross a trigger or set a new extreme, by bounds that hold until the next look;
 // this is their slack, far above the rounding of logarithms and the tie of the crossing test.
 constexpr double slack = 4e-12;
+// Between looks at whether to stop, a path goes so many steps; all blocks of steps end there, too.
+constexpr std::int64_t breath = 512 * block_steps;
 // Uniform random numbers are at least 2^-52, so no bridge strays further than sqrt(-log(2^-52) / 2) deviations.
 constexpr double longest_stray = 4.26;
 
@@ -174,7 +178,8 @@ double bridge_extreme(const PathJob& job, std::uint64_t path, std::int64_t step,
 // Up to `lanes` paths, side by side.
 template <class Impact>
 void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t first, int count, std::size_t row,
-               const PathColumns& columns, const Recording& recording, std::vector<PathWave>* waves) {
+               const PathColumns& columns, const Recording& recording, std::vector<PathWave>* waves,
+               const std::function<bool()>& go_on) {
     Process process(job.process, job.randomness);
     Walk walk;
     std::vector<Path<Impact>> paths(static_cast<std::size_t>(count), Path<Impact>(job, market, waves));
@@ -197,6 +202,7 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
     double from[lanes];
     for (std::int64_t done = 0; done < job.clock.steps; done += block_steps) {
         const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, job.clock.steps - done));
+        if (done % breath == 0 && !go_on()) return;
         for (int lane = 0; lane < lanes; ++lane) from[lane] = walk.log_price[lane];
         process.advance(walk, steps, job.script.moves ? job.script.moves + done : nullptr);
         const double* sales = job.script.sales ? job.script.sales + done : nullptr;
@@ -243,10 +249,29 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
 
 void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const PathColumns& columns,
               const Recording& recording, int threads, const Poll& poll, std::atomic<std::size_t>& done) {
+    // A path may take long, so threads look up in the middle of it, too: the caller's polls, the others only stop.
+    std::atomic<bool> stopped{false};
+    const auto caller = std::this_thread::get_id();
+    const Poll asking = [&] {
+        try {
+            if (poll) poll();
+        } catch (...) {
+            stopped.store(true, std::memory_order_relaxed);
+            throw;
+        }
+    };
+    auto asked = std::chrono::steady_clock::now();
+    const auto go_on = [&] {
+        if (std::this_thread::get_id() == caller && std::chrono::steady_clock::now() - asked > poll_interval) {
+            asking();
+            asked = std::chrono::steady_clock::now();
+        }
+        return !stopped.load(std::memory_order_relaxed);
+    };
     with_market(job.market, 1.0, [&](const auto& market) {
-        parallel_for((count + lanes - 1) / lanes, threads, poll, [&](std::size_t task) {
+        parallel_for((count + lanes - 1) / lanes, threads, {}, [&](std::size_t task) {
             const std::size_t row = task * lanes, paths = std::min<std::size_t>(lanes, count - row);
-            run_lanes(job, market, first + row, static_cast<int>(paths), row, columns, recording, nullptr);
+            run_lanes(job, market, first + row, static_cast<int>(paths), row, columns, recording, nullptr, go_on);
             done.fetch_add(paths, std::memory_order_relaxed);
         });
     });
@@ -256,7 +281,7 @@ std::vector<PathWave> replay(const PathJob& job, std::uint64_t path, const PathC
                              const Recording& recording) {
     std::vector<PathWave> waves;
     with_market(job.market, 1.0, [&](const auto& market) {
-        run_lanes(job, market, path, 1, 0, columns, recording, &waves);
+        run_lanes(job, market, path, 1, 0, columns, recording, &waves, [] { return true; });
     });
     return waves;
 }

@@ -175,7 +175,7 @@ class SimulationResult(BookOutcome, Ensemble):
     @property
     def recorded_time(self) -> FloatArray:
         """Seconds after the start at which `prices` were recorded, shape (recorded steps,)."""
-        return frozen(self._recorded * self._run.dt)
+        return frozen(np.asarray(self._recorded * self._run.dt, dtype=np.float64))
 
     @property
     def _recorded(self) -> NDArray[np.int64]:

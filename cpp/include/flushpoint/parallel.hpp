@@ -1,6 +1,7 @@
 // Loops over independent tasks. Threads live for one call: nothing is left behind that a fork could break.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 
@@ -8,6 +9,7 @@ namespace flushpoint {
 
 // Called now and then by the calling thread; throws to stop the work.
 using Poll = std::function<void()>;
+inline constexpr auto poll_interval = std::chrono::milliseconds(20);
 
 // The number of threads for a request: 0 means FLUSHPOINT_NUM_THREADS or else the processors this process may use. Throws
 // std::invalid_argument where that variable is no sensible number.
