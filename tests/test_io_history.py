@@ -222,6 +222,11 @@ def test_what_is_dropped_leaves_gaps() -> None:
         (table(low=[98.5, 98, 96, 96.5]), {}, "column 'close' must be at least 'low', was 96.0 in data row 4"),
         (table(open=[100, 99, 98, 97.1]), {}, "column 'open' must be at most 'high', was 97.1 in data row 4"),
         (table(high=[101, 99.5, np.inf, 97]), {}, "column 'high' must be a positive number, was inf in data row 3"),
+        (
+            table(high=[101, 99.5, 98, 1e8]),
+            {},
+            "column 'high' must be within 1e.06 times the lowest 'low', was 1.*row 4",
+        ),
         (table(time=STAMPS[::-1]), {}, r"column 'time' must be later than in the row before .*, was .* in data row 2"),
         (table(time=STAMPS[[0, 1, 1, 2]]), {}, r"column 'time' must be later .* in data row 3"),
         (table(time=STAMPS[[0, 1, 2, 0]]), {}, r"column 'time' must be later .* in data row 4"),

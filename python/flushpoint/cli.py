@@ -373,8 +373,9 @@ def _market(
 
 
 def _draw_levels(subject: _Subject, reach: float, drawn: Any, ax: Axes) -> None:
-    below, above = np.ceil(100 * -np.log1p(-reach)), np.ceil(100 * np.log1p(reach))
-    edges = subject.price * np.exp(0.01 * np.arange(-below, above + 1))  # the price is an edge
+    width = 0.01 if reach > 0.1 else 0.0025
+    below, above = np.ceil(np.abs(np.log1p([-reach, reach])) / width)
+    edges = subject.price * np.exp(width * np.arange(-below, above + 1))  # the price is an edge
     plot.levels(subject.book, subject.price, ax, bins=edges, drawn=drawn)
 
 

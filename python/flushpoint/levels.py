@@ -63,7 +63,7 @@ def over_time(
     history, maintenance_rate, period
         As in `flushpoint.predict_liquidations`; `history` may have a column ``time`` of datetime64.
     effort : int
-        Rows to infer from in all, about: each book needs all the rows before it. From 4 to 48 books.
+        Rows to infer from in all, about: each book needs all the rows before it. From 3 to 47 books.
     columns : int
         Columns of the answer, at most.
     width : float
@@ -78,9 +78,8 @@ def over_time(
     table = {name: np.asarray(history[name], dtype=np.float64) for name in names}
     rows = table["close"].size
     low, high, close = table["low"], table["high"], table["close"]
-    books = min(max(2 * effort // rows, 4), 48, rows)
-    known = np.unique(rows * np.arange(1, books) // books) if books > 1 else np.array([rows])
-    known = known[known > 0]  # each book knows so many rows
+    books = min(max(2 * effort // rows, 4), 48)
+    known = np.unique(np.maximum(rows * np.arange(1, books) // books, 1))  # rows that each book is inferred from
     shown = np.unique(np.linspace(known[0] - 1, rows - 1, min(columns, rows - int(known[0]) + 1)).astype(np.intp))
 
     bottom, top = np.log(0.7 * low[shown[0] :].min()), np.log(1.3 * high[shown[0] :].max())
@@ -168,7 +167,7 @@ def _largest(book: Book, price: float, reach: float) -> list[dict[str, Any]]:
     """Find the narrow ranges of trigger price that hold more than those about them, outward from the price."""
     out = []
     for sign, side in ((1, book.long), (-1, book.short)):
-        count = int(np.ceil(abs(np.log(1 - sign * reach)) / _WIDTH))
+        count = max(int(abs(np.log(1 - sign * reach)) / _WIDTH), 1)
         grid = price * np.exp(_WIDTH * (np.arange(-count, 1) if sign > 0 else np.arange(count + 1)))
         quantity, notional, positions = (
             np.histogram(side.trigger_price, grid, weights=weights)[0][::-sign]

@@ -36,6 +36,7 @@ _BY_UNIT: Mapping[Unit, tuple[str, ...]] = {
     ),
     "base": ("open_interest_base", "openInterestAmount", "sum_open_interest", "sumOpenInterest"),
 }
+_WIDEST = 1e6  # prices of one market that lie further apart have lost a decimal point somewhere
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -149,7 +150,8 @@ def read_history(
 
     Dropped and counted, looked for in this order: rows without a time, where the table has times; rows that lack one of
     the prices; rows without open interest. Empty, NaN and 0 are all nothing. Any other value that is not a positive
-    number is an error, and so is an open or close outside of its row's low and high.
+    number is an error, and so are an open or close outside of its row's low and high, and prices that lie further apart
+    than a factor of 1e6.
 
     Examples
     --------
@@ -200,6 +202,8 @@ def read_history(
     for what in ("open", "close", "low"):
         refuse(frame, str(called[what]), rows, values[what] <= values["high"], f"at most {called['high']!r}")
         refuse(frame, str(called[what]), rows, values[what] >= values["low"], f"at least {called['low']!r}")
+    within = values["high"] <= _WIDEST * values["low"].min()
+    refuse(frame, str(called["high"]), rows, within, f"within {_WIDEST:g} times the lowest {called['low']!r}")
     if unit == "base":
         with np.errstate(over="ignore", under="ignore"):
             values["open_interest"] *= values["close"]
