@@ -61,6 +61,8 @@ def test_levels_takes_edges_and_an_empty_book() -> None:
     assert ax.get_ylabel() == "notional per bin (USD)"
     ax = plot.levels(fp.Book([], [], []), 100.0, Figure().subplots(), bins=100 * 1.02 ** np.arange(-9, 10))
     assert ax.get_ylabel() == "notional per bin of 2% (USD)"
+    ax = plot.levels(fp.Book([], [], []), 1e-5, Figure().subplots(), bins=1e-5 * 1.02 ** np.arange(-9, 10))
+    assert ax.get_ylabel() == "notional per bin of 2% (USD)"
 
 
 def test_levels_show_a_band_on_each_sides_own_side(book: fp.Book) -> None:

@@ -21,7 +21,6 @@ import flushpoint
 from flushpoint import __version__, example, io, plot, report
 from flushpoint import levels as level_report
 from flushpoint.book import Book
-from flushpoint.hidden import LeverageMix
 from flushpoint.impact import SquareRootImpact
 from flushpoint.market import Market
 from flushpoint.response import response
@@ -171,7 +170,7 @@ def levels(
     if draws:
         with _naming("--draws", "--seed"):
             drawn = flushpoint.sample_hidden_books(  # type: ignore[attr-defined]
-                subject.history, draws=draws, seed=seed, **subject.inference
+                cast(io.History, subject.history), draws=draws, seed=seed, **subject.inference
             )
         note = (
             f"5% and 95%: of {draws:,} books of other leverage and turnover that fit about as well (seed {drawn.seed})."
@@ -305,7 +304,7 @@ def _from_history(asked: _Asked) -> _Subject:
         alive = book.alive(price)
         if not len(alive):
             raise ValueError(f"must leave positions not yet crossed at {price:g}, was {len(book):,} crossed ones")
-    mix = LeverageMix.power_law()
+    mix = flushpoint.LeverageMix.power_law()
     notes: tuple[str, ...] = (
         "Inferred, not observed: the positions that prices and open interest suggest, as cells of a grid of leverage "
         "and trigger price. Each side stands for about the open interest of the last row, "

@@ -126,7 +126,8 @@ def build(book: Book, price: float, distances: Sequence[float] = DISTANCES, draw
     -------
     dict
         ``edges`` are the trigger prices at all distances, from the lowest up; ``long_notional`` and ``short_notional``
-        what lies between them; ``long_total`` and ``short_total`` what a move by each distance crosses.
+        what lies between them; ``long_total`` and ``short_total`` what a move by each distance crosses; ``levels`` the
+        largest few; with `drawn`, names that end in ``_quantiles`` have a row for each of ``quantiles``.
     """
     steps = np.array([0.0, *distances])
     edges = price * np.concatenate([1 - steps[:0:-1], 1 + steps])

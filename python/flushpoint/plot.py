@@ -226,9 +226,9 @@ def _scale(notional: Any) -> tuple[float, str]:
 def _each(edges: Any, currency: str) -> str:
     """Name the width that all bins share, if they do."""
     widths, ratios = np.diff(edges), edges[1:] / edges[:-1]
-    if np.allclose(widths, widths[0]):
+    if np.allclose(widths, widths[0], atol=0.0):
         return f" of {widths[0]:,.4g} {currency}"
-    return f" of {100 * (ratios[0] - 1):.2g}%" if np.allclose(ratios, ratios[0]) else ""
+    return f" of {100 * (ratios[0] - 1):.2g}%" if np.allclose(ratios, ratios[0], atol=0.0) else ""
 
 
 def _thousands() -> Any:
