@@ -8,7 +8,7 @@ from typing import Any
 from flushpoint import _core, io, plot
 from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, cascade
-from flushpoint.hidden import LeverageMix, LiquidationForecast, predict_liquidations
+from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
     DepthImpact,
     EvaporatingImpact,
@@ -19,6 +19,7 @@ from flushpoint.impact import (
 )
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
+from flushpoint.mix import EntryPrices, LeverageMix
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
 
@@ -29,6 +30,7 @@ __all__ = [
     "Book",
     "CascadeResult",
     "DepthImpact",
+    "EntryPrices",
     "EvaporatingImpact",
     "Impact",
     "LeverageMix",

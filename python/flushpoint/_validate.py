@@ -56,6 +56,21 @@ def threads(value: object) -> int:
     return count
 
 
+def count(name: str, value: object, at_least: int, at_most: int | None = None) -> int:
+    """Return an integer that lies within the bounds."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, was {value!r}")
+    try:
+        whole = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, was {value!r}") from None
+    if whole < at_least:
+        raise ValueError(f"{name} must be at least {at_least}, was {whole}")
+    if at_most is not None and whole > at_most:
+        raise ValueError(f"{name} must be at most {at_most}, was {whole}")
+    return whole
+
+
 def real_array(name: str, values: ArrayLike) -> FloatArray:
     """Return `values` as a C-contiguous array of native float64, without a copy where it is one already."""
     if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous:
