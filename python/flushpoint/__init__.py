@@ -20,6 +20,7 @@ from flushpoint.impact import (
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
 from flushpoint.mix import EntryPrices, LeverageMix
+from flushpoint.posterior import HiddenBooks, LeveragePosterior, sample_hidden_books
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
 
@@ -32,8 +33,10 @@ __all__ = [
     "DepthImpact",
     "EntryPrices",
     "EvaporatingImpact",
+    "HiddenBooks",
     "Impact",
     "LeverageMix",
+    "LeveragePosterior",
     "LinearImpact",
     "LiquidationForecast",
     "MarginSchedule",
@@ -51,6 +54,7 @@ __all__ = [
     "plot",
     "predict_liquidations",
     "response",
+    "sample_hidden_books",
 ]
 
 
