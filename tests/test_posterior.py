@@ -1,6 +1,12 @@
 """Draws of the hidden book's parameters: what repeats, what is recovered, and the bands they make."""
 
+import csv
+import gzip
+import importlib.util
 import pickle
+import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,3 +197,73 @@ BAD = [
 def test_bad_input(call, change, kind, message):
     with pytest.raises(kind, match="^" + message):
         call(**change)
+
+
+# --- the page that measures it --------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "hidden_book.md"
+
+
+def command():
+    spec = importlib.util.spec_from_file_location("hidden_book", ROOT / "validation" / "hidden_book.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_table(path, columns):
+    with gzip.open(path, "wt", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def test_the_command_measures_what_it_is_given_and_leaves_the_prose(tmp_path):
+    rows, rng = 150, np.random.default_rng(1)
+    history = walk(rows, volatility=0.01)
+    forecast = fp.predict_liquidations(history)
+    hours = np.datetime64("2026-02-01T00") + np.arange(rows)
+    columns = {"datetime_utc": [f"{hour}:00:00.000Z" for hour in hours]}
+    columns |= {f"price_{name}": history[name] for name in ("open", "high", "low", "close")}
+    columns |= {"oi_close": history["open_interest"]}
+    columns |= {f"liquidation_{side}_usd": forecast[f"{side}_notional"] / 2 for side in ("long", "short")}
+    write_table(tmp_path / "bitcoin.csv.gz", columns)
+    price = 700 * np.exp(np.cumsum(0.002 * rng.standard_normal(60 * 60)))
+    coins = rng.exponential(size=(2, price.size))
+    columns = {"ask": price + 0.1, "bid": price - 0.1, "liq_long_eth": coins[0], "liq_short_eth": coins[1]}
+    write_table(tmp_path / "ether.csv.gz", columns)
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text())
+
+    paths = ["--data", f"{tmp_path}/bitcoin.csv.gz", "--ether", f"{tmp_path}/ether.csv.gz", "--output", str(page)]
+    module = command()
+    module.main([*paths, "--warm-up", "40", "--candidates", "64", "--draws", "4"])
+    text = page.read_text()
+    assert "| **predicted, defaults** | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 |" in text
+    assert text.count("| 2.00 |") >= 2  # twice what was measured, in total
+    assert "110 are compared" in text
+
+    def prose(of):
+        return re.sub(r"(<!-- [\w-]+: written by .*? -->\n).*?(<!-- end of )", r"\1\2", of, flags=re.DOTALL)
+
+    assert prose(text) == prose(PAGE.read_text())
+    once = module.insert(text, "fit", "new\n")
+    assert "\n\nnew\n\n<!-- end of fit -->" in once
+    assert module.insert(once, "fit", "new\n") == once
+    with pytest.raises(ValueError, match="marks of 'fit'"):
+        module.insert("no marks", "fit", "text")
+
+
+def test_the_page_is_written_and_its_example_runs():
+    text = PAGE.read_text()
+    blocks = re.findall(
+        r"<!-- ([\w-]+): written by validation/hidden_book.py -->\n(.*?)<!-- end of \1 -->", text, re.DOTALL
+    )
+    assert len(blocks) == 9
+    assert all(body.strip() for _, body in blocks)
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names = {"fp": fp, "np": np, "history": walk(30), "edges": EDGES}
+    exec(compile(example, PAGE.name, "exec"), names)
+    assert (names["low"] <= names["high"]).all()

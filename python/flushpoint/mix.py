@@ -108,7 +108,7 @@ class LeverageMix:
         ``"hyperliquid-2025"``
             Of 7.63 bn USD open on 15 December 2025, 2.77 bn had up to 3x and 3.70 bn from 3x to 7x (an analyst's count
             of a public chain, reported by PANews). Assumed: the lognormal law that meets both shares. One account held
-            18.6 % of the middle band, and hedgers much of the lowest.
+            18.6 % of the middle band, and hedgers much of the lowest; whether chosen or effective leverage is not said.
         ``"bitmex-2019"``
             Effective leverage of XBTUSD weighted by value was 22x for longs and 30x for shorts in April 2019; over the
             twelve months before, 80 % of longs had at most 54x and 80 % of shorts at most 47x (the venue's blog,
