@@ -117,7 +117,7 @@ def test_the_example_book_is_what_its_notes_say() -> None:
     assert 20_000 < len(book) < 40_000
     assert book.open_interest(example.PRICE) == pytest.approx((48e9, 48e9), rel=1e-12)
     assert len(book.alive(example.PRICE)) == len(book)
-    shares = dict(example.LEVERAGE_MIX)
+    shares = dict(zip(example.LEVERAGE_MIX.leverage, example.LEVERAGE_MIX.share, strict=True))
     bands = [sum(share for times, share in shares.items() if low < times <= high) for low, high in ((0, 3), (3, 7))]
     assert bands == pytest.approx([0.36, 0.49])
     assert sum(shares.values()) == pytest.approx(1)

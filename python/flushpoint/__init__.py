@@ -10,7 +10,7 @@ from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, cascade
 from flushpoint.compare import Comparison, compare
 from flushpoint.ensemble import Ensemble
-from flushpoint.hidden import LeverageMix, LiquidationForecast, predict_liquidations
+from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
     DepthImpact,
     EvaporatingImpact,
@@ -21,6 +21,8 @@ from flushpoint.impact import (
 )
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
+from flushpoint.mix import EntryPrices, LeverageMix
+from flushpoint.posterior import HiddenBooks, LeveragePosterior, sample_hidden_books
 from flushpoint.process import GARCH, GBM, Bootstrap, JumpDiffusion, Process, Returns, StudentT
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
@@ -39,11 +41,14 @@ __all__ = [
     "Comparison",
     "DepthImpact",
     "Ensemble",
+    "EntryPrices",
     "Estimate",
     "EvaporatingImpact",
+    "HiddenBooks",
     "Impact",
     "JumpDiffusion",
     "LeverageMix",
+    "LeveragePosterior",
     "LinearImpact",
     "LiquidationForecast",
     "MarginSchedule",
@@ -69,6 +74,7 @@ __all__ = [
     "plot",
     "predict_liquidations",
     "response",
+    "sample_hidden_books",
     "simulate",
 ]
 

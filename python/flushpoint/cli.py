@@ -169,7 +169,7 @@ def levels(
     drawn = None
     if draws:
         with _naming("--draws", "--seed"):
-            drawn = flushpoint.sample_hidden_books(  # type: ignore[attr-defined]
+            drawn = flushpoint.sample_hidden_books(
                 cast(io.History, subject.history), draws=draws, seed=seed, **subject.inference
             )
         note = (

@@ -3,87 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only, restore
+from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only
 from flushpoint.margin import MarginSchedule, liquidation_price
+from flushpoint.mix import LeverageMix
 from flushpoint.result import Result
 
 # The engine's path and grid, neither of which a user needs to choose; see cpp/include/flushpoint/hidden_book.hpp.
 _BODY = 4.0
 _CELL = 2.5e-4
 _STEPS = 24
-
-
-@dataclass(frozen=True, eq=False)
-class LeverageMix:
-    """How open interest is spread over leverage.
-
-    Parameters
-    ----------
-    leverage : array_like, shape (n,)
-        Notional at entry / margin, positive and strictly increasing.
-    share : array_like, shape (n,)
-        Share of open interest, positive; scaled to add up to 1.
-
-    Examples
-    --------
-    >>> mix = LeverageMix([5, 10, 50], [2, 1, 1])
-    >>> mix.share
-    array([0.5 , 0.25, 0.25])
-    """
-
-    leverage: FloatArray
-    share: FloatArray
-
-    def __post_init__(self) -> None:
-        for name in ("leverage", "share"):
-            array = np.array(finite_array(name, getattr(self, name)))
-            if array.ndim != 1 or array.size == 0:
-                raise ValueError(f"{name} must have one dimension and at least one entry, was of shape {array.shape}")
-            positive(name, array)
-            object.__setattr__(self, name, array)
-        if self.share.size != self.leverage.size:
-            raise ValueError(f"share must have the length of leverage, {self.leverage.size}, was {self.share.size}")
-        check("leverage", self.leverage, np.diff(self.leverage, prepend=0.0) > 0, "strictly increasing")
-        object.__setattr__(self, "share", self.share / self.share.sum())
-        read_only((self.leverage, self.share))
-
-    __setstate__ = restore
-
-    @classmethod
-    def power_law(
-        cls, exponent: float = 1.3, lowest: float = 2.0, highest: float = 125.0, classes: int = 32
-    ) -> LeverageMix:
-        """Make the mix in which the share of open interest above leverage L goes with L ** -exponent.
-
-        The defaults are those that hourly bitcoin liquidations of December 2025 to February 2026 prefer, on a broad
-        plateau: every figure of fit changes little from an exponent of 1.15 to 1.45.
-
-        Parameters
-        ----------
-        exponent : float, default 1.3
-            Positive.
-        lowest, highest : float, default 2.0 and 125.0
-            Bounds of leverage, positive.
-        classes : int, default 32
-            How many leverages, evenly spaced in logarithm; at least 2.
-
-        Returns
-        -------
-        LeverageMix
-        """
-        slope = number("exponent", exponent, above=0)
-        low = number("lowest", lowest, above=0)
-        high = number("highest", highest, above=low)
-        count = int(number("classes", classes, at_least=2, at_most=1_000))
-        leverage = np.geomspace(low, high, count)
-        return cls(leverage, leverage**-slope)
 
 
 class LiquidationForecast(Result):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ from numpy.random import SeedSequence
 from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, finite_array, memory, number, read_only, restore
+from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only, restore
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs
@@ -220,7 +219,7 @@ class SimulationResult(BookOutcome, Ensemble):
         -------
         PathResult
         """
-        number_ = _whole("path", path, 0)
+        number_ = count("path", path, 0)
         if not any(start <= number_ < stop for start, stop in self.provenance["paths"]):
             ranges = ", ".join(f"{start} to {stop - 1}" for start, stop in self.provenance["paths"])
             raise ValueError(f"path must be one of {ranges}, was {number_}")
@@ -409,7 +408,7 @@ def simulate(
     if not isinstance(process, Process):
         raise TypeError(f"process must be a process such as GBM(0.6), was {type(process).__name__}")
     seconds = number("horizon", horizon, above=0)
-    count = _whole("steps", steps, 1, _MOST_STEPS)
+    step_count = count("steps", steps, 1, _MOST_STEPS)
     chosen = _paths(paths)
     kept, key = resolve(seed)
     if monitoring not in ("step", "bridge"):
@@ -422,7 +421,7 @@ def simulate(
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be callable, was {progress!r}")
     bridge = monitoring == "bridge"
-    _check_process(process, count, chosen, bridge, bool(antithetic))
+    _check_process(process, step_count, chosen, bridge, bool(antithetic))
     if bridge and book.long._live and book.short._live:
         raise ValueError(
             "monitoring must be 'step' for a book of longs and shorts, was 'bridge': one bridge has either its low or "
@@ -430,11 +429,11 @@ def simulate(
         )
     _check_at_rest(book, market)
     names = _columns(columns)
-    recorded = _recorded(record, count)
+    recorded = _recorded(record, step_count)
     watched = _watched(watch, len(book))
-    run = _Run(book, market, process, script, seconds, count, key, bool(antithetic), bridge, workers)
+    run = _Run(book, market, process, script, seconds, step_count, key, bool(antithetic), bridge, workers)
     if script is not None:
-        script._engine(run.dt, count)
+        script._engine(run.dt, step_count)
     memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
 
     engine = _needed(names, run.knows_bankruptcy)
@@ -446,7 +445,7 @@ def simulate(
         "market": market,
         "process": process,
         "horizon": seconds,
-        "steps": count,
+        "steps": step_count,
         "monitoring": monitoring,
         "antithetic": bool(antithetic),
         "script": script,
@@ -458,25 +457,12 @@ def simulate(
     return SimulationResult("simulate", arguments, values, kept, ((chosen.start, chosen.stop),))
 
 
-def _whole(name: str, value: object, at_least: int, at_most: int | None = None) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer, was {value!r}")
-    try:
-        count = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, was {value!r}") from None
-    if count < at_least or (at_most is not None and count > at_most):
-        upper = "" if at_most is None else f" and at most {at_most:,}"
-        raise ValueError(f"{name} must be at least {at_least}{upper}, was {count}")
-    return count
-
-
 def _paths(paths: object) -> range:
     if isinstance(paths, range):
         if paths.step != 1 or paths.start < 0 or len(paths) == 0:
             raise ValueError(f"paths must be a range of step 1 from 0 or above with at least one path, was {paths!r}")
         return paths
-    return range(_whole("paths", paths, 1, 2**62))
+    return range(count("paths", paths, 1, 2**62))
 
 
 def _check_process(process: Process, steps: int, paths: range, bridge: bool, antithetic: bool) -> None:
@@ -524,7 +510,7 @@ def _recorded(record: object, steps: int) -> NDArray[np.int64] | None:
             raise ValueError(f"record must be 'all', an integer or steps, was {record!r}")
         record = 1
     if np.ndim(record) == 0:  # type: ignore[arg-type]
-        every = _whole("record", record, 1)
+        every = count("record", record, 1)
         at = np.append(np.arange(0, steps, every, dtype=np.int64), steps)
     else:
         at = np.asarray(record)
