@@ -36,8 +36,20 @@ public:
         bound(0.0, 0.0);
     }
 
-    // Whether a stretch whose exogenous log prices span [low, high] may hold anything worth a look.
+    // Whether a stretch whose exogenous log prices span [low, high] may hold a trigger or, unless extremes can be told
+    // by `glide`, a new extreme.
     bool concerned(double low, double high) const { return low <= lower_ || high >= upper_; }
+
+    // A stretch in which nothing fires, with its lowest exogenous log price, which stands at step `step`, and its highest.
+    template <class Step>
+    void glide(double low, double high, Step&& step) {
+        if (!constant_) return;
+        if (low - displacement_ < low_) {
+            low_ = low - displacement_;
+            low_step_ = step();
+        }
+        high_ = std::max(high_, high - displacement_);
+    }
 
     // The exogenous log price stands at f in step `step`, and `sale` is sold by others.
     void visit(std::int64_t step, double f, double sale) {
@@ -118,12 +130,18 @@ private:
             shorts_.closed < shorts_.view.count ? math::log(shorts_.view.trigger[shorts_.closed]) : math::infinity;
     }
 
-    // Until the next trade the displacement goes from `now` to `rest`, and never back.
+    // Until the next trade the displacement goes from `now` to `rest`, and never back; extremes are told by `glide` where
+    // it stays, or else watched for like triggers.
     void bound(double now, double rest) {
-        if (job_->clock.half_life == math::infinity) rest = now;
+        constant_ = (job_->clock.half_life == math::infinity || now == rest) && !infinite(now);
+        displacement_ = now;
+        if (constant_) rest = now;
         const double high = std::max(now, rest), low = std::min(now, rest);
-        lower_ = std::max(shifted(long_trigger_, weighted(high) + slack), shifted(low_, high));
-        upper_ = std::min(shifted(short_trigger_, weighted(low) - slack), shifted(high_, low));
+        lower_ = shifted(long_trigger_, weighted(high) + slack);
+        upper_ = shifted(short_trigger_, weighted(low) - slack);
+        if (constant_) return;
+        lower_ = std::max(lower_, shifted(low_, high));
+        upper_ = std::min(upper_, shifted(high_, low));
     }
 
     void settle(std::int64_t step, double exogenous, Range sold, Range bought) {
@@ -159,6 +177,8 @@ private:
     Money money_;
     double long_trigger_, short_trigger_;  // logs of the next ones
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
+    bool constant_;                        // whether the displacement stays until the next trade
+    double displacement_;                  // since the last trade, where it stays
 };
 
 // The extreme of a Brownian bridge from `from` to `to` in one step: the low for longs, the high for shorts.
@@ -229,12 +249,26 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
                     const std::int64_t step = done + s + 1;
                     if (job.bridge && path.concerned(std::min(before, f) - stray, std::max(before, f) + stray)) {
                         const double extreme = bridge_extreme(job, index, step, before, f, watches_low);
-                        if (path.concerned(extreme, extreme)) path.visit(step, extreme, 0.0);
+                        if (path.concerned(extreme, extreme)) {
+                            path.visit(step, extreme, 0.0);
+                        } else {
+                            path.glide(extreme, extreme, [&] { return step; });
+                        }
                     }
-                    if (sale != 0.0 || path.concerned(f, f)) path.visit(step, f, sale);
+                    if (sale != 0.0 || path.concerned(f, f)) {
+                        path.visit(step, f, sale);
+                    } else {
+                        path.glide(f, f, [&] { return step; });
+                    }
                     record(step);
                     before = f;
                 }
+            } else {
+                path.glide(walk.low[lane], walk.high[lane], [&] {
+                    int s = 0;
+                    while (walk.path[s][lane] != walk.low[lane]) ++s;
+                    return done + s + 1;
+                });
             }
             record(done + steps);
         }

@@ -318,7 +318,7 @@ class Book:
         turnover: float = 0.04,
         activity: float = 1.25,
         maintenance_rate: float = 0.005,
-        period: float = 3_600.0,
+        period: float | None = None,
     ) -> Book:
         """Infer the positions that stand behind a market's open interest after the last row of its history.
 

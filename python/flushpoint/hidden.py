@@ -48,7 +48,7 @@ def predict_liquidations(
     turnover: float = 0.04,
     activity: float = 1.25,
     maintenance_rate: float = 0.005,
-    period: float = 3_600.0,
+    period: float | None = None,
 ) -> LiquidationForecast:
     """Predict the liquidations of each row from the book known before it and that row's own prices.
 
@@ -78,8 +78,8 @@ def predict_liquidations(
         Turnover goes with a row's range to this power, at least 0.
     maintenance_rate : float, default 0.005
         Maintenance margin as a share of notional, with the closing fee.
-    period : float, default 3600.0
-        Seconds a row, positive.
+    period : float, optional
+        Seconds a row, positive; by default the history's own `period`, as of `io.read_history`, or else 3,600.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def _infer(
     turnover: float,
     activity: float,
     maintenance_rate: float,
-    period: float,
+    period: float | None,
 ) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray], int, LeverageMix]:
     mix = LeverageMix.power_law() if leverage_mix is None else leverage_mix
     if not isinstance(mix, LeverageMix):
@@ -149,12 +149,19 @@ def _infer(
     pace = number("turnover", turnover, above=0)
     power = number("activity", activity, at_least=0)
     rate = number("maintenance_rate", maintenance_rate, at_least=0, below=1)
-    hours = number("period", period, above=0) / 3_600.0
+    hours = row_seconds(history, period) / 3_600.0
     columns = _history(history)
     liquidated, quantity, first_cell = _core.infer_book(
         tuple(columns.values()), hours, mix.share, *_distances(mix, rate), pace, power, _BODY, _CELL, _STEPS
     )
     return liquidated, quantity, first_cell, mix
+
+
+def row_seconds(history: Mapping[str, ArrayLike], period: float | None) -> float:
+    """Return how long a row of a history lasts: as told, as the history itself tells, or an hour."""
+    own = getattr(history, "period", None) if period is None else period
+    # A table with a column or a method of that name does not tell.
+    return 3_600.0 if period is None and not isinstance(own, float) else number("period", own, above=0)
 
 
 def _history(history: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:

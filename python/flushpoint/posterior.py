@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from flushpoint._validate import FloatArray, check, count, finite_array, positive, read_only, restore
 from flushpoint.book import Book
-from flushpoint.hidden import predict_liquidations
+from flushpoint.hidden import predict_liquidations, row_seconds
 from flushpoint.mix import LeverageMix
 
 Seed: TypeAlias = int | np.random.SeedSequence | None
@@ -113,7 +113,7 @@ class LeveragePosterior:
         draws: int = 256,
         seed: Seed = None,
         maintenance_rate: float = 0.005,
-        period: float = 3_600.0,
+        period: float | None = None,
     ) -> LeveragePosterior:
         """Draw the parameters that liquidations measured in another market or time leave plausible.
 
@@ -155,7 +155,7 @@ class LeveragePosterior:
             count("candidates", candidates, 64),
             count("draws", draws, 1),
         )
-        days = (rows - start) * period / 86_400
+        days = (rows - start) * row_seconds(history, period) / 86_400
         if days < 2:
             raise ValueError(f"warm_up must leave at least two days of rows, was {start} of {rows} rows")
         for name, values in zip(("long_notional", "short_notional"), measured, strict=True):
@@ -257,7 +257,7 @@ def sample_hidden_books(
     draws: int = 32,
     seed: Seed = None,
     maintenance_rate: float = 0.005,
-    period: float = 3_600.0,
+    period: float | None = None,
 ) -> HiddenBooks:
     """Infer the hidden book once for each of some draws of its parameters.
 
