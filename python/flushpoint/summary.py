@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from flushpoint._validate import FloatArray, number, real_array
+from flushpoint._validate import FloatArray, check, number, real_array
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Fewer values beyond the value at risk than this say too little of the expected shortfall's error.
@@ -50,7 +50,7 @@ class Summary(Mapping[str, dict[str, Any]]):
         Estimates by probability: the smallest value that at least this share of values does not exceed.
     tail
         "high" where high values are the bad ones, as for quantities, notionals, counts and shortfall, or "low", as for
-        ``final_price`` and ``low_price``.
+        ``final_price``, ``low_price``, ``surplus`` and ``fund_end``.
     value_at_risk
         Estimates by level, in the column's units: the value that a share `level` of values is not worse than. For a low
         tail this is a price: at a level of 0.99 it falls lower in 1 % of paths.
@@ -327,8 +327,9 @@ def exceedance(
             at = np.unique(ordered[[n - order_statistic(n, chance) for chance in chances]])
     else:
         at = np.atleast_1d(real_array("values", values))
-        if at.ndim != 1 or np.isnan(at).any():
-            raise ValueError(f"values must be numbers in one dimension, were {values!r}")
+        if at.ndim != 1:
+            raise ValueError(f"values must have one dimension, was of shape {at.shape}")
+        check("values", at, ~np.isnan(at), "a number")
     reached = n - np.searchsorted(ordered, at, side="left")
     out = np.empty(at.size, dtype=_EXCEEDANCE)
     for i, value in enumerate(at):
