@@ -63,7 +63,7 @@ def test_any_order_of_joining_gives_the_whole(kind, cuts, seed, looked):
     assert joined == whole
     assert type(joined) is kind
     assert joined.provenance == whole.provenance
-    assert joined.id == whole.id
+    assert joined.id == whole.id == fake(90, 99, kind).id
     assert all(not column.flags.writeable for column in dict(joined).values())
     assert repr(joined) == repr(whole)
 
@@ -162,6 +162,11 @@ def test_equal_arguments_have_one_id(make):
     assert one.id != fake(0, 1, other=make()).id
 
 
+def test_order_of_names_and_of_bytes_does_not_matter():
+    one, other = np.arange(3, dtype="<i4"), np.arange(3, dtype=">i4")
+    assert fake(0, 1, thing={"a": one, "b": 1}).id == fake(0, 1, thing={"b": 1, "a": other}).id
+
+
 def test_the_id_is_that_of_any_process():
     code = (
         "import flushpoint as fp, numpy as np; "
@@ -204,4 +209,5 @@ def test_repr_is_short():
     assert repr(fake(0, 1000)) == "<Fake: 1,000 paths (0 to 999), 2 columns, seed 7>"
     e = reduce(add, [fake(i, i + 1, seed=None) for i in range(0, 10, 2)])
     assert repr(e) == "<Fake: 5 paths (0, 2, 4, ...), 2 columns>"
+    assert repr(fake(0, 1, seed=SeedSequence([1, 2]))) == "<Fake: 1 paths (0), 2 columns, seed a SeedSequence>"
     assert repr(fake(3, 3)) == "<Fake: 0 paths (none), 2 columns, seed 7>"

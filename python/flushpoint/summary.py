@@ -32,8 +32,30 @@ class Estimate(NamedTuple):
         return f"{self.value:.5g} [{self.low:.5g}, {self.high:.5g}]"
 
 
-@dataclass(frozen=True, eq=False)
-class Summary(Mapping[str, dict[str, Any]]):
+@dataclass(frozen=True, eq=False, repr=False)
+class Figures(Mapping[str, dict[str, Any]]):
+    """A mapping of column to its figures."""
+
+    paths: int
+    levels: tuple[float, ...]
+    confidence: float
+    _figures: dict[str, dict[str, Any]]
+
+    def __getitem__(self, column: str) -> dict[str, Any]:
+        return self._figures[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._figures)
+
+    def __len__(self) -> int:
+        return len(self._figures)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self)} columns of {self.paths:,} paths>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Summary(Figures):
     """A mapping of column to its figures; printed, a table.
 
     Figures with an interval are an `Estimate` (value, low, high). A column of numbers has
@@ -76,23 +98,7 @@ class Summary(Mapping[str, dict[str, Any]]):
         Probability that at least one position was closed; None where no column tells.
     """
 
-    paths: int
-    levels: tuple[float, ...]
-    confidence: float
     liquidation: Estimate | None
-    _figures: dict[str, dict[str, Any]]
-
-    def __getitem__(self, column: str) -> dict[str, Any]:
-        return self._figures[column]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._figures)
-
-    def __len__(self) -> int:
-        return len(self._figures)
-
-    def __repr__(self) -> str:
-        return f"<Summary: {len(self)} columns of {self.paths:,} paths>"
 
     def __str__(self) -> str:
         lines = [f"{self.paths:,} paths, intervals at {percent(self.confidence)} confidence"]
@@ -144,8 +150,8 @@ def summarise(
         paths=len(result[next(iter(result))]),
         levels=wanted,
         confidence=sure,
-        liquidation=None if anything is None else share(anything, sure),
         _figures={name: _figures(result[name], wanted, sure, name in low_is_bad) for name in names},
+        liquidation=None if anything is None else share(anything, sure),
     )
 
 
