@@ -319,7 +319,7 @@ class Returns(Process):
 
 def _two_dimensional(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
     """Return finite values as a view of float32 or float64 in C order, copied only where they are not."""
-    if isinstance(values, np.ndarray) and values.dtype == np.float32:
+    if isinstance(values, np.ndarray) and values.dtype.type is np.float32:
         array: NDArray[np.floating[Any]] = np.ascontiguousarray(values, dtype=np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # a sum is quick, and finite only if all elements are
             if not np.isfinite(array.sum()):
