@@ -21,6 +21,7 @@ from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_pric
 from flushpoint.market import Market
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
+from flushpoint.stress import StressResult, stress
 
 __version__ = _core.__version__
 
@@ -41,6 +42,7 @@ __all__ = [
     "ResponseResult",
     "Result",
     "SquareRootImpact",
+    "StressResult",
     "bankruptcy_price",
     "build_info",
     "cascade",
@@ -49,6 +51,7 @@ __all__ = [
     "plot",
     "predict_liquidations",
     "response",
+    "stress",
 ]
 
 

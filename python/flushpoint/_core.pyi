@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +12,9 @@ _Columns: TypeAlias = tuple[_F8, _F8, _F8 | None, NDArray[np.int32], _F8, _F8, i
 _Tiers: TypeAlias = tuple[_F8, _F8, _F8]
 _Margins: TypeAlias = tuple[NDArray[np.int8], _F8, _F8, _F8, _F8, _F8, _F8, _F8]
 _Positions: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], _F8 | None, _F8 | None]
+_I8: TypeAlias = NDArray[np.int64]
+_Scenarios: TypeAlias = tuple[_F8, _F8, _F8, float, int]
+_Stress: TypeAlias = tuple[_F8, _F8, _F8, _F8, NDArray[np.bool_], _I8, _I8, _I8]
 
 __version__: str
 
@@ -40,6 +44,24 @@ def cascade_positions(
     shortfall: _F8,
     surplus: _F8,
 ) -> None: ...
+def stress(
+    longs: _Side,
+    shorts: _Side,
+    market: _Market,
+    scenarios: _Scenarios,
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+) -> _Stress: ...
+def stress_proceeds(longs: _Side, shorts: _Side, market: _Market, scenarios: _Scenarios, threads: int) -> _F8: ...
+def stress_money(
+    longs: _Side,
+    shorts: _Side,
+    long_bankruptcy: _F8,
+    short_bankruptcy: _F8,
+    market: _Market,
+    scenarios: _Scenarios,
+    threads: int,
+) -> tuple[_F8, _F8]: ...
 def shock_steps(side: _Side, market: _Market, shorts: bool, threads: int) -> _Steps: ...
 def sale_steps(side: _Side, market: _Market, shorts: bool, threads: int) -> _Steps: ...
 def answer_shocks(

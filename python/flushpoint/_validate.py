@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -54,6 +55,25 @@ def threads(value: object) -> int:
     if not 0 <= count <= 1024:
         raise ValueError(f"threads must be between 0 (all processors) and 1024, was {count}")
     return count
+
+
+def seed_key(seed: object) -> tuple[int | np.random.SeedSequence, int]:
+    """Return the seed that repeats a run, a fresh one for None, and the 64-bit key that it means to the engine."""
+    if isinstance(seed, np.random.SeedSequence):
+        return seed, _key(seed)
+    if seed is None:
+        fresh = np.random.SeedSequence()
+        return fresh.entropy, _key(fresh)  # type: ignore[return-value]
+    if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
+        raise TypeError(f"seed must be an integer or a SeedSequence, was {seed!r}")
+    value = operator.index(seed)
+    if value < 0:
+        raise ValueError(f"seed must be at least 0, was {value}")
+    return value, _key(np.random.SeedSequence(value))
+
+
+def _key(sequence: np.random.SeedSequence) -> int:
+    return int(sequence.generate_state(1, np.uint64)[0])
 
 
 def real_array(name: str, values: ArrayLike) -> FloatArray:
@@ -116,6 +136,17 @@ def positive(name: str, array: FloatArray) -> None:
     if array.size and not (array.min() > 0 and array.max() < np.inf):
         check(
             name, array, (array > 0) & (array < np.inf), "positive and finite" if np.isinf(array).any() else "positive"
+        )
+
+
+def memory(what: str, count: int, bytes_each: int) -> None:
+    """Raise unless `count` entries of `bytes_each` bytes are less than this machine's memory."""
+    if not hasattr(os, "sysconf"):
+        return
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if count * bytes_each > installed:
+        raise ValueError(
+            f"{what} must fit in memory, was {count:,} of {bytes_each} bytes each in {installed / 2**30:.1f} GiB"
         )
 
 

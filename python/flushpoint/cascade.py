@@ -229,3 +229,12 @@ def _check_inputs(book: object, market: object) -> None:
         raise TypeError(f"book must be a Book, was {type(book).__name__}")
     if not isinstance(market, Market):
         raise TypeError(f"market must be a Market, was {type(market).__name__}")
+
+
+def _check_at_rest(book: Book, market: Market) -> None:
+    longs, shorts = book._crossed(market.price)
+    if longs or shorts:
+        raise ValueError(
+            f"book must hold no position that is already crossed at the market's price, {market.price:g}; "
+            f"{longs:,} longs and {shorts:,} shorts are (book.alive({market.price:g}) drops them)"
+        )

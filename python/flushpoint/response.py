@@ -13,7 +13,7 @@ from flushpoint import _core
 from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only, real_array, restore
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book
-from flushpoint.cascade import _check_inputs
+from flushpoint.cascade import _check_at_rest, _check_inputs
 from flushpoint.impact import shaped
 from flushpoint.market import Market
 from flushpoint.result import Result
@@ -326,10 +326,5 @@ def response(book: Book, market: Market, *, threads: int = 0) -> Response:
     """
     _check_inputs(book, market)
     count = check_threads(threads)
-    longs, shorts = book._crossed(market.price)
-    if longs or shorts:
-        raise ValueError(
-            f"book must hold no position that is already crossed at the market's price, {market.price:g}; "
-            f"{longs:,} longs and {shorts:,} shorts are (book.alive({market.price:g}) drops them)"
-        )
+    _check_at_rest(book, market)
     return Response(book, market, count)

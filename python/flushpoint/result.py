@@ -20,14 +20,14 @@ class Result(Mapping[str, NDArray[Any]]):
 
     Attributes
     ----------
-    seed : int or None
+    seed : int, numpy.random.SeedSequence or None
         The seed that repeats the run; None where nothing is random.
     provenance : dict
         Version, stream number, question and arguments.
     """
 
     _names: ClassVar[tuple[str, ...]] = ()
-    seed: int | None
+    seed: int | np.random.SeedSequence | None
     provenance: dict[str, Any]
 
     def __init__(self, question: str, arguments: dict[str, Any], values: dict[str, Any]) -> None:
