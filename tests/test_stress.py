@@ -170,11 +170,13 @@ def test_control_c(threads: int) -> None:
     """A long run ends soon after the signal."""
     rng = np.random.default_rng(1)
     market = fp.Market(100.0, fp.LinearImpact(1e-6), spread=0.001)
-    shock = rng.uniform(-0.3, 0.3, 20_000_000)
+    shock = rng.uniform(-0.3, 0.3, 3_000_000)
+    running = threading.Event()
     sent = []
 
     def interrupt() -> None:
-        time.sleep(0.3)
+        running.wait()
+        time.sleep(0.05)
         sent.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -182,7 +184,7 @@ def test_control_c(threads: int) -> None:
     book = big_book()
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        fp.stress(book, market, shock, refill=0.1, threads=threads)
+        fp.stress(book, market, shock, refill=0.1, threads=threads, progress=lambda done, total: running.set())
     took = time.perf_counter() - sent[0]
     thread.join()
     assert took < 0.5  # 0.2 s, and what a busy machine adds

@@ -2,10 +2,12 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "flushpoint/book.hpp"
 #include "flushpoint/cascade.hpp"
@@ -13,6 +15,7 @@
 #include "flushpoint/kernels.hpp"
 #include "flushpoint/margin.hpp"
 #include "flushpoint/parallel.hpp"
+#include "flushpoint/random_book.hpp"
 #include "flushpoint/response.hpp"
 #include "flushpoint/stress.hpp"
 
@@ -365,6 +368,77 @@ py::tuple stress_money(const py::tuple& longs, const py::tuple& shorts, const Do
     return py::make_tuple(shortfall, surplus);
 }
 
+// (kind, parameters)
+fp::Law law_of(const py::tuple& items, std::vector<Doubles>& kept) {
+    kept.push_back(array_at<Doubles>(items, 1));
+    const fp::LawData data{static_cast<fp::LawKind>(items[0].cast<int>()), kept.back().data(), length(kept.back())};
+    std::size_t wanted = 1;
+    switch (data.kind) {
+        case fp::LawKind::constant:
+        case fp::LawKind::exponential: wanted = 1; break;
+        case fp::LawKind::uniform:
+        case fp::LawKind::log_normal:
+        case fp::LawKind::pareto: wanted = 2; break;
+        case fp::LawKind::table: wanted = std::max<std::size_t>(data.count, 1); break;
+        case fp::LawKind::leveraged: wanted = std::max<std::size_t>(data.count / 2 * 2, 4); break;
+        default: throw std::invalid_argument("_core: no such law");
+    }
+    require(data.count == wanted, "_core: the parameters of a law do not fit its kind");
+    return fp::Law(data);
+}
+
+// A tuple of (shorts, count or -1, density, extent, distance, quantity)
+struct RandomBook {
+    std::vector<Doubles> kept;
+    fp::RandomBook book;
+
+    RandomBook(const py::tuple& parts, std::uint64_t seed, double most_closed) : book{{}, seed, most_closed} {
+        for (const py::handle& part : parts) {
+            const auto items = part.cast<py::tuple>();
+            book.positions.push_back({items[0].cast<bool>(), items[1].cast<double>(), items[2].cast<double>(),
+                                      items[3].cast<double>(), law_of(items[4].cast<py::tuple>(), kept),
+                                      law_of(items[5].cast<py::tuple>(), kept)});
+        }
+    }
+};
+
+// The columns of stress, then long_quantity, short_quantity, runaway
+py::tuple stress_random(const py::tuple& parts, std::uint64_t seed, double most_closed, const py::tuple& market,
+                        const py::tuple& scenarios, int threads, const py::object& progress) {
+    const RandomBook random(parts, seed, most_closed);
+    const Market m(market);
+    const Scenarios in(scenarios);
+    StressColumns columns(in.view.count);
+    Doubles quantities[2] = {doubles(in.view.count), doubles(in.view.count)};
+    py::array_t<bool> runaway(static_cast<py::ssize_t>(in.view.count));
+    const fp::RandomColumns out{columns.view(), quantities[0].mutable_data(), quantities[1].mutable_data(),
+                                runaway.mutable_data()};
+    {
+        const py::gil_scoped_release release;
+        fp::stress(random.book, m.data, in.view, out, fp::resolve_threads(threads), progress_of(progress, in.view.count));
+    }
+    return columns.result() + py::make_tuple(quantities[0], quantities[1], runaway);
+}
+
+// (long_notional, short_notional), or (proceeds,)
+py::tuple stress_random_sums(const py::tuple& parts, std::uint64_t seed, double most_closed, const py::tuple& market,
+                             const py::tuple& scenarios, int threads, bool notionals) {
+    const RandomBook random(parts, seed, most_closed);
+    const Market m(market);
+    const Scenarios in(scenarios);
+    Doubles first = doubles(in.view.count), second = doubles(notionals ? in.view.count : 0);
+    const fp::RandomSums out{notionals ? nullptr : first.mutable_data(), notionals ? first.mutable_data() : nullptr,
+                             second.mutable_data()};
+    {
+        const py::none nobody;
+        const py::gil_scoped_release release;
+        fp::stress_sums(random.book, m.data, in.view, out, fp::resolve_threads(threads),
+                        progress_of(nobody, in.view.count));
+    }
+    if (!notionals) return py::make_tuple(first);
+    return py::make_tuple(first, second);
+}
+
 using StepBuilder = fp::StepColumns(const fp::SideView&, const fp::MarketData&, bool, int, const fp::Poll&);
 
 template <StepBuilder* build>
@@ -620,6 +694,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           py::arg("scenarios"), py::arg("threads"));
     m.def("stress_money", &stress_money, py::arg("longs"), py::arg("shorts"), py::arg("long_bankruptcy").noconvert(),
           py::arg("short_bankruptcy").noconvert(), py::arg("market"), py::arg("scenarios"), py::arg("threads"));
+    m.def("stress_random", &stress_random, py::arg("parts"), py::arg("seed"), py::arg("most_closed"), py::arg("market"),
+          py::arg("scenarios"), py::arg("threads"), py::arg("progress"));
+    m.def("stress_random_sums", &stress_random_sums, py::arg("parts"), py::arg("seed"), py::arg("most_closed"),
+          py::arg("market"), py::arg("scenarios"), py::arg("threads"), py::arg("notionals"));
     m.def("shock_steps", &steps<&fp::shock_steps>, py::arg("side"), py::arg("market"), py::arg("shorts"),
           py::arg("threads"));
     m.def("sale_steps", &steps<&fp::sale_steps>, py::arg("side"), py::arg("market"), py::arg("shorts"),

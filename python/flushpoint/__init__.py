@@ -17,11 +17,13 @@ from flushpoint.impact import (
     PowerImpact,
     SquareRootImpact,
 )
+from flushpoint.laws import Exponential, Law, Leveraged, LogNormal, Pareto, Table, Uniform
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
+from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
-from flushpoint.stress import StressResult, stress
+from flushpoint.stress import RandomStressResult, StressResult, stress
 
 __version__ = _core.__version__
 
@@ -31,18 +33,27 @@ __all__ = [
     "CascadeResult",
     "DepthImpact",
     "EvaporatingImpact",
+    "Exponential",
     "Impact",
+    "Law",
     "LeverageMix",
+    "Leveraged",
     "LinearImpact",
     "LiquidationForecast",
+    "LogNormal",
     "MarginSchedule",
     "Market",
+    "Pareto",
     "PowerImpact",
+    "RandomBook",
+    "RandomStressResult",
     "Response",
     "ResponseResult",
     "Result",
     "SquareRootImpact",
     "StressResult",
+    "Table",
+    "Uniform",
     "bankruptcy_price",
     "build_info",
     "cascade",

@@ -23,12 +23,23 @@ from flushpoint._validate import (
 )
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book
-from flushpoint.cascade import _check_at_rest, _check_inputs
+from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
 from flushpoint.market import Market
+from flushpoint.random_book import MOST_COUNTED, RandomBook
 from flushpoint.result import Result
 
 Entry = TypeVar("Entry", bound=np.generic)
 Counts: TypeAlias = NDArray[np.int64]
+_FROM_ENGINE = (
+    "final_price",
+    "low_price",
+    "high_price",
+    "amplification",
+    "exhausted",
+    "waves",
+    "long_count",
+    "short_count",
+)
 EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, int]
 
 
@@ -164,13 +175,72 @@ class StressResult(Result):
         return f"<StressResult: {count:,} scenarios, {np.count_nonzero(self.waves):,} of them with liquidations>"
 
 
+class RandomStressResult(StressResult):
+    """The outcomes of many scenarios, each with a random book of its own, one value a scenario.
+
+    As `StressResult`, and further: as a mapping it leaves out the notionals as well, unless they are asked for. What
+    is worked out later draws the same books once more; where in them positions stood is drawn from random numbers of
+    its own, so that asking changes nothing else. Shortfall and surplus are not known (nan).
+
+    Attributes
+    ----------
+    long_quantity, short_quantity : ndarray of float64, shape (scenarios,)
+        Quantities closed, base units.
+    runaway : ndarray of bool, shape (scenarios,)
+        Whether the scenario was ended because more than `max_count` positions would have closed.
+    """
+
+    _names = (*(name for name in StressResult._names if not name.endswith("_notional")), "runaway")
+    _on_demand = (
+        *StressResult._on_demand,
+        *(name for name in StressResult._names if name.endswith("_notional")),
+    )
+
+    runaway: NDArray[np.bool_]
+    _random_book: RandomBook
+    _key: int
+    _max_count: int
+
+    def _sums(self, notionals: bool) -> tuple[FloatArray, ...]:
+        book, market = self._random_book._engine, self._market._engine
+        sums = _core.stress_random_sums(
+            book, self._key, self._max_count, market, self._scenarios, self._threads, notionals
+        )
+        read_only(sums)
+        return sums
+
+    @cached_property
+    def _notionals(self) -> tuple[FloatArray, ...]:
+        return self._sums(True)
+
+    @cached_property
+    def long_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price over the longs closed, quote units."""
+        return self._notionals[0]
+
+    @cached_property
+    def short_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price over the shorts closed, quote units."""
+        return self._notionals[1]
+
+    @cached_property
+    def proceeds(self) -> FloatArray:
+        """Money received for the longs closed less money paid for the shorts, quote units; without the initial sale."""
+        return self._sums(False)[0]
+
+    @cached_property
+    def _money(self) -> tuple[FloatArray, FloatArray]:
+        unknown = _frozen(np.full(self.final_price.size, np.nan))
+        return unknown, unknown
+
+
 def _frozen(column: NDArray[Entry]) -> NDArray[Entry]:
     read_only(column)
     return column
 
 
 def stress(
-    book: Book,
+    book: Book | RandomBook,
     market: Market,
     shock: ArrayLike = 0.0,
     sell: ArrayLike = 0.0,
@@ -179,17 +249,18 @@ def stress(
     seed: int | np.random.SeedSequence | None = None,
     *,
     columns: Sequence[str] | None = None,
+    max_count: int | None = None,
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> StressResult:
     """Run many one-shot scenarios, each from rest.
 
     Each equals ``cascade(book, market, shock, sell, refill)`` of the same numbers, in a market `liquidity` times as
-    deep.
+    deep. With a `RandomBook` every scenario has a book of its own, drawn from the seed and the scenario's place.
 
     Parameters
     ----------
-    book : Book
+    book : Book or RandomBook
         No position may be crossed at the market's price; see `Book.alive`.
     market : Market
     shock : array_like, default 0.0
@@ -201,9 +272,12 @@ def stress(
     refill : float, default 0.0
         Share of the recovering volume that returns after each wave, 0 to 1.
     seed : int or numpy.random.SeedSequence, optional
-        Nothing is random about a book of known positions: the result keeps it, that is all.
+        None draws a fresh one; the result keeps it. Nothing is random about a book of known positions.
     columns : sequence of str, optional
         Names that the result holds as a mapping; all of them are attributes anyway.
+    max_count : int, optional
+        For random books, 1,000,000 by default: where more positions would close in one scenario, it ends once so many
+        have, and is marked as `runaway`.
     threads : int, default 0
         0 for all processors, or FLUSHPOINT_NUM_THREADS of them. The results do not depend on it.
     progress : callable, optional
@@ -212,8 +286,8 @@ def stress(
     Returns
     -------
     StressResult
-        shock, sell and liquidity broadcast together; the scenarios of their common shape follow each other in C order,
-        in one dimension.
+        For random books a `RandomStressResult`. shock, sell and liquidity broadcast together; the scenarios of their
+        common shape follow each other in C order, in one dimension.
 
     Raises
     ------
@@ -228,41 +302,49 @@ def stress(
     >>> s.liquidated_count, s.final_price.round(3)
     (array([2, 2, 1]), array([80.71 , 85.701, 89.645]))
     """
-    _check_inputs(book, market)
-    kept = None if seed is None else seed_key(seed)[0]
-    scenarios = _scenarios(market, shock, sell, liquidity, refill)
-    chosen = _chosen(columns, StressResult._names, StressResult._on_demand)
+    if not isinstance(book, RandomBook):
+        _check_inputs(book, market)
+    _check_market(market)
     workers = check_threads(threads)
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be callable, was {progress!r}")
-    _check_at_rest(book, market)
-    final, low, high, amplification, exhausted, waves, longs, shorts = _core.stress(
-        book.long._engine, book.short._engine, market._engine, scenarios, workers, progress
-    )
-    values = {
-        "final_price": final,
-        "low_price": low,
-        "high_price": high,
-        "amplification": amplification,
-        "exhausted": exhausted,
-        "waves": waves,
-        "long_count": longs,
-        "short_count": shorts,
+    scenarios = _scenarios(market, shock, sell, liquidity, refill)
+    arguments = {
+        "market": market,
+        "shock": scenarios[0],
+        "sell": scenarios[1],
+        "liquidity": scenarios[2],
+        "refill": scenarios[3],
     }
+    hidden = {"_market": market, "_scenarios": scenarios, "_threads": workers}
+    if isinstance(book, RandomBook):
+        most = int(number("max_count", 1_000_000 if max_count is None else max_count, at_least=1, at_most=MOST_COUNTED))
+        kept: int | np.random.SeedSequence | None
+        kept, key = seed_key(seed)
+        hidden |= {"_names": _chosen(columns, RandomStressResult), "_random_book": book}
+        hidden |= {"_key": key, "_max_count": most}
+        found = _core.stress_random(book._engine, key, most, market._engine, scenarios, workers, progress)
+        values = dict(zip((*_FROM_ENGINE, "long_quantity", "short_quantity", "runaway"), found, strict=True))
+        arguments |= {"book": book, "max_count": most}
+        kind: type[StressResult] = RandomStressResult
+    else:
+        if max_count is not None:
+            raise ValueError(f"max_count must be left out for a book of known positions, was {max_count!r}")
+        kept = None if seed is None else seed_key(seed)[0]
+        hidden |= {"_names": _chosen(columns, StressResult), "_book": book}
+        _check_at_rest(book, market)
+        longs, shorts = book.long._engine, book.short._engine
+        values = dict(
+            zip(
+                _FROM_ENGINE,
+                _core.stress(longs, shorts, market._engine, scenarios, workers, progress),
+                strict=True,
+            )
+        )
+        arguments |= {"positions": len(book)}
+        kind = StressResult
     read_only(tuple(values.values()))
-    hidden = {"_book": book, "_market": market, "_scenarios": scenarios, "_threads": workers, "_names": chosen}
-    result = StressResult(
-        "stress",
-        {
-            "market": market,
-            "positions": len(book),
-            "shock": scenarios[0],
-            "sell": scenarios[1],
-            "liquidity": scenarios[2],
-            "refill": scenarios[3],
-        },
-        {**values, **hidden},
-    )
+    result = kind("stress", arguments, {**values, **hidden})
     result.__dict__["seed"] = kept
     return result
 
@@ -296,12 +378,13 @@ def _scenarios(
     return flat[0], flat[1], flat[2], share, count
 
 
-def _chosen(columns: Sequence[str] | None, usual: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+def _chosen(columns: Sequence[str] | None, kind: type[StressResult]) -> tuple[str, ...]:
     if columns is None:
-        return usual
+        return kind._names
     if isinstance(columns, str):
         raise TypeError(f"columns must be a sequence of names, was {columns!r}")
+    known = kind._names + kind._on_demand
     for i, name in enumerate(columns):
-        if name not in usual + others:
-            raise ValueError(f"columns must be of {', '.join(usual + others)}, was {name!r} at index {i}")
+        if name not in known:
+            raise ValueError(f"columns must be of {', '.join(known)}, was {name!r} at index {i}")
     return tuple(columns)

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "flushpoint/market.hpp"
+#include "flushpoint/random.hpp"
 #include "flushpoint/response.hpp"
 
 namespace flushpoint {
@@ -16,6 +17,11 @@ struct Kernels {
                           std::size_t end, double* keys, double* price_factors);
     void (*answer_shocks)(const StepsView& longs, const StepsView& shorts, double price, const Questions& questions,
                           const Answers& answers);
+    // The sum of share[i] * P(a standard normal < (x - offset[i]) / spread) over `count`, a multiple of four.
+    double (*normal_mixture)(const double* share, const double* offset, std::size_t count, double x, double spread);
+    // Log-normal numbers, median * exp(sigma * a standard normal), eight at a time.
+    void (*log_normals)(random::Generator<random::Word4>& lanes, double median, double sigma, double* out,
+                        std::size_t count);
 };
 
 // Those this processor can run, the plainest first.
