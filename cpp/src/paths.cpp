@@ -195,7 +195,7 @@ double bridge_extreme(const PathJob& job, std::uint64_t path, std::int64_t step,
     return low ? 0.5 * (from + to) - reach : 0.5 * (from + to) + reach;
 }
 
-// Up to `lanes` paths, side by side.
+// Up to `walk_lanes` paths, side by side.
 template <class Impact>
 void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t first, int count, std::size_t row,
                const PathColumns& columns, const Recording& recording, std::vector<PathWave>* waves,
@@ -219,11 +219,11 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
         for (int lane = 0; lane < count; ++lane) prices[static_cast<std::size_t>(lane) * recording.count] = job.market.price;
         recorded = 1;
     }
-    double from[lanes];
+    double from[walk_lanes];
     for (std::int64_t done = 0; done < job.clock.steps; done += block_steps) {
         const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, job.clock.steps - done));
         if (done % breath == 0 && !go_on()) return;
-        for (int lane = 0; lane < lanes; ++lane) from[lane] = walk.log_price[lane];
+        for (int lane = 0; lane < walk_lanes; ++lane) from[lane] = walk.log_price[lane];
         process.advance(walk, steps, job.script.moves ? job.script.moves + done : nullptr);
         const double* sales = job.script.sales ? job.script.sales + done : nullptr;
         const bool sells = sales && std::any_of(sales, sales + steps, [](double q) { return q != 0.0; });
@@ -303,8 +303,8 @@ void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const 
         return !stopped.load(std::memory_order_relaxed);
     };
     with_market(job.market, 1.0, [&](const auto& market) {
-        parallel_for((count + lanes - 1) / lanes, threads, {}, [&](std::size_t task) {
-            const std::size_t row = task * lanes, paths = std::min<std::size_t>(lanes, count - row);
+        parallel_for((count + walk_lanes - 1) / walk_lanes, threads, {}, [&](std::size_t task) {
+            const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);
             run_lanes(job, market, first + row, static_cast<int>(paths), row, columns, recording, nullptr, go_on);
             done.fetch_add(paths, std::memory_order_relaxed);
         });

@@ -19,14 +19,17 @@ from flushpoint.impact import (
     PowerImpact,
     SquareRootImpact,
 )
+from flushpoint.laws import Exponential, Law, Leveraged, LogNormal, Pareto, Table, Uniform
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
 from flushpoint.mix import EntryPrices, LeverageMix
 from flushpoint.posterior import HiddenBooks, LeveragePosterior, sample_hidden_books
 from flushpoint.process import GARCH, GBM, Bootstrap, JumpDiffusion, Process, Returns, StudentT
+from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
 from flushpoint.simulate import PathResult, Script, SimulationResult, simulate
+from flushpoint.stress import RandomStressResult, StressResult, stress
 from flushpoint.summary import Estimate, Summary
 
 __version__ = _core.__version__
@@ -44,18 +47,25 @@ __all__ = [
     "EntryPrices",
     "Estimate",
     "EvaporatingImpact",
+    "Exponential",
     "HiddenBooks",
     "Impact",
     "JumpDiffusion",
+    "Law",
     "LeverageMix",
     "LeveragePosterior",
+    "Leveraged",
     "LinearImpact",
     "LiquidationForecast",
+    "LogNormal",
     "MarginSchedule",
     "Market",
+    "Pareto",
     "PathResult",
     "PowerImpact",
     "Process",
+    "RandomBook",
+    "RandomStressResult",
     "Response",
     "ResponseResult",
     "Result",
@@ -63,8 +73,11 @@ __all__ = [
     "Script",
     "SimulationResult",
     "SquareRootImpact",
+    "StressResult",
     "StudentT",
     "Summary",
+    "Table",
+    "Uniform",
     "bankruptcy_price",
     "build_info",
     "cascade",
@@ -76,6 +89,7 @@ __all__ = [
     "response",
     "sample_hidden_books",
     "simulate",
+    "stress",
 ]
 
 

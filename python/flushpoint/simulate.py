@@ -140,7 +140,7 @@ class SimulationResult(BookOutcome, Ensemble):
         "exhausted",
     )
     _known: ClassVar[tuple[str, ...]] = (*_names, *_COSTLY)
-    _shared: ClassVar[tuple[str, ...]] = ("_run", "_record", "_watch")
+    _shared: ClassVar[tuple[str, ...]] = ("_book", "_run", "_record", "_watch")
 
     _run: _Run
     _record: NDArray[np.int64] | None
@@ -161,10 +161,6 @@ class SimulationResult(BookOutcome, Ensemble):
         for n in names:
             self.__dict__[n] = frozen(np.concatenate([part[n] for part in parts]))
         return self.__dict__[name]
-
-    @property
-    def _book(self) -> Book:
-        return self._run.book
 
     def _join(self, other: SimulationResult) -> dict[str, Any]:
         values = super()._join(other)
@@ -453,7 +449,7 @@ def simulate(
         "record": recorded,
         "watch": watched,
     }
-    values |= {"_names": names, "_run": run, "_record": recorded, "_watch": watched}
+    values |= {"_names": names, "_book": book, "_run": run, "_record": recorded, "_watch": watched}
     return SimulationResult("simulate", arguments, values, kept, ((chosen.start, chosen.stop),))
 
 
