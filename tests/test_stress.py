@@ -230,7 +230,11 @@ bad: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: fp.stress(BOOK, MARKET, progress=3), TypeError, r"^progress must be callable, was 3"),  # type: ignore[arg-type]
     (lambda: fp.stress(BOOK, MARKET, columns=["waves", "x"]), ValueError, r"^columns must .*'x' at index 1"),
     (lambda: fp.stress(BOOK, MARKET, columns="waves"), TypeError, r"^columns must be a sequence"),
-    (lambda: fp.stress(BOOK, MARKET, seed=-1), ValueError, r"^seed must be an integer at least 0, a numpy SeedSequence or None, was -1"),
+    (
+        lambda: fp.stress(BOOK, MARKET, seed=-1),
+        ValueError,
+        r"^seed must be an integer at least 0, a numpy SeedSequence or None, was -1",
+    ),
     (lambda: fp.stress(BOOK, MARKET, seed=1.5), TypeError, r"^seed must .*1\.5"),  # type: ignore[arg-type]
     (lambda: fp.stress(BOOK, MARKET, seed=True), TypeError, r"^seed must .*True"),
     (

@@ -224,9 +224,13 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
         const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, job.clock.steps - done));
         if (done % breath == 0 && !go_on()) return;
         for (int lane = 0; lane < walk_lanes; ++lane) from[lane] = walk.log_price[lane];
-        process.advance(walk, steps, job.script.moves ? job.script.moves + done : nullptr);
+        const double* moves = job.script.moves ? job.script.moves + done : nullptr;
         const double* sales = job.script.sales ? job.script.sales + done : nullptr;
-        const bool sells = sales && std::any_of(sales, sales + steps, [](double q) { return q != 0.0; });
+        process.advance(walk, steps, moves);
+        const auto any = [&](const double* events) {
+            return events && std::any_of(events, events + steps, [](double e) { return e != 0.0; });
+        };
+        const bool sells = any(sales), bridges_moves = job.bridge && any(moves);
         std::size_t record_end = recorded;
         while (record_end < recording.count && recording.at[record_end] <= done + steps) ++record_end;
 
@@ -242,13 +246,14 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
                 }
             };
             const double lowest = std::min(walk.low[lane], from[lane]), highest = std::max(walk.high[lane], from[lane]);
-            if (sells || path.concerned(lowest - stray, highest + stray)) {
+            if (sells || bridges_moves || path.concerned(lowest - stray, highest + stray)) {
                 double before = from[lane];
                 for (int s = 0; s < steps; ++s) {
                     const double f = walk.path[s][lane], sale = sells ? sales[s] : 0.0;
                     const std::int64_t step = done + s + 1;
-                    if (job.bridge && path.concerned(std::min(before, f) - stray, std::max(before, f) + stray)) {
-                        const double extreme = bridge_extreme(job, index, step, before, f, watches_low);
+                    const double arrival = bridges_moves ? f - moves[s] : f;  // the bridge's end: moves come after it
+                    if (job.bridge && path.concerned(std::min(before, arrival) - stray, std::max(before, arrival) + stray)) {
+                        const double extreme = bridge_extreme(job, index, step, before, arrival, watches_low);
                         if (path.concerned(extreme, extreme)) {
                             path.visit(step, extreme, 0.0);
                         } else {

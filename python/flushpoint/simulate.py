@@ -35,6 +35,7 @@ _ENGINE = (
 )
 _COSTLY = ("proceeds", "shortfall", "surplus")
 _MOST_STEPS = 2**32 - 1
+_MOST_PATHS = 2**62
 
 EngineRun = tuple[
     EngineSide,
@@ -92,12 +93,17 @@ class Script:
 
     __setstate__ = restore
 
+    def _step(self, dt: float, steps: int) -> NDArray[np.int64]:
+        """The step, counted from 0, at whose end each event happens."""
+        # A time that is a step's end but for rounding belongs to that step.
+        ends = np.ceil(self.time / dt * (1 - 1e-12) - 1e-9)
+        check("time", self.time, ends <= steps, f"at most the horizon, {dt * steps:g}")
+        return np.maximum(ends, 1).astype(np.int64) - 1
+
     def _engine(self, dt: float, steps: int) -> tuple[FloatArray | None, FloatArray | None]:
         """Moves and sales of each step."""
-        # A time that is a step's end but for rounding belongs to that step.
-        step = np.ceil(self.time / dt - 1e-9).astype(np.int64) - 1
-        check("time", self.time, step < steps, f"at most the horizon, {dt * steps:g}")
-        step = np.maximum(step, 0)
+        memory("steps", steps, 16)
+        step = self._step(dt, steps)
 
         def each(values: FloatArray) -> FloatArray | None:
             return np.bincount(step, values, steps).astype(np.float64) if values.any() else None
@@ -223,7 +229,8 @@ class SimulationResult(BookOutcome, Ensemble):
 
     def __repr__(self) -> str:
         closing = np.count_nonzero(self.waves)
-        return f"<SimulationResult: {self._count:,} paths, {closing:,} of them with liquidations, seed {self.seed}>"
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"<SimulationResult: {self._count:,} paths, {closing:,} of them with liquidations{seed}>"
 
 
 class PathResult(Result):
@@ -312,8 +319,8 @@ class _Run:
         return _core.simulate(*self._engine(), paths.start, len(paths), tuple(columns), record, self.threads, progress)
 
     def replay(self, path: int) -> PathResult:
+        memory("steps", self.steps + 1, 24)
         everything = np.arange(self.steps + 1)
-        memory("steps", self.steps + 1, 16)
         columns, waves = _core.replay(*self._engine(), path, _ENGINE[:6] + _ENGINE[7:], everything)
         values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name != "prices"}
         values |= {
@@ -405,9 +412,11 @@ def simulate(
         raise TypeError(f"process must be a process such as GBM(0.6), was {type(process).__name__}")
     seconds = number("horizon", horizon, above=0)
     step_count = count("steps", steps, 1, _MOST_STEPS)
+    number("horizon / steps", seconds / step_count, above=0)
     chosen = _paths(paths)
-    kept, key = resolve(seed)
-    if monitoring not in ("step", "bridge"):
+    # Given returns hold nothing random: without a seed, shards of one run still join.
+    kept, key = (None, 0) if seed is None and isinstance(process, Returns) else resolve(seed)
+    if not isinstance(monitoring, str) or monitoring not in ("step", "bridge"):
         raise ValueError(f"monitoring must be 'step' or 'bridge', was {monitoring!r}")
     if not isinstance(antithetic, (bool, np.bool_)):
         raise TypeError(f"antithetic must be True or False, was {antithetic!r}")
@@ -455,10 +464,12 @@ def simulate(
 
 def _paths(paths: object) -> range:
     if isinstance(paths, range):
-        if paths.step != 1 or paths.start < 0 or len(paths) == 0:
-            raise ValueError(f"paths must be a range of step 1 from 0 or above with at least one path, was {paths!r}")
+        if paths.step != 1 or paths.start < 0 or not paths or paths.stop > _MOST_PATHS:
+            raise ValueError(
+                f"paths must be a range of step 1 within 0 to {_MOST_PATHS:,} with at least one path, was {paths!r}"
+            )
         return paths
-    return range(count("paths", paths, 1, 2**62))
+    return range(count("paths", paths, 1, _MOST_PATHS))
 
 
 def _check_process(process: Process, steps: int, paths: range, bridge: bool, antithetic: bool) -> None:
@@ -477,15 +488,15 @@ def _check_process(process: Process, steps: int, paths: range, bridge: bool, ant
 def _columns(columns: Sequence[str] | None) -> tuple[str, ...]:
     if columns is None:
         return SimulationResult._names
-    if isinstance(columns, str):
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
         raise TypeError(f"columns must be a sequence of names, was {columns!r}")
-    names = tuple(dict.fromkeys(columns))
+    names = tuple(columns)
     for name in names:
         if name not in SimulationResult._known:
             raise ValueError(f"columns must be among {', '.join(SimulationResult._known)}, was {name!r}")
     if not names:
         raise ValueError("columns must name at least one, was empty")
-    return names
+    return tuple(dict.fromkeys(names))
 
 
 def _needed(names: tuple[str, ...], knows_bankruptcy: bool) -> tuple[str, ...]:
@@ -505,27 +516,29 @@ def _recorded(record: object, steps: int) -> NDArray[np.int64] | None:
         if record != "all":
             raise ValueError(f"record must be 'all', an integer or steps, was {record!r}")
         record = 1
-    if np.ndim(record) == 0:  # type: ignore[arg-type]
-        every = count("record", record, 1)
-        at = np.append(np.arange(0, steps, every, dtype=np.int64), steps)
-    else:
-        at = np.asarray(record)
-        if at.ndim != 1 or at.size == 0 or at.dtype.kind not in "iu":
-            raise TypeError(f"record must be integers in one dimension, was of dtype {at.dtype}, shape {at.shape}")
-        check("record", at, (at >= 0) & (at <= steps), f"between 0 and steps = {steps}")
+    if isinstance(record, Iterable) and np.ndim(record) != 0:
+        at = _whole_array("record", record, 0, steps)
+        if at.ndim != 1 or at.size == 0:
+            raise ValueError(f"record must have one dimension and at least one step, was of shape {at.shape}")
         check("record", at, np.diff(at, prepend=-1) > 0, "rising")
-        at = np.array(at, dtype=np.int64)
-    read_only(at)
-    return at
+        return at
+    every = count("record", record, 1)
+    memory("recorded steps", steps // every + 2, 16)
+    return frozen(np.append(np.arange(0, steps, every, dtype=np.int64), steps))
 
 
 def _watched(watch: ArrayLike | None, size: int) -> NDArray[np.int64] | None:
     if watch is None:
         return None
-    at = np.asarray(watch)
-    if at.dtype.kind not in "iu":
-        raise TypeError(f"watch must be integers, was of dtype {at.dtype}")
-    check("watch", at, (at >= 0) & (at < size), f"between 0 and {size - 1}")
-    at = np.array(at, dtype=np.int64)
-    read_only(at)
-    return at
+    return _whole_array("watch", watch, 0, size - 1)
+
+
+def _whole_array(name: str, values: object, at_least: int, at_most: int) -> NDArray[np.int64]:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of integers: {error}") from None
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"{name} must be integers, was of dtype {array.dtype}")
+    check(name, array, (array >= at_least) & (array <= at_most), f"between {at_least} and {at_most}")
+    return frozen(np.array(array, dtype=np.int64))
