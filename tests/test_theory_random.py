@@ -230,9 +230,15 @@ any_impact: list[tuple[str, fp.Impact, Callable[[np.ndarray], np.ndarray], float
         0.01,
         {"zero": 0.3678794412, "five": 0.7092830632, "mean": 5.54101596, "variance": 77.69460822},
     ),
-    ("a depth profile", fp.DepthImpact([0.01, 0.03], [4.0, 6.0]), lambda n: np.interp(n, [0, 4, 6, 106], [0, 0.01, 0.03, 1.03]), 0.004, {}),
+    (
+        "a depth profile",
+        fp.DepthImpact([0.01, 0.03], [4.0, 6.0]),
+        lambda n: np.interp(n, [0, 4, 6, 106], [0, 0.01, 0.03, 1.03]),
+        0.004,
+        {},
+    ),
     ("power 0.8", fp.PowerImpact(0.008, 0.8), lambda n: 0.008 * n**0.8, 0.015, {}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "impact", "displacement", "s", "figures"), any_impact)
