@@ -43,16 +43,16 @@ class RandomSide {
 public:
     RandomSide(const RandomBook& book, bool shorts, double price, Draws& draws)
         : shorts_(shorts), price_(price), draws_(draws) {
+        reach_ = within(1.0, price);  // nearer positions would be crossed before anything happens
         for (const RandomPositions& one : book.positions) {
             if (one.shorts == shorts) parts_.push_back({one, one.count < 0.0 ? 0.0 : one.distance.cdf(reach_), one.count});
         }
     }
 
-    // Closes what stands within the distance at which the crossing test still holds.
+    // Closes what is crossed.
     Closed take(double mark_factor, double start) {
         if (parts_.empty() || draws_.runaway) return {};
-        const double to = shorts_ ? math::log(start * (1.0 + tie) / (price_ * mark_factor))
-                                  : math::log(price_ * mark_factor / (start * (1.0 - tie)));
+        const double to = within(mark_factor, start);
         if (!(to > reach_)) return {};
         Closed wave;
         for (Part& part : parts_) close(part, to, wave);
@@ -73,6 +73,12 @@ private:
         double uncovered;  // the distance law's probability up to `reach_`
         double left;       // positions not uncovered yet
     };
+
+    // The distance up to which the crossing test holds.
+    double within(double mark_factor, double start) const {
+        return shorts_ ? math::log(start * (1.0 + tie) / (price_ * mark_factor))
+                       : math::log(price_ * mark_factor / (start * (1.0 - tie)));
+    }
 
     void close(Part& part, double to, Closed& wave) {
         const RandomPositions& of = part.positions;
@@ -163,7 +169,7 @@ private:
     const double price_;
     Draws& draws_;
     std::vector<Part> parts_;
-    double reach_ = tie;  // nearer positions would be crossed before anything happens
+    double reach_;
     Closed closed_;
     double notional_ = 0.0;
 };
