@@ -1,6 +1,5 @@
 #include "flushpoint/margin.hpp"
 
-#include <algorithm>
 #include <vector>
 
 #include "flushpoint/math.hpp"
@@ -8,14 +7,6 @@
 namespace flushpoint {
 
 namespace {
-
-constexpr std::size_t block = 1 << 14;
-
-template <class Work>
-void in_blocks(std::size_t count, int threads, const Poll& poll, Work&& work) {
-    parallel_for((count + block - 1) / block, count <= block ? 1 : threads, poll,
-                 [&](std::size_t b) { work(b * block, std::min(count, (b + 1) * block)); });
-}
 
 std::size_t tier_of(const TierView& tiers, double notional) {
     std::size_t k = 0;
