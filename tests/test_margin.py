@@ -223,8 +223,12 @@ def test_more_margin_is_further_away(contract, s, q, entry, schedule, valuation,
     limited = np.where(np.isinf(price), 1e300, price)
     assert (np.diff(limited) * s <= 1e-12 * limited[1:]).all()
     bankruptcy = fp.bankruptcy_price(s, q, entry, margins, **rule)
+    if contract == "inverse" and s < 0:
+        bankruptcy[bankruptcy <= 0] = math.inf
     between = (price > 0) & np.isfinite(price)
-    assert (s * (price - bankruptcy)[between] >= -1e-12 * price[between]).all()  # liquidated before it is bankrupt
+    assert (
+        s * (price[between] - bankruptcy[between]) >= -1e-12 * price[between]
+    ).all()  # liquidated before it is bankrupt
 
 
 @pytest.mark.parametrize("contract", ["linear", "inverse"])
