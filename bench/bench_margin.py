@@ -40,7 +40,7 @@ def test_liquidation_prices(judge, positions, threads, monkeypatch):
     assert np.unique(tiers).size == FLOOR.size
     judge.report(
         f"{prices.size:,} liquidation prices, {FLOOR.size} tiers, {threads} thread{'s' * (threads > 1)}",
-        "against the last of the tiers' prices, block by block (numpy, 1 thread)",
+        "against the extreme of the tiers' prices, in blocks (numpy, 1 thread)",
         race.speedup,
         PRICES_GOAL[threads],
         f"{milliseconds(race.ours)} against {milliseconds(race.rival)}",

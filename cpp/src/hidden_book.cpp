@@ -214,7 +214,7 @@ private:
                 const std::ptrdiff_t first =
                     static_cast<std::ptrdiff_t>(ladder.sign > 0.0 ? std::ceil(limit) - 1.0 : std::floor(limit) + 1.0) -
                     out_.first_cell;
-                const double back = math::exp(std::min(ladder.rate * time_, 700.0));  // finite; after as much nothing is left
+                const double back = math::exp(std::min(ladder.rate * time_, 700.0));  // by then nothing is left
                 const std::size_t nearer = static_cast<std::size_t>(std::ceil(ladder.distance / rule_.cell - 0.5));
                 const std::size_t count = std::min(nearer, reach);
                 double lost = 0.0;
