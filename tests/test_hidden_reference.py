@@ -164,7 +164,7 @@ def test_a_price_that_stands_still_keeps_the_book() -> None:
 
 def test_more_turnover_than_a_row_can_hold() -> None:
     history = walk(20, 0.2)
-    for options in ({"turnover": 1e6}, {"activity": 60.0}):
+    for options in ({"turnover": 1e6}, {"activity": 60.0}, {"activity": 1e4}):
         forecast = fp.predict_liquidations(history, **options)
         assert np.isfinite(forecast.long_notional).all()
         assert np.isfinite(forecast.short_notional).all()

@@ -134,8 +134,8 @@ private:
         high_ = math::log(history_.high[row]);
         low_ = math::log(history_.low[row]);
         const double range = high_ - low_, hours = history_.hours;
-        // Business time: one unit is an hour that ranges 1 %.
-        time_ = hours * math::pow(range / (0.01 * math::square_root(hours)), rule_.activity);
+        // Business time: one unit is an hour that ranges 1 %. Kept finite: long before the bound all has closed.
+        time_ = std::min(hours * math::pow(range / (0.01 * math::square_root(hours)), rule_.activity), 1e100);
         const double low_first = range > 0.0 ? 1.0 / (1.0 + math::exp(-rule_.body * (close - open) / range)) : 0.5;
         paths_[0] = {{open, low_, high_, close}, low_first};
         paths_[1] = {{open, high_, low_, close}, 1.0 - low_first};
