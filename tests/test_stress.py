@@ -233,7 +233,7 @@ bad: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: fp.stress(BOOK, MARKET, seed=-1),
         ValueError,
-        r"^seed must be an integer at least 0, a numpy SeedSequence or None, was -1",
+        r"^seed must be an integer .* was -1",
     ),
     (lambda: fp.stress(BOOK, MARKET, seed=1.5), TypeError, r"^seed must .*1\.5"),  # type: ignore[arg-type]
     (lambda: fp.stress(BOOK, MARKET, seed=True), TypeError, r"^seed must .*True"),

@@ -8,6 +8,7 @@
 namespace flushpoint::math {
 
 inline constexpr double infinity = __builtin_inf();
+inline constexpr double lowest = -0x1.fffffffffffffp1023;
 inline constexpr double not_a_number = __builtin_nan("");
 
 static inline std::uint64_t bits_of(double x) { return __builtin_bit_cast(std::uint64_t, x); }
