@@ -181,3 +181,15 @@ class Leveraged(Law):
             left = 1 - side / leverage
             offset.append(-side * math.log(left / (1 - side * self.maintenance_rate)) if left > 0 else 1e300)
         return 6, np.array([self.entry_spread, self.nearest, *self.leverage_mix.share, *offset])
+
+
+def sized(name: str, quantity: object) -> Law | float:
+    """Return a law of sizes, or a positive number."""
+    if isinstance(quantity, Leveraged):
+        raise TypeError(f"{name} must be a law of sizes, was {quantity!r}")
+    return quantity if isinstance(quantity, Law) else number(name, quantity, above=0)
+
+
+def engine_of_quantity(quantity: Law | float, side: int) -> EngineLaw:
+    """The engine's kind and parameters of a law of sizes or of one size."""
+    return quantity._engine(side) if isinstance(quantity, Law) else (0, np.array([quantity]))

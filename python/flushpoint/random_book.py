@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from flushpoint._validate import number, sides
-from flushpoint.laws import EngineLaw, Law, Leveraged, Uniform
+from flushpoint.laws import EngineLaw, Law, Uniform, engine_of_quantity, sized
 
 EnginePart: TypeAlias = tuple[bool, float, float, float, EngineLaw, EngineLaw]
 MOST_COUNTED = 2**50
@@ -26,14 +26,13 @@ class _Part:
 
     @property
     def _engine(self) -> EnginePart:
-        size = self.quantity
         return (
             self.side < 0,
             -1.0 if self.count is None else float(self.count),
             self.density,
             self.extent,
             self.distance._engine(self.side),
-            size._engine(self.side) if isinstance(size, Law) else (0, np.array([size])),
+            engine_of_quantity(self.quantity, self.side),
         )
 
     def __str__(self) -> str:
@@ -95,9 +94,7 @@ class RandomBook:
         which = sides(side)
         if which.ndim:
             raise TypeError(f"side must be one number, was of shape {which.shape}")
-        if isinstance(quantity, Leveraged):
-            raise TypeError(f"quantity must be a law of sizes, was {quantity!r}")
-        size = quantity if isinstance(quantity, Law) else number("quantity", quantity, above=0)
+        size = sized("quantity", quantity)
         if count is not None:
             held = number("count", count, at_least=0, at_most=MOST_COUNTED)
             if held != int(held):

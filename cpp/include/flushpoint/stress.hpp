@@ -1,15 +1,12 @@
 // Stress: many one-shot scenarios, each a cascade from rest.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <thread>
 
 #include "flushpoint/cascade.hpp"
 #include "flushpoint/parallel.hpp"
+#include "flushpoint/pulse.hpp"
 
 namespace flushpoint {
 
@@ -52,41 +49,6 @@ struct StressColumns {
         long_count[i] = static_cast<std::int64_t>(t.longs_closed);
         short_count[i] = static_cast<std::int64_t>(t.shorts_closed);
     }
-};
-
-// Called now and then by the calling thread with the number of scenarios done; throws to stop the work.
-using Progress = std::function<void(std::size_t)>;
-
-// Keeps a run of scenarios stoppable: asked along the way, it calls `progress` at most every 20 ms from the thread that
-// made it, and where that throws, ends the work of the other threads too.
-class Pulse {
-public:
-    explicit Pulse(const Progress& progress) : progress_(progress) {}
-
-    bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
-    // Counts work, in units of some 10 ns.
-    void spent(std::size_t work) {
-        if (std::this_thread::get_id() != caller_ || (work_ += work) < 10'000) return;
-        work_ = 0;
-        const auto now = std::chrono::steady_clock::now();
-        if (now - last_ < std::chrono::milliseconds(20)) return;
-        try {
-            progress_(done_.load(std::memory_order_relaxed));
-        } catch (...) {
-            stopped_.store(true, std::memory_order_relaxed);
-            throw;
-        }
-        last_ = std::chrono::steady_clock::now();
-    }
-    void finished(std::size_t scenarios) { done_.fetch_add(scenarios, std::memory_order_relaxed); }
-
-private:
-    const Progress& progress_;
-    const std::thread::id caller_ = std::this_thread::get_id();
-    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();  // the caller's alone, as work_ is
-    std::size_t work_ = 0;
-    std::atomic<bool> stopped_{false};
-    std::atomic<std::size_t> done_{0};
 };
 
 // Calls task(i, pulse) for each scenario; task(i, pulse) is to tell the pulse of long work.
