@@ -4,6 +4,7 @@ The book of job J1: longs only, entered around a price of 100 at leverages from 
 impact linear in the log price: selling all of it moves the log price by -0.12.
 """
 
+# ruff: noqa: NPY002 - to numba these names are its own generators, one a thread
 import importlib.util
 import math
 from collections.abc import Callable

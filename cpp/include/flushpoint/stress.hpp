@@ -63,9 +63,11 @@ class Pulse {
 public:
     explicit Pulse(const Progress& progress) : progress_(progress) {}
 
-    bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
-    // Counts work, in units of some 10 ns.
+    struct Stopped {};
+
+    // Counts work, in units of some 10 ns. Throws Stopped where another thread's `progress` has ended the work.
     void spent(std::size_t work) {
+        if (stopped_.load(std::memory_order_relaxed)) throw Stopped{};
         if (std::this_thread::get_id() != caller_ || (work_ += work) < 10'000) return;
         work_ = 0;
         const auto now = std::chrono::steady_clock::now();
@@ -96,9 +98,13 @@ void for_each_scenario(std::size_t count, int threads, const Progress& progress,
     Pulse pulse(progress);
     parallel_for((count + block - 1) / block, threads, {}, [&](std::size_t b) {
         const std::size_t begin = b * block, end = begin + block < count ? begin + block : count;
-        for (std::size_t i = begin; i < end && !pulse.stopped(); ++i) {
-            task(i, pulse);
-            pulse.spent(20);
+        try {
+            for (std::size_t i = begin; i < end; ++i) {
+                task(i, pulse);
+                pulse.spent(20);
+            }
+        } catch (const Pulse::Stopped&) {
+            return;  // the thread that stopped the work says why
         }
         pulse.finished(end - begin);
     });
