@@ -6,8 +6,11 @@ import hashlib
 import math
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -263,7 +266,7 @@ def digest(s: fp.RandomStressResult) -> str:
     return found.hexdigest()[:16]
 
 
-DIGEST = "eeeb3e56b15db182"
+DIGEST = "7b5d99d567a2a384"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
@@ -309,6 +312,25 @@ def test_pickles() -> None:
     book = fp.RandomBook(count=5, distance=fp.Table([0.1, 0.2]), quantity=fp.Exponential(1.0)) + LONGS
     assert pickle.loads(pickle.dumps(book)) == book
     assert repr(LONGS) == "RandomBook(density=100, extent=inf, quantity=1.0, side=+1)"
+
+
+def test_control_c_within_a_scenario() -> None:
+    """Every thread is inside a scenario that would take minutes."""
+    book = fp.RandomBook(density=1e12, quantity=fp.LogNormal(1.0, 1.0))
+    sent = []
+
+    def interrupt() -> None:
+        time.sleep(0.3)
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        fp.stress(book, MARKET, np.full(16, -0.1), seed=1, max_count=2**40, threads=2)
+    took = time.perf_counter() - sent[0]
+    thread.join()
+    assert took < 0.5  # 0.2 s, and what a busy machine adds
 
 
 # --- edges ---

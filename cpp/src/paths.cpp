@@ -207,11 +207,11 @@ private:
     }
 
     // Until the next trade the displacement goes from `now` to `rest`, and never back; extremes are told by `glide` where
-    // it stays, or else watched for like triggers.
+    // it stays and no bridge strays from the steps, or else watched for like triggers.
     void bound(double now, double rest) {
-        constant_ = (job_->clock.half_life == math::infinity || now == rest) && !infinite(now);
+        if (job_->clock.half_life == math::infinity) rest = now;
+        constant_ = now == rest && !infinite(now) && !job_->bridge;
         displacement_ = now;
-        if (constant_) rest = now;
         const double high = std::max(now, rest), low = std::min(now, rest);
         lower_ = shifted(long_trigger_, weighted(high) + slack);
         upper_ = shifted(short_trigger_, weighted(low) - slack);
@@ -229,9 +229,9 @@ private:
         }
         if constexpr (std::is_same_v<Positions, SortedPositions>) {
             if (wants_money_) {
-                pulse_->spent(10 * (sold.size() + bought.size()));
                 wave_positions(*market_, exogenous, trading_.state, longs, sold, shorts, bought,
                                [&](bool is_short, std::size_t i, double quantity, double proceeds) {
+                                   pulse_->spent(3);
                                    const double* bankruptcy = is_short ? job_->short_bankruptcy : job_->long_bankruptcy;
                                    money_.add(Money::of(quantity, bankruptcy[i], proceeds));
                                });
@@ -302,11 +302,11 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
         for (int lane = 0; lane < count; ++lane) prices[static_cast<std::size_t>(lane) * recording.count] = job.market.price;
         recorded = 1;
     }
+    const double jumps = job.process.kind == ProcessKind::jumps ? job.process.parameters[2] : 0.0;
     double from[walk_lanes];
     for (std::int64_t done = 0; done < job.clock.steps; done += block_steps) {
         const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, job.clock.steps - done));
-        pulse.spent(static_cast<std::size_t>(2 * steps));
-        if (pulse.stopped()) return;
+        pulse.spent(static_cast<std::size_t>(steps * (2.0 + 20.0 * jumps)));
         for (int lane = 0; lane < walk_lanes; ++lane) from[lane] = walk.log_price[lane];
         const double* moves = job.script.moves ? job.script.moves + done : nullptr;
         const double* sales = job.script.sales ? job.script.sales + done : nullptr;
@@ -389,8 +389,12 @@ void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const 
     with_kinds(job, [&](auto kind, const auto& market) {
         parallel_for((count + walk_lanes - 1) / walk_lanes, threads, {}, [&](std::size_t task) {
             const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);
-            run_lanes<typename decltype(kind)::type>(job, market, first + row, static_cast<int>(paths), row, columns,
-                                                     recording, nullptr, pulse);
+            try {
+                run_lanes<typename decltype(kind)::type>(job, market, first + row, static_cast<int>(paths), row, columns,
+                                                         recording, nullptr, pulse);
+            } catch (const Pulse::Stopped&) {
+                return;  // the thread that stopped the work says why
+            }
             pulse.finished(paths);
         });
     });

@@ -30,6 +30,20 @@ struct Draws {
     random::Generator<std::uint64_t>* details = nullptr;  // draws where positions stood, for notionals
 };
 
+// Four sums side by side, which do not wait for each other.
+double sum_of(const double* values, std::size_t count) {
+    double a = 0.0, b = 0.0, c = 0.0, d = 0.0;
+    std::size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        a += values[i];
+        b += values[i + 1];
+        c += values[i + 2];
+        d += values[i + 3];
+    }
+    for (; i < count; ++i) a += values[i];
+    return (a + b) + (c + d);
+}
+
 // Positions closed together.
 struct Closed {
     std::int64_t count = 0;
@@ -117,9 +131,7 @@ private:
                 stand(of, to, triggers, n);
                 for (std::size_t i = 0; i < n; ++i) notional_ += sizes[i] * triggers[i];
             }
-            double sum[4] = {};
-            for (std::size_t i = 0; i < n; ++i) sum[i % 4] += sizes[i];
-            return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+            return sum_of(sizes, n);
         });
     }
 

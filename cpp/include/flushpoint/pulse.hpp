@@ -20,9 +20,11 @@ class Pulse {
 public:
     explicit Pulse(const Progress& progress) : progress_(progress) {}
 
-    bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
-    // Counts work, in units of some 10 ns.
+    struct Stopped {};
+
+    // Counts work, in units of some 10 ns. Throws Stopped where another thread's `progress` has ended the work.
     void spent(std::size_t work) {
+        if (stopped_.load(std::memory_order_relaxed)) throw Stopped{};
         if (std::this_thread::get_id() != caller_ || (work_ += work) < 10'000) return;
         work_ = 0;
         const auto now = std::chrono::steady_clock::now();

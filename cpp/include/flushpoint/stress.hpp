@@ -58,9 +58,13 @@ void for_each_scenario(std::size_t count, int threads, const Progress& progress,
     Pulse pulse(progress);
     parallel_for((count + block - 1) / block, threads, {}, [&](std::size_t b) {
         const std::size_t begin = b * block, end = begin + block < count ? begin + block : count;
-        for (std::size_t i = begin; i < end && !pulse.stopped(); ++i) {
-            task(i, pulse);
-            pulse.spent(20);
+        try {
+            for (std::size_t i = begin; i < end; ++i) {
+                task(i, pulse);
+                pulse.spent(20);
+            }
+        } catch (const Pulse::Stopped&) {
+            return;  // the thread that stopped the work says why
         }
         pulse.finished(end - begin);
     });
