@@ -13,8 +13,10 @@ namespace {
 // A step is looked at only when it could cross a trigger or set a new extreme, by bounds that hold until the next look;
 // this is their slack, far above the rounding of logarithms and the tie of the crossing test.
 constexpr double slack = 4e-12;
-// Between looks at whether to stop, a path goes so many steps; all blocks of steps end there, too.
-constexpr std::int64_t breath = 512 * block_steps;
+// Between looks at whether to stop, a path goes so many blocks of steps (fewer where steps have many jumps), or works
+// out the money of so many positions.
+constexpr double breath_blocks = 512.0;
+constexpr std::size_t breath_positions = 1 << 14;
 // Uniform random numbers are at least 2^-52, so no bridge strays further than sqrt(-log(2^-52) / 2) deviations.
 constexpr double longest_stray = 4.26;
 
@@ -96,6 +98,7 @@ public:
 
     // What each wave's money is worked out for.
     bool wants_proceeds = false, wants_money = false;
+    std::size_t priced = 0;  // positions whose money was worked out since the last look at whether to stop
 
 private:
     double recovering(std::int64_t step) const {
@@ -132,6 +135,7 @@ private:
             proceeds_ += wave_proceeds(*market_, exogenous, trading_.state, sold.sum(l.quantity_sum), bought.sum(s.quantity_sum));
         }
         if (wants_money) {
+            priced += sold.size() + bought.size();
             wave_positions(*market_, exogenous, trading_.state, longs_, sold, shorts_, bought,
                            [&](bool is_short, std::size_t i, double quantity, double proceeds) {
                                const double* bankruptcy = is_short ? job_->short_bankruptcy : job_->long_bankruptcy;
@@ -199,6 +203,8 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
         for (int lane = 0; lane < count; ++lane) prices[static_cast<std::size_t>(lane) * recording.count] = job.market.price;
         recorded = 1;
     }
+    const double jumps = job.process.kind == ProcessKind::jumps ? job.process.parameters[2] : 0.0;
+    const std::int64_t breath = block_steps * std::max<std::int64_t>(static_cast<std::int64_t>(breath_blocks / (1.0 + jumps)), 1);
     double from[lanes];
     for (std::int64_t done = 0; done < job.clock.steps; done += block_steps) {
         const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, job.clock.steps - done));
@@ -239,6 +245,10 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
                     if (sale != 0.0 || path.concerned(f, f)) path.visit(step, f, sale);
                     record(step);
                     before = f;
+                    if (path.priced >= breath_positions) {
+                        path.priced = 0;
+                        if (!go_on()) return;
+                    }
                 }
             }
             record(done + steps);

@@ -534,7 +534,7 @@ def _recorded(record: object, steps: int) -> NDArray[np.int64] | None:
         if record != "all":
             raise ValueError(f"record must be 'all', an integer or steps, was {record!r}")
         record = 1
-    if isinstance(record, Iterable) and np.ndim(record) != 0:
+    if isinstance(record, Sequence) or np.ndim(record) != 0:  # type: ignore[arg-type]
         at = _whole_array("record", record, 0, steps)
         if at.ndim != 1 or at.size == 0:
             raise ValueError(f"record must have one dimension and at least one step, was of shape {at.shape}")
