@@ -103,6 +103,32 @@ def walk_waves(triggers, quantities, fall):
     return price, closed, waves
 
 
+def liquidation_prices(side, quantity, entry, margin, rate, deduction):
+    """Linear positions, isolated. As rates rise from tier to tier, maintenance is the greatest of the tiers' lines: a
+    long is liquidated at the highest of the tiers' own prices, a short at the lowest. Quicker than to bisect for the
+    tier, and quickest in blocks that stay in cache.
+    """
+    long_slope, short_slope = 1 / (1 - rate), -1 / (1 + rate)
+    out = np.empty(side.size)
+    block = 1 << 13
+    line, root = np.empty(block), np.empty(block)
+    for begin in range(0, side.size, block):
+        part = slice(begin, begin + block)
+        s, q, e = side[part], quantity[part], entry[part]
+        cost = s * q
+        cost *= e
+        cost -= margin[part]
+        longs, shorts = (cost - deduction[0]) * long_slope[0], (cost - deduction[0]) * short_slope[0]
+        y, x = line[: s.size], root[: s.size]
+        for k in range(1, rate.size):
+            np.subtract(cost, deduction[k], out=y)
+            np.maximum(longs, np.multiply(y, long_slope[k], out=x), out=longs)
+            np.minimum(shorts, np.multiply(y, short_slope[k], out=x), out=shorts)
+        np.divide(np.where(s > 0, longs, shorts), q, out=x)
+        np.maximum(x, 0, out=out[part])
+    return out
+
+
 class Rival(NamedTuple):
     """build(triggers, quantities) -> (levels, sums); query(levels, sums, falls, price out, count out)."""
 

@@ -161,12 +161,16 @@ def test_bad_input(change, message):
         fp.predict_liquidations(**{"history": walk(3), **change})
 
 
-def test_bad_mixes():
-    with pytest.raises(ValueError, match=r"^leverage must be strictly increasing, was 5.0 at index 1"):
-        fp.LeverageMix([5, 5], [1, 1])
-    with pytest.raises(ValueError, match=r"^share must be positive, was 0.0 at index 1"):
-        fp.LeverageMix([5, 6], [1, 0])
-    with pytest.raises(ValueError, match=r"^share must have the length of leverage, 2, was 1"):
-        fp.LeverageMix([5, 6], [1])
+def test_a_mix_is_a_leverage_mix():
     with pytest.raises(TypeError, match=r"^leverage_mix must be a LeverageMix, was list"):
         fp.predict_liquidations(walk(3), [3, 4])
+
+
+def test_the_period_is_the_historys_own():
+    history = walk(50)
+    time = np.datetime64("2026-01-01", "s") + 900 * np.arange(50)
+    read = fp.io.read_history({**history, "time": time})
+    assert read.period == 900
+    assert fp.predict_liquidations(read) == fp.predict_liquidations(history, period=900)
+    assert fp.predict_liquidations(read, period=3_600) == fp.predict_liquidations(history)
+    assert len(fp.Book.from_open_interest(read)) > 0

@@ -110,22 +110,157 @@ def test_equity_equals_maintenance_there(contract, s, q, entry, lev, schedule, v
             assert price == expected
 
 
-@given(contracts, sides, quantities, prices, leverages, st.sampled_from([0.0, 0.001]))
-def test_nothing_is_left_at_the_bankruptcy_price(contract, s, q, entry, lev, f):
+@given(
+    contracts,
+    sides,
+    quantities,
+    prices,
+    st.floats(0.01, 3.0),
+    st.sampled_from(SCHEDULES),
+    st.sampled_from(["mark", "entry", "absolute"]),
+    st.sampled_from(["mark", "bankruptcy"]),
+    st.sampled_from([0.0, 0.0006, 0.01]),
+    st.sampled_from([-0.1, 0.0, 0.3]),
+    st.sampled_from([0.0, 0.05]),
+)
+def test_there_and_back(contract, s, q, entry, ratio, schedule, valuation, fee_at, f, pnl, others):
+    """The margin that leaves nothing over at a price brings that price back: no tier but the right one fits."""
+    there = entry * ratio
     notional = q * entry if contract == "linear" else q / entry
-    price = fp.bankruptcy_price(s, q, entry, notional / lev, contract=contract, fee_rate=f)
+    fixed = {"mark": None, "entry": maintenance(schedule, notional), "absolute": 0.01 * notional}[valuation]
+    pnl, others = pnl * notional, others * notional
+    required = -left_over(
+        there,
+        s,
+        q,
+        entry,
+        0.0,
+        contract,
+        lambda n: maintenance(schedule, n) if fixed is None else fixed,
+        lambda n: f * n if fee_at == "mark" else 0.0,
+    )
+    if fee_at == "bankruptcy":
+        # The fee reserved is f times the notional at a bankruptcy price that itself depends on the collateral w:
+        # w = required + fee(w), both linear.
+        net = s - f if contract == "linear" else s + f
+        required = required * net / s + f * notional
+    margin = required - pnl + others
+    price = fp.liquidation_price(
+        s,
+        q,
+        entry,
+        margin,
+        None if valuation == "absolute" else schedule,
+        contract=contract,
+        valuation=valuation,
+        fee_at=fee_at,
+        fee_rate=f,
+        maintenance=fixed if valuation == "absolute" else None,
+        other_pnl=pnl,
+        other_maintenance=others,
+    )
+    scale = notional + abs(margin) + abs(pnl) + others
+    at_price = q * there if contract == "linear" else q / there
+    assert price == pytest.approx(there, rel=1e-13 * (1 + 10 * scale / at_price))
+
+
+@given(
+    contracts,
+    sides,
+    quantities,
+    prices,
+    leverages,
+    st.sampled_from([0.0, 0.001]),
+    st.floats(0, 1),
+    st.floats(-0.5, 0.5),
+    st.floats(0, 0.5),
+)
+def test_nothing_is_left_at_the_bankruptcy_price(contract, s, q, entry, lev, f, share, pnl, others):
+    notional = q * entry if contract == "linear" else q / entry
+    margin, pnl, others = notional / lev, pnl * notional / lev, others * notional / lev
+    price = fp.bankruptcy_price(
+        s,
+        q,
+        entry,
+        margin,
+        contract=contract,
+        fee_rate=f,
+        share=share,
+        other_pnl=pnl,
+        other_maintenance=others,
+    )
     assume(0 < price < 1e12)
-    rest = left_over(price, s, q, entry, notional / lev, contract, lambda n: 0.0, lambda n: f * n)
-    assert abs(rest) <= 1e-10 * (notional + notional / lev + (q * price if contract == "linear" else q / price))
+    rest = left_over(price, s, q, entry, share * (margin + pnl - others), contract, lambda n: 0.0, lambda n: f * n)
+    assert abs(rest) <= 1e-10 * (notional + margin + (q * price if contract == "linear" else q / price))
 
 
-@given(contracts, sides, quantities, prices, st.sampled_from(SCHEDULES), st.sampled_from(["mark", "entry"]))
-def test_more_margin_is_further_away(contract, s, q, entry, schedule, valuation):
+@given(
+    contracts,
+    sides,
+    quantities,
+    prices,
+    st.sampled_from(SCHEDULES),
+    st.sampled_from(["mark", "entry", "absolute"]),
+    st.sampled_from(["mark", "bankruptcy"]),
+    st.sampled_from([0.0, 0.01]),
+)
+def test_more_margin_is_further_away(contract, s, q, entry, schedule, valuation, fee_at, f):
     notional = q * entry if contract == "linear" else q / entry
     margins = notional * np.geomspace(0.005, 2, 50)
-    price = fp.liquidation_price(s, q, entry, margins, schedule, contract=contract, valuation=valuation)
+    rule = {"contract": contract, "fee_rate": f}
+    given_amount = valuation == "absolute"
+    price = fp.liquidation_price(
+        s,
+        q,
+        entry,
+        margins,
+        None if given_amount else schedule,
+        valuation=valuation,
+        fee_at=fee_at,
+        maintenance=0.01 * notional if given_amount else None,
+        **rule,
+    )
     limited = np.where(np.isinf(price), 1e300, price)
     assert (np.diff(limited) * s <= 1e-12 * limited[1:]).all()
+    bankruptcy = fp.bankruptcy_price(s, q, entry, margins, **rule)
+    if contract == "inverse" and s < 0:
+        bankruptcy[bankruptcy <= 0] = math.inf
+    between = (price > 0) & np.isfinite(price)
+    assert (
+        s * (price[between] - bankruptcy[between]) >= -1e-12 * price[between]
+    ).all()  # liquidated before it is bankrupt
+
+
+@pytest.mark.parametrize("contract", ["linear", "inverse"])
+@pytest.mark.parametrize("s", [1, -1])
+def test_a_notional_at_the_edge_of_a_tier(contract, s):
+    """At the liquidation price the notional is exactly a floor: the tiers on both sides give the same."""
+    schedule = fp.MarginSchedule([0, 300, 800, 3_000], [0.004, 0.005, 0.0065, 0.25])
+    for floor in schedule.floor[1:]:
+        for off in (0.0, 1e-15, -1e-15, 1e-9, -1e-9):
+            there = 50.0 * (1 + off)
+            q = floor / 50 if contract == "linear" else floor * 50
+            margin = -left_over(there, s, q, 60.0, 0.0, contract, lambda n: maintenance(schedule, n), lambda n: 0.0)
+            assert fp.liquidation_price(s, q, 60.0, margin, schedule, contract=contract) == pytest.approx(
+                there, rel=1e-14
+            )
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "5"])
+def test_many_equal_few(threads, monkeypatch):
+    """Long columns are taken in blocks, on several threads."""
+    monkeypatch.setenv("FLUSHPOINT_NUM_THREADS", threads)
+    rng = np.random.default_rng(4)
+    n = 100_003
+    side, q, entry = rng.choice([-1, 1], n), rng.lognormal(0, 3, n), rng.uniform(50, 150, n)
+    margin = q * entry / rng.uniform(1, 100, n)
+    whole = fp.liquidation_price(side, q, entry, margin, SCHEDULES[1], fee_rate=0.001)
+    bankrupt = fp.bankruptcy_price(side, q, entry, margin, fee_rate=0.001)
+    for begin in range(0, n, 9_973):
+        part = slice(begin, begin + 9_973)
+        columns = side[part], q[part], entry[part], margin[part]
+        np.testing.assert_array_equal(fp.liquidation_price(*columns, SCHEDULES[1], fee_rate=0.001), whole[part])
+        np.testing.assert_array_equal(fp.bankruptcy_price(*columns, fee_rate=0.001), bankrupt[part])
 
 
 @given(sides, prices, leverages, st.floats(0, 0.4))

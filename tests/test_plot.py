@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import flushpoint as fp
-from flushpoint import plot
+from flushpoint import levels, plot
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -56,9 +56,99 @@ def test_levels_adds_up_to_the_book(book: fp.Book) -> None:
 
 
 def test_levels_takes_edges_and_an_empty_book() -> None:
-    ax = plot.levels(fp.Book([], [], []), 100.0, Figure().subplots(), bins=[50, 100, 200])
+    ax = plot.levels(fp.Book([], [], []), 100.0, Figure().subplots(), bins=[50, 90, 200])
     assert ax.get_xlim() == (50, 200)
     assert ax.get_ylabel() == "notional per bin (USD)"
+    ax = plot.levels(fp.Book([], [], []), 100.0, Figure().subplots(), bins=100 * 1.02 ** np.arange(-9, 10))
+    assert ax.get_ylabel() == "notional per bin of 2% (USD)"
+    ax = plot.levels(fp.Book([], [], []), 1e-5, Figure().subplots(), bins=1e-5 * 1.02 ** np.arange(-9, 10))
+    assert ax.get_ylabel() == "notional per bin of 2% (USD)"
+
+
+def test_levels_show_a_band_on_each_sides_own_side(book: fp.Book) -> None:
+    class Drawn:
+        def heatmap(self, edges: np.ndarray, quantiles: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+            assert quantiles == (0.05, 0.95)
+            both = np.arange(2.0 * (len(edges) - 1)).reshape(2, -1)
+            return both, both + 100
+
+    edges = np.array([80.0, 90, 100, 110, 120])
+    ax = plot.levels(book, 100.0, Figure().subplots(), bins=edges, drawn=Drawn())
+    longs, shorts = (patch.get_data() for patch in ax.patches[2:])
+    np.testing.assert_array_equal(longs.baseline, [0, 1, np.nan, np.nan])
+    np.testing.assert_array_equal(longs.values, [4, 5, np.nan, np.nan])
+    np.testing.assert_array_equal(shorts.baseline, [np.nan, np.nan, 102, 103])
+    np.testing.assert_array_equal(shorts.values, [np.nan, np.nan, 106, 107])
+    assert "5% to 95% of the books drawn" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+HOURS = np.arange(60)
+CLOSE = 100 * np.exp(-0.002 * HOURS)
+HISTORY = {
+    "time": np.datetime64("2026-02-05T00", "ms") + HOURS * np.timedelta64(1, "h"),
+    "open": CLOSE,
+    "high": CLOSE * 1.001,
+    "low": CLOSE * 0.999,
+    "close": CLOSE,
+    "open_interest": np.full(60, 1e9),
+}
+
+
+def test_levels_over_time_are_those_of_the_books_then() -> None:
+    over = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600)
+    assert over.books == 47
+    assert over.long_notional.shape == over.short_notional.shape == (over.price.size, over.edges.size - 1)
+    assert over.time[-1] == HISTORY["time"][-1] + np.timedelta64(1, "h")
+    np.testing.assert_array_equal(over.time[:-1], HISTORY["time"][-over.price.size :])
+    for column in (0, 20, over.price.size - 3):
+        row = 60 - over.price.size + column
+        known = {name: values[: row + 1] for name, values in HISTORY.items()}
+        long, short = fp.Book.from_open_interest(known, maintenance_rate=0.01).heatmap(over.edges)
+        # Where the book is not inferred anew, what opened since the last one is not there yet.
+        assert (over.long_notional[column] <= long + 1e-3 * long.max()).all()
+        assert over.short_notional[column].sum() == pytest.approx(short.sum(), rel=0.1)
+    for column, price in enumerate(over.price):
+        assert not over.long_notional[column][over.edges[:-1] > price].any()
+        assert not over.short_notional[column][over.edges[1:] < price].any()
+
+
+def test_levels_over_time_take_out_what_the_price_crosses() -> None:
+    over = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600, effort=100)
+    assert over.books == 3  # after rows 15, 30 and 45
+    first = over.long_notional[:15]
+    assert (np.diff(first, axis=0) <= 0).all()
+    assert first[-1].sum() < first[0].sum()
+    standing = over.edges[1:] < HISTORY["low"][29]
+    np.testing.assert_array_equal(first[-1][standing], first[0][standing])
+    np.testing.assert_array_equal(over.short_notional[14], over.short_notional[0])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_levels_over_time_of_a_short_history(rows: int) -> None:
+    for names in (set(HISTORY), set(HISTORY) - {"time"}):
+        over = levels.over_time({name: HISTORY[name][:rows] for name in names}, maintenance_rate=0.01, period=3_600)
+        assert (np.diff(over.time) > np.timedelta64(0) if "time" in names else np.diff(over.time) > 0).all()
+        ax = plot.levels_over_time(over, Figure().subplots())
+        ax.figure.canvas.draw()
+
+
+def test_the_picture_of_levels_over_time() -> None:
+    over = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600)
+    figure = Figure()
+    ax = plot.levels_over_time(over, figure.subplots())
+    longs, shorts = ax.collections
+    unit = 1e6
+    np.testing.assert_allclose(np.ma.filled(longs.get_array(), 0.0), over.long_notional.T / unit)
+    np.testing.assert_allclose(np.ma.filled(shorts.get_array(), 0.0), over.short_notional.T / unit)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), over.price)
+    assert ax.get_ylabel() == "liquidation price (USD)"
+    assert ax.get_xlabel() == "time (UTC)"
+    assert ax.get_title().startswith("inferred anew 47 times")
+    labels = [each.get_ylabel() for each in figure.axes[1:]]
+    assert "notional per bin of 0.5% (M USD); shorts orange, longs blue" in labels
+    timeless = levels.over_time({k: v for k, v in HISTORY.items() if k != "time"}, maintenance_rate=0.01, period=900)
+    assert timeless.time[-1] == 15
+    assert plot.levels_over_time(timeless, Figure().subplots()).get_xlabel() == "time since the first row (hours)"
 
 
 @pytest.mark.parametrize("name", ["response", "levels"])

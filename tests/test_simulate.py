@@ -25,7 +25,7 @@ def near(value: float, expected: float, wobble: float = 0.0) -> bool:
 
 @dataclass
 class Run:
-    """A case of the reference and what moves it: returns (paths, steps), the market's memory, scripted events."""
+    """A case of the reference and what moves it: returns (paths, steps), half-life, scripted moves and sales."""
 
     case: reference.Case
     returns: np.ndarray[Any, Any]

@@ -3,10 +3,12 @@
 #include <pybind11/pybind11.h>
 
 #include <atomic>
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "flushpoint/book.hpp"
 #include "flushpoint/cascade.hpp"
@@ -15,7 +17,9 @@
 #include "flushpoint/margin.hpp"
 #include "flushpoint/parallel.hpp"
 #include "flushpoint/paths.hpp"
+#include "flushpoint/random_book.hpp"
 #include "flushpoint/response.hpp"
+#include "flushpoint/stress.hpp"
 
 namespace py = pybind11;
 namespace fp = flushpoint;
@@ -270,6 +274,172 @@ void cascade_positions(const py::tuple& longs, const py::tuple& shorts, const py
     out.surplus = surplus.mutable_data();
     const py::gil_scoped_release release;
     fp::cascade_positions(book.view, m.data, {shock, sell, refill}, out);
+}
+
+// (shock, sell, liquidity, refill, count), the first three of length 1 or count
+struct Scenarios {
+    Doubles columns[3];
+    fp::Scenarios view;
+
+    explicit Scenarios(const py::tuple& items) {
+        view.refill = items[3].cast<double>();
+        view.count = items[4].cast<std::size_t>();
+        fp::ScenarioColumn* const to[] = {&view.shock, &view.sell, &view.liquidity};
+        for (std::size_t i = 0; i < 3; ++i) {
+            columns[i] = array_at<Doubles>(items, i);
+            require(length(columns[i]) == 1 || length(columns[i]) == view.count, "_core: the columns must have one length");
+            *to[i] = {columns[i].data(), length(columns[i]) == 1 ? 0u : 1u};
+        }
+    }
+};
+
+// Ctrl-C, and Python's own callable (done, total) or None.
+fp::Progress progress_of(const py::object& callable, std::size_t total) {
+    return [&callable, total](std::size_t done) {
+        const py::gil_scoped_acquire gil;
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (!callable.is_none()) callable(done, total);
+    };
+}
+
+// final_price, low_price, high_price, amplification, exhausted, waves, long_count, short_count
+struct StressColumns {
+    Doubles numbers[4];
+    py::array_t<bool> exhausted;
+    py::array_t<std::int64_t> counts[3];
+
+    explicit StressColumns(std::size_t count) : exhausted(static_cast<py::ssize_t>(count)) {
+        for (auto& column : numbers) column = doubles(count);
+        for (auto& column : counts) column = py::array_t<std::int64_t>(static_cast<py::ssize_t>(count));
+    }
+    fp::StressColumns view() {
+        return {numbers[0].mutable_data(), numbers[1].mutable_data(), numbers[2].mutable_data(),
+                numbers[3].mutable_data(), exhausted.mutable_data(), counts[0].mutable_data(),
+                counts[1].mutable_data(), counts[2].mutable_data()};
+    }
+    py::tuple result() const {
+        return py::make_tuple(numbers[0], numbers[1], numbers[2], numbers[3], exhausted, counts[0], counts[1], counts[2]);
+    }
+};
+
+py::tuple stress(const py::tuple& longs, const py::tuple& shorts, const py::tuple& market, const py::tuple& scenarios,
+                 int threads, const py::object& progress) {
+    const Book book(longs, shorts);
+    const Market m(market);
+    const Scenarios in(scenarios);
+    StressColumns columns(in.view.count);
+    const fp::StressColumns out = columns.view();
+    {
+        const py::gil_scoped_release release;
+        fp::stress(book.view, m.data, in.view, out, fp::resolve_threads(threads), progress_of(progress, in.view.count));
+    }
+    return columns.result();
+}
+
+Doubles stress_proceeds(const py::tuple& longs, const py::tuple& shorts, const py::tuple& market,
+                        const py::tuple& scenarios, int threads) {
+    const Book book(longs, shorts);
+    const Market m(market);
+    const Scenarios in(scenarios);
+    Doubles out = doubles(in.view.count);
+    double* to = out.mutable_data();
+    {
+        const py::none nobody;
+        const py::gil_scoped_release release;
+        fp::stress_proceeds(book.view, m.data, in.view, to, fp::resolve_threads(threads),
+                            progress_of(nobody, in.view.count));
+    }
+    return out;
+}
+
+// (shortfall, surplus)
+py::tuple stress_money(const py::tuple& longs, const py::tuple& shorts, const Doubles& long_bankruptcy,
+                       const Doubles& short_bankruptcy, const py::tuple& market, const py::tuple& scenarios, int threads) {
+    const Book book(longs, shorts);
+    const Market m(market);
+    const Scenarios in(scenarios);
+    require(length(long_bankruptcy) == length(book.longs.trigger) && length(short_bankruptcy) == length(book.shorts.trigger),
+            "_core: the columns of a side do not fit together");
+    Doubles shortfall = doubles(in.view.count), surplus = doubles(in.view.count);
+    double *short_to = shortfall.mutable_data(), *over_to = surplus.mutable_data();
+    {
+        const py::none nobody;
+        const py::gil_scoped_release release;
+        fp::stress_money(book.view, long_bankruptcy.data(), short_bankruptcy.data(), m.data, in.view, short_to, over_to,
+                         fp::resolve_threads(threads), progress_of(nobody, in.view.count));
+    }
+    return py::make_tuple(shortfall, surplus);
+}
+
+// (kind, parameters)
+fp::Law law_of(const py::tuple& items, std::vector<Doubles>& kept) {
+    kept.push_back(array_at<Doubles>(items, 1));
+    const fp::LawData data{static_cast<fp::LawKind>(items[0].cast<int>()), kept.back().data(), length(kept.back())};
+    std::size_t wanted = 1;
+    switch (data.kind) {
+        case fp::LawKind::constant:
+        case fp::LawKind::exponential: wanted = 1; break;
+        case fp::LawKind::uniform:
+        case fp::LawKind::log_normal:
+        case fp::LawKind::pareto: wanted = 2; break;
+        case fp::LawKind::table: wanted = std::max<std::size_t>(data.count, 1); break;
+        case fp::LawKind::leveraged: wanted = std::max<std::size_t>(data.count / 2 * 2, 4); break;
+        default: throw std::invalid_argument("_core: no such law");
+    }
+    require(data.count == wanted, "_core: the parameters of a law do not fit its kind");
+    return fp::Law(data);
+}
+
+// A tuple of (shorts, count or -1, density, extent, distance, quantity)
+struct RandomBook {
+    std::vector<Doubles> kept;
+    fp::RandomBook book;
+
+    RandomBook(const py::tuple& parts, std::uint64_t seed, double most_closed) : book{{}, seed, most_closed} {
+        for (const py::handle& part : parts) {
+            const auto items = part.cast<py::tuple>();
+            book.positions.push_back({items[0].cast<bool>(), items[1].cast<double>(), items[2].cast<double>(),
+                                      items[3].cast<double>(), law_of(items[4].cast<py::tuple>(), kept),
+                                      law_of(items[5].cast<py::tuple>(), kept)});
+        }
+    }
+};
+
+// The columns of stress, then long_quantity, short_quantity, runaway
+py::tuple stress_random(const py::tuple& parts, std::uint64_t seed, double most_closed, const py::tuple& market,
+                        const py::tuple& scenarios, int threads, const py::object& progress) {
+    const RandomBook random(parts, seed, most_closed);
+    const Market m(market);
+    const Scenarios in(scenarios);
+    StressColumns columns(in.view.count);
+    Doubles quantities[2] = {doubles(in.view.count), doubles(in.view.count)};
+    py::array_t<bool> runaway(static_cast<py::ssize_t>(in.view.count));
+    const fp::RandomColumns out{columns.view(), quantities[0].mutable_data(), quantities[1].mutable_data(),
+                                runaway.mutable_data()};
+    {
+        const py::gil_scoped_release release;
+        fp::stress(random.book, m.data, in.view, out, fp::resolve_threads(threads), progress_of(progress, in.view.count));
+    }
+    return columns.result() + py::make_tuple(quantities[0], quantities[1], runaway);
+}
+
+// (long_notional, short_notional), or (proceeds,)
+py::tuple stress_random_sums(const py::tuple& parts, std::uint64_t seed, double most_closed, const py::tuple& market,
+                             const py::tuple& scenarios, int threads, bool notionals) {
+    const RandomBook random(parts, seed, most_closed);
+    const Market m(market);
+    const Scenarios in(scenarios);
+    Doubles first = doubles(in.view.count), second = doubles(notionals ? in.view.count : 0);
+    const fp::RandomSums out{notionals ? nullptr : first.mutable_data(), notionals ? first.mutable_data() : nullptr,
+                             second.mutable_data()};
+    {
+        const py::none nobody;
+        const py::gil_scoped_release release;
+        fp::stress_sums(random.book, m.data, in.view, out, fp::resolve_threads(threads),
+                        progress_of(nobody, in.view.count));
+    }
+    if (!notionals) return py::make_tuple(first);
+    return py::make_tuple(first, second);
 }
 
 using StepBuilder = fp::StepColumns(const fp::SideView&, const fp::MarketData&, bool, int, const fp::Poll&);
@@ -664,6 +834,16 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("cascade_positions", &cascade_positions, py::arg("longs"), py::arg("shorts"), py::arg("positions"),
           py::arg("market"), py::arg("shock"), py::arg("sell"), py::arg("refill"), py::arg("proceeds").noconvert(),
           py::arg("shortfall").noconvert(), py::arg("surplus").noconvert());
+    m.def("stress", &stress, py::arg("longs"), py::arg("shorts"), py::arg("market"), py::arg("scenarios"),
+          py::arg("threads"), py::arg("progress"));
+    m.def("stress_proceeds", &stress_proceeds, py::arg("longs"), py::arg("shorts"), py::arg("market"),
+          py::arg("scenarios"), py::arg("threads"));
+    m.def("stress_money", &stress_money, py::arg("longs"), py::arg("shorts"), py::arg("long_bankruptcy").noconvert(),
+          py::arg("short_bankruptcy").noconvert(), py::arg("market"), py::arg("scenarios"), py::arg("threads"));
+    m.def("stress_random", &stress_random, py::arg("parts"), py::arg("seed"), py::arg("most_closed"), py::arg("market"),
+          py::arg("scenarios"), py::arg("threads"), py::arg("progress"));
+    m.def("stress_random_sums", &stress_random_sums, py::arg("parts"), py::arg("seed"), py::arg("most_closed"),
+          py::arg("market"), py::arg("scenarios"), py::arg("threads"), py::arg("notionals"));
     m.def("shock_steps", &steps<&fp::shock_steps>, py::arg("side"), py::arg("market"), py::arg("shorts"),
           py::arg("threads"));
     m.def("sale_steps", &steps<&fp::sale_steps>, py::arg("side"), py::arg("market"), py::arg("shorts"),

@@ -17,20 +17,19 @@ constexpr double negligible = 1e-4;  // closing rates a row that rule 3 leaves o
 
 // One possible order of a row's prices: open, one extreme, the other, close.
 struct Path {
-    std::array<double, 4> price;
-    double weight;
+    std::array<double, 4> price{};
+    double weight = 0.0;
+    double length = std::abs(price[1] - price[0]) + std::abs(price[2] - price[1]) + std::abs(price[3] - price[2]);
 
-    double length() const {
-        return std::max(std::abs(price[1] - price[0]) + std::abs(price[2] - price[1]) + std::abs(price[3] - price[2]),
-                        1e-12);
-    }
-    // How far along the path it first reaches `trigger` from leg `leg` on, where it has come `done` and stands at
-    // `from`; negative if it never does. `sign` is +1 for longs, whose triggers are reached from above.
+    // The share of the path that lies on a piece of a leg; a price that stands still spends a third on each leg.
+    double share(double size) const { return length > 0.0 ? size / length : 1.0 / 3.0; }
+    // The share of the path that is done when it first reaches `trigger` from leg `leg` on, where `done` is and it
+    // stands at `from`; negative if it never does. `sign` is +1 for longs, whose triggers are reached from above.
     double reaches(double trigger, double sign, std::size_t leg, double from, double done) const {
         if (sign * (trigger - from) >= 0.0) return done;
         for (std::size_t g = leg; g < 3; ++g) {
-            if (sign * (trigger - price[g + 1]) >= 0.0) return done + sign * (from - trigger);
-            done += std::abs(price[g + 1] - from);
+            if (sign * (trigger - price[g + 1]) >= 0.0) return done + share(sign * (from - trigger));
+            done += share(std::abs(price[g + 1] - from));
             from = price[g + 1];
         }
         return -1.0;
@@ -99,7 +98,7 @@ public:
     }
 
     HiddenBook run(const Poll& poll) {
-        double quantity = history_.open_interest[0] / history_.open[0];
+        double quantity = 0.0;
         for (std::size_t row = 0; row < history_.rows; ++row) {
             if (poll && row % 64 == 0) poll();
             read(row);
@@ -114,7 +113,7 @@ public:
             hasten();
             const double now = history_.open_interest[row] / history_.close[row];
             for (auto& side : ladders_) {
-                for (Ladder& ladder : side) settle(ladder, quantity, now, row == 0);
+                for (Ladder& ladder : side) settle(ladder, quantity, now);
             }
             quantity = now;
         }
@@ -135,8 +134,8 @@ private:
         high_ = math::log(history_.high[row]);
         low_ = math::log(history_.low[row]);
         const double range = high_ - low_, hours = history_.hours;
-        // Business time: one unit is an hour that ranges 1 %.
-        time_ = hours * math::pow(range / (0.01 * math::square_root(hours)), rule_.activity);
+        // Business time: one unit is an hour that ranges 1 %. Kept finite: long before the bound all has closed.
+        time_ = std::min(hours * math::pow(range / (0.01 * math::square_root(hours)), rule_.activity), 1e100);
         const double low_first = range > 0.0 ? 1.0 / (1.0 + math::exp(-rule_.body * (close - open) / range)) : 0.5;
         paths_[0] = {{open, low_, high_, close}, low_first};
         paths_[1] = {{open, high_, low_, close}, 1.0 - low_first};
@@ -146,23 +145,22 @@ private:
     // Rule 1.
     double cross(Ladder& ladder) {
         const std::ptrdiff_t step = ladder.sign > 0.0 ? -1 : 1, end = static_cast<std::ptrdiff_t>(ladder.count);
-        const double limit = extreme(ladder) / rule_.cell;
+        const double limit = extreme(ladder), closing = ladder.rate * time_;
         double liquidated = 0.0;
         std::ptrdiff_t i = ladder.nearest;
-        while (i >= 0 && i < end && ladder.sign * (static_cast<double>(i + out_.first_cell) - limit) >= 0.0) {
+        for (; i >= 0 && i < end && ladder.sign * (log_price(i) - limit) >= 0.0; i += step) {
             const double amount = ladder.cells[i] * ladder.scale;
             if (amount > 0.0) {
                 const double trigger = log_price(i);
                 double left = 0.0;
                 for (const Path& path : paths_) {
-                    const double way = std::max(path.reaches(trigger, ladder.sign, 0, path.price[0], 0.0), 0.0);
-                    left += path.weight * math::exp(-ladder.rate * time_ * way / path.length());
+                    const double done = path.reaches(trigger, ladder.sign, 0, path.price[0], 0.0);
+                    left += path.weight * math::exp(-closing * done);
                 }
                 liquidated += amount * left * math::exp(trigger);
                 ladder.total -= amount;
                 ladder.cells[i] = 0.0;
             }
-            i += step;
         }
         ladder.nearest = std::clamp<std::ptrdiff_t>(i, 0, end - 1);
         return liquidated;
@@ -175,26 +173,26 @@ private:
         const double grain = std::max(rule_.cell, ladder.distance / finest);
         double liquidated = 0.0;
         for (const Path& path : paths_) {
-            const double length = path.length();
             double done = 0.0;
             for (std::size_t leg = 0; leg < 3; ++leg) {
                 const double move = path.price[leg + 1] - path.price[leg], size = std::abs(move);
-                if (size == 0.0) continue;
+                const double share = path.share(size);
+                if (share == 0.0) continue;
                 const int pieces = std::min(static_cast<int>(size / grain) + 1, rule_.steps);
-                const double amount = path.weight * flow * size / length / pieces;
+                const double amount = path.weight * flow * share / pieces;
                 for (int j = 0; j < pieces; ++j) {
                     const double part = (j + 0.5) / pieces;
                     const double entry = path.price[leg] + move * part;
-                    const double opened = done + size * part;
+                    const double opened = done + share * part;
                     const double trigger = entry - ladder.sign * ladder.distance;
                     const double reached = path.reaches(trigger, ladder.sign, leg, entry, opened);
                     if (reached >= 0.0) {
-                        liquidated += amount * math::exp(-closing * (reached - opened) / length) * math::exp(trigger);
+                        liquidated += amount * math::exp(-closing * (reached - opened)) * math::exp(trigger);
                     } else {
-                        ladder.add(amount * math::exp(-closing * (1.0 - opened / length)), in_cells(trigger));
+                        ladder.add(amount * math::exp(-closing * (1.0 - opened)), in_cells(trigger));
                     }
                 }
-                done += size;
+                done += share;
             }
         }
         return liquidated;
@@ -204,7 +202,8 @@ private:
     void hasten() {
         if (!(time_ > 0.0)) return;
         const double pace = rule_.turnover * time_;
-        const auto reach = std::min(static_cast<std::size_t>(pace / negligible * 0.01 / rule_.cell) + 1, near_.size());
+        const auto reach = static_cast<std::size_t>(
+            std::min(pace / negligible * 0.01 / rule_.cell + 1.0, static_cast<double>(near_.size())));
         for (std::size_t j = 0; j < reach; ++j) {
             near_[j] = math::exp(-pace * (0.01 / (rule_.cell * (static_cast<double>(j) + 0.5))));
         }
@@ -215,9 +214,9 @@ private:
                 const std::ptrdiff_t first =
                     static_cast<std::ptrdiff_t>(ladder.sign > 0.0 ? std::ceil(limit) - 1.0 : std::floor(limit) + 1.0) -
                     out_.first_cell;
-                const double back = math::exp(ladder.rate * time_);
-                const double cells = ladder.distance / rule_.cell - 0.5;
-                const std::size_t count = std::min(cells > 0.0 ? static_cast<std::size_t>(cells) : 0, reach);
+                const double back = math::exp(std::min(ladder.rate * time_, 700.0));  // by then nothing is left
+                const std::size_t nearer = static_cast<std::size_t>(std::ceil(ladder.distance / rule_.cell - 0.5));
+                const std::size_t count = std::min(nearer, reach);
                 double lost = 0.0;
                 for (std::size_t j = 0; j < count; ++j) {
                     double& cell = ladder.cells[first + step * static_cast<std::ptrdiff_t>(j)];
@@ -231,13 +230,13 @@ private:
     }
 
     // Rule 4.
-    void settle(Ladder& ladder, double before, double now, bool first) {
+    void settle(Ladder& ladder, double before, double now) {
         const double target = ladder.share * now, gap = target - ladder.total;
         if (gap < 0.0) {
             ladder.close_share(target / ladder.total);
             return;
         }
-        const double opened = first ? gap : std::min(ladder.share * std::max(now - before, 0.0), gap);
+        const double opened = std::min(ladder.share * std::max(now - before, 0.0), gap);
         if (!(opened > 0.0)) return;
         const double range = high_ - low_, limit = extreme(ladder) - ladder.sign * 1.5 * rule_.cell;
         const int pieces =

@@ -1,5 +1,6 @@
 // Compiled once per instruction set; see arch.hpp. Nothing here may use the standard library's templates.
 #include "flushpoint/kernels.hpp"
+#include "flushpoint/normal.hpp"
 
 #define FLUSHPOINT_TEXT_(x) #x
 #define FLUSHPOINT_TEXT(x) FLUSHPOINT_TEXT_(x)
@@ -59,7 +60,7 @@ void answer_shocks(const StepsView& longs, const StepsView& shorts, double price
 using random::Double4;
 using random::Word4;
 
-constexpr int halves = lanes / 4;
+constexpr int halves = walk_lanes / 4;
 
 // Runs body(half, generator) on each half's generators, kept out of memory meanwhile.
 template <class Body>
@@ -138,11 +139,54 @@ void accumulate(Walk& walk, int steps) {
     }
 }
 
+double normal_mixture(const double* share, const double* offset, std::size_t count, double x, double spread) {
+    Double4 sum{};
+    for (std::size_t i = 0; i < count; i += 4) {
+        Double4 w, z;
+        for (int k = 0; k < 4; ++k) {
+            w[k] = share[i + k];
+            z[k] = (x - offset[i + k]) / spread;
+            z[k] = z[k] > 37.0 ? 37.0 : z[k] < -37.0 ? -37.0 : z[k];
+        }
+        const Word4 sign = __builtin_bit_cast(Word4, z) & 0x8000000000000000;
+        const Double4 tail = math::normal_tail<Double4, Word4>(__builtin_bit_cast(Double4, __builtin_bit_cast(Word4, z) ^ sign));
+        // Below zero the tail itself, above it 1 - tail.
+        const Double4 one = __builtin_bit_cast(Double4, ((sign >> 63) - 1) & 0x3ff0000000000000);
+        sum += w * (one + __builtin_bit_cast(Double4, __builtin_bit_cast(Word4, tail) ^ (sign ^ 0x8000000000000000)));
+    }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+// Step by step over a batch, since the steps of one number wait for each other and those of several do not.
+void log_normals(random::Generator<Word4>& lanes, double median, double sigma, double* out, std::size_t count) {
+    constexpr std::size_t batch = 16;
+    Double4 radius[batch], turn[batch], normal[2 * batch];
+    for (std::size_t done = 0; done < count; done += 8 * batch) {
+        const std::size_t left = count - done, n = left < 8 * batch ? (left + 7) / 8 : batch;
+        for (std::size_t i = 0; i < n; ++i) {
+            radius[i] = __builtin_bit_cast(Double4, lanes.next());
+            turn[i] = random::normal_turn<Double4>(lanes.next());
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+            radius[i] = random::normal_radius<Double4>(__builtin_bit_cast(Word4, radius[i]));
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+            const auto [c, s] = random::cos_sin_of_turn<Double4, Word4>(turn[i]);
+            normal[2 * i] = radius[i] * c;
+            normal[2 * i + 1] = radius[i] * s;
+        }
+        for (std::size_t i = 0; i < 2 * n; ++i) {
+            normal[i] = median * math::detail::exp_of<Double4, Word4>(sigma * normal[i]);
+        }
+        __builtin_memcpy(out + done, normal, (left < 8 * n ? left : 8 * n) * sizeof(double));
+    }
+}
+
 }  // namespace
 
 extern const Kernels kernel_table;
-const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns,  answer_shocks, normal_returns,
-                           student_returns,                  garch_returns, accumulate};
+const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns,  answer_shocks, normal_returns, student_returns,
+                           garch_returns, accumulate, normal_mixture, log_normals};
 
 }  // namespace FLUSHPOINT_ARCH
 }  // namespace flushpoint

@@ -1,6 +1,6 @@
 #include "flushpoint/margin.hpp"
 
-#include <algorithm>
+#include <bit>
 #include <vector>
 
 #include "flushpoint/math.hpp"
@@ -8,14 +8,6 @@
 namespace flushpoint {
 
 namespace {
-
-constexpr std::size_t block = 1 << 14;
-
-template <class Work>
-void in_blocks(std::size_t count, int threads, const Poll& poll, Work&& work) {
-    parallel_for((count + block - 1) / block, count <= block ? 1 : threads, poll,
-                 [&](std::size_t b) { work(b * block, std::min(count, (b + 1) * block)); });
-}
 
 std::size_t tier_of(const TierView& tiers, double notional) {
     std::size_t k = 0;
@@ -39,7 +31,8 @@ double bankruptcy_price(bool inverse, double fee_rate, double s, double q, doubl
 // the floors, and exactly one fits.
 class MarkTiers {
 public:
-    MarkTiers(const TierView& tiers, bool inverse, double fee_rate) : count_(tiers.count), inverse_(inverse) {
+    MarkTiers(const TierView& tiers, bool inverse, double fee_rate)
+        : places_(std::bit_ceil(tiers.count)), inverse_(inverse) {
         for (int side = 0; side < 2; ++side) {
             const double s = side == 0 ? 1.0 : -1.0;
             for (std::size_t k = 0; k < tiers.count; ++k) {
@@ -49,6 +42,7 @@ public:
                 offset_[side].push_back(offset);
                 at_floor_[side].push_back(s * (slope * tiers.floor[k] + offset));  // times s, so that they rise
             }
+            at_floor_[side].resize(places_, math::infinity);
         }
     }
 
@@ -57,13 +51,13 @@ public:
         const int side = s > 0.0 ? 0 : 1;
         const double* at_floor = at_floor_[side].data();
         std::size_t k = 0;
-        for (std::size_t j = 1; j < count_; ++j) k += at_floor[j] < s * t;
-        const double notional = (t - offset_[side][k]) / slope_[side][k];
-        return inverse_ ? q / notional : notional / q;
+        for (std::size_t step = places_ / 2; step > 0; step /= 2) k += at_floor[k + step] < s * t ? step : 0;
+        const double slope = q * slope_[side][k], rest = t - offset_[side][k];
+        return inverse_ ? slope / rest : rest / slope;
     }
 
 private:
-    std::size_t count_;
+    std::size_t places_;  // a power of two, tiers filled up with some that never begin
     bool inverse_;
     std::vector<double> slope_[2], offset_[2], at_floor_[2];
 };

@@ -38,8 +38,20 @@ public:
         bound(0.0, 0.0);
     }
 
-    // Whether a stretch whose exogenous log prices span [low, high] may hold anything worth a look.
+    // Whether a stretch whose exogenous log prices span [low, high] may hold a trigger or, unless extremes can be told
+    // by `glide`, a new extreme.
     bool concerned(double low, double high) const { return low <= lower_ || high >= upper_; }
+
+    // A stretch in which nothing fires, with its lowest exogenous log price, which stands at step `step`, and its highest.
+    template <class Step>
+    void glide(double low, double high, Step&& step) {
+        if (!constant_) return;
+        if (low - displacement_ < low_) {
+            low_ = low - displacement_;
+            low_step_ = step();
+        }
+        high_ = std::max(high_, high - displacement_);
+    }
 
     // The exogenous log price stands at f in step `step`, and `sale` is sold by others.
     void visit(std::int64_t step, double f, double sale) {
@@ -121,12 +133,18 @@ private:
             shorts_.closed < shorts_.view.count ? math::log(shorts_.view.trigger[shorts_.closed]) : math::infinity;
     }
 
-    // Until the next trade the displacement goes from `now` to `rest`, and never back.
+    // Until the next trade the displacement goes from `now` to `rest`, and never back; extremes are told by `glide` where
+    // it stays and no bridge strays from the steps, or else watched for like triggers.
     void bound(double now, double rest) {
         if (job_->clock.half_life == math::infinity) rest = now;
+        constant_ = now == rest && !infinite(now) && !job_->bridge;
+        displacement_ = now;
         const double high = std::max(now, rest), low = std::min(now, rest);
-        lower_ = std::max(shifted(long_trigger_, weighted(high) + slack), shifted(low_, high));
-        upper_ = std::min(shifted(short_trigger_, weighted(low) - slack), shifted(high_, low));
+        lower_ = shifted(long_trigger_, weighted(high) + slack);
+        upper_ = shifted(short_trigger_, weighted(low) - slack);
+        if (constant_) return;
+        lower_ = std::max(lower_, shifted(low_, high));
+        upper_ = std::min(upper_, shifted(high_, low));
     }
 
     void settle(std::int64_t step, double exogenous, Range sold, Range bought) {
@@ -163,6 +181,8 @@ private:
     Money money_;
     double long_trigger_, short_trigger_;  // logs of the next ones
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
+    bool constant_;                        // whether the displacement stays until the next trade
+    double displacement_;                  // since the last trade, where it stays
 };
 
 // The extreme of a Brownian bridge from `from` to `to` in one step: the low for longs, the high for shorts.
@@ -179,7 +199,7 @@ double bridge_extreme(const PathJob& job, std::uint64_t path, std::int64_t step,
     return low ? 0.5 * (from + to) - reach : 0.5 * (from + to) + reach;
 }
 
-// Up to `lanes` paths, side by side.
+// Up to `walk_lanes` paths, side by side.
 template <class Impact>
 void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t first, int count, std::size_t row,
                const PathColumns& columns, const Recording& recording, std::vector<PathWave>* waves,
@@ -205,11 +225,11 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
     }
     const double jumps = job.process.kind == ProcessKind::jumps ? job.process.parameters[2] : 0.0;
     const std::int64_t breath = block_steps * std::max<std::int64_t>(static_cast<std::int64_t>(breath_blocks / (1.0 + jumps)), 1);
-    double from[lanes];
+    double from[walk_lanes];
     for (std::int64_t done = 0; done < job.clock.steps; done += block_steps) {
         const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, job.clock.steps - done));
         if (done % breath == 0 && !go_on()) return;
-        for (int lane = 0; lane < lanes; ++lane) from[lane] = walk.log_price[lane];
+        for (int lane = 0; lane < walk_lanes; ++lane) from[lane] = walk.log_price[lane];
         const double* moves = job.script.moves ? job.script.moves + done : nullptr;
         const double* sales = job.script.sales ? job.script.sales + done : nullptr;
         process.advance(walk, steps, moves);
@@ -240,9 +260,17 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
                     const double arrival = bridges_moves ? f - moves[s] : f;  // the bridge's end: moves come after it
                     if (job.bridge && path.concerned(std::min(before, arrival) - stray, std::max(before, arrival) + stray)) {
                         const double extreme = bridge_extreme(job, index, step, before, arrival, watches_low);
-                        if (path.concerned(extreme, extreme)) path.visit(step, extreme, 0.0);
+                        if (path.concerned(extreme, extreme)) {
+                            path.visit(step, extreme, 0.0);
+                        } else {
+                            path.glide(extreme, extreme, [&] { return step; });
+                        }
                     }
-                    if (sale != 0.0 || path.concerned(f, f)) path.visit(step, f, sale);
+                    if (sale != 0.0 || path.concerned(f, f)) {
+                        path.visit(step, f, sale);
+                    } else {
+                        path.glide(f, f, [&] { return step; });
+                    }
                     record(step);
                     before = f;
                     if (path.priced >= breath_positions) {
@@ -250,6 +278,12 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
                         if (!go_on()) return;
                     }
                 }
+            } else {
+                path.glide(walk.low[lane], walk.high[lane], [&] {
+                    int s = 0;
+                    while (walk.path[s][lane] != walk.low[lane]) ++s;
+                    return done + s + 1;
+                });
             }
             record(done + steps);
         }
@@ -284,8 +318,8 @@ void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const 
         return !stopped.load(std::memory_order_relaxed);
     };
     with_market(job.market, 1.0, [&](const auto& market) {
-        parallel_for((count + lanes - 1) / lanes, threads, {}, [&](std::size_t task) {
-            const std::size_t row = task * lanes, paths = std::min<std::size_t>(lanes, count - row);
+        parallel_for((count + walk_lanes - 1) / walk_lanes, threads, {}, [&](std::size_t task) {
+            const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);
             run_lanes(job, market, first + row, static_cast<int>(paths), row, columns, recording, nullptr, go_on);
             done.fetch_add(paths, std::memory_order_relaxed);
         });

@@ -7,7 +7,7 @@ namespace flushpoint {
 using random::Stream;
 
 void Process::start(std::uint64_t first, int count, double log_price, Walk& walk) {
-    for (int lane = 0; lane < lanes; ++lane) {
+    for (int lane = 0; lane < walk_lanes; ++lane) {
         // Lanes without a path of their own repeat the last one.
         const std::uint64_t path = first + static_cast<std::uint64_t>(lane < count ? lane : count - 1);
         const std::uint64_t numbers = randomness_.antithetic ? path / 2 : path;
@@ -52,7 +52,7 @@ void Process::advance(Walk& walk, int steps, const double* moves) {
     }
     if (moves) {
         for (int s = 0; s < steps; ++s) {
-            for (int lane = 0; lane < lanes; ++lane) walk.path[s][lane] += moves[s];
+            for (int lane = 0; lane < walk_lanes; ++lane) walk.path[s][lane] += moves[s];
         }
     }
     kernel.accumulate(walk, steps);
@@ -60,7 +60,7 @@ void Process::advance(Walk& walk, int steps, const double* moves) {
 
 void Process::add_jumps(Walk& walk, int steps) {
     const double rate = data_.parameters[2], mean = data_.parameters[3], deviation = data_.parameters[4];
-    for (int lane = 0; lane < lanes; ++lane) {
+    for (int lane = 0; lane < walk_lanes; ++lane) {
         LaneSource& source = source_[lane];
         while (source.until_jump <= steps) {
             // The jump at time t belongs to the step that ends next.
@@ -81,7 +81,7 @@ double entry(const ProcessData& data, const void* row, std::size_t i) {
 
 void Process::resample(Walk& walk, int steps) {
     const double mean = data_.parameters[0];
-    for (int lane = 0; lane < lanes; ++lane) {
+    for (int lane = 0; lane < walk_lanes; ++lane) {
         LaneSource& source = source_[lane];
         for (int s = 0; s < steps; ++s) {
             if (source.left == 0) {
@@ -96,7 +96,7 @@ void Process::resample(Walk& walk, int steps) {
 }
 
 void Process::copy_returns(Walk& walk, int steps) {
-    for (int lane = 0; lane < lanes; ++lane) {
+    for (int lane = 0; lane < walk_lanes; ++lane) {
         LaneSource& source = source_[lane];
         for (int s = 0; s < steps; ++s) walk.path[s][lane] = entry(data_, source.row, source.at++);
     }

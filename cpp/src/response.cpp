@@ -9,14 +9,6 @@ namespace flushpoint {
 
 namespace {
 
-constexpr std::size_t block = 1 << 15;
-
-template <class Work>
-void in_blocks(std::size_t count, int threads, const Poll& poll, Work&& work) {
-    parallel_for((count + block - 1) / block, threads, poll,
-                 [&](std::size_t b) { work(b * block, std::min(count, (b + 1) * block)); });
-}
-
 std::size_t count_rows(const double* keys, std::size_t count) {
     std::size_t steps = 0;
     double least = math::infinity;

@@ -13,10 +13,13 @@
 
 #include "books.hpp"
 #include "flushpoint/cascade.hpp"
+#include "flushpoint/hidden_book.hpp"
 #include "flushpoint/kernels.hpp"
+#include "flushpoint/margin.hpp"
 #include "flushpoint/math.hpp"
 #include "flushpoint/response.hpp"
 #include "generator.hpp"
+#include "histories.hpp"
 #include "impacts.hpp"
 #include "maps.hpp"
 
@@ -24,7 +27,7 @@ namespace fp = flushpoint;
 
 namespace {
 
-constexpr std::uint64_t expected = 0x7b59ac17b6da8d25;
+constexpr std::uint64_t expected = 0x955e7eb7cdca6928;
 
 // FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
 // are the compiler's choice.
@@ -211,6 +214,59 @@ std::uint64_t kernel_bits(const fp::Kernels& kernel, const Variant& v, const tes
     return hash.value();
 }
 
+std::uint64_t margin_bits(int threads) {
+    Hash hash;
+    tests::Generator random(7);
+    const std::size_t count = 70'000;
+    std::vector<std::int8_t> side(count);
+    std::vector<double> columns[7], out(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        side[i] = random.below(2) ? 1 : -1;
+        const double quantity = random.spread(-10, 20), entry = random.spread(-10, 17), cost = quantity * entry;
+        const double row[7] = {quantity, entry, cost * random.between(-0.1, 1.2), cost * random.between(0.0, 0.1),
+                               cost * random.between(-0.1, 0.1), cost * random.between(0.0, 0.1), random.uniform()};
+        for (std::size_t c = 0; c < 7; ++c) columns[c].push_back(row[c]);
+    }
+    const auto column = [&](std::size_t c) { return fp::Numbers{columns[c].data(), 1}; };
+    const fp::MarginColumns in{side.data(), 1,         column(0), column(1), column(2),
+                               column(3),   column(4), column(5), column(6), count};
+    const double floor[] = {0.0, 50.0, 1e3, 1e6}, rate[] = {0.004, 0.005, 0.05, 0.25};
+    const double deduction[] = {0.0, 0.05, 45.05, 200'045.05};
+    const fp::TierView tiers{floor, rate, deduction, 4};
+    for (const bool inverse : {false, true}) {
+        for (const auto valuation : {fp::Valuation::mark, fp::Valuation::entry, fp::Valuation::absolute}) {
+            for (const auto fee_at : {fp::FeeAt::mark, fp::FeeAt::bankruptcy}) {
+                fp::liquidation_prices({tiers, inverse, valuation, fee_at, 6e-4}, in, out.data(), threads, {});
+                hash.add_all(out);
+            }
+        }
+        fp::bankruptcy_prices(inverse, 6e-4, in, out.data(), threads, {});
+        hash.add_all(out);
+    }
+    fp::maintenance_margins(tiers, columns[0].data(), count, out.data());
+    hash.add_all(out);
+    return hash.value();
+}
+
+std::uint64_t hidden_book_bits() {
+    Hash hash;
+    tests::Generator random(8);
+    const tests::Classes classes{{0.5, 0.3, 0.2}, {{0.4, 0.05, 0.006}, {fp::math::infinity, 0.048, 0.0055}}};
+    for (const double size : {1e-4, 0.01, 0.2}) {
+        for (const double activity : {0.0, 1.25}) {
+            const tests::History history = tests::random_history(random, 150, size);
+            const fp::HiddenBook book =
+                fp::infer_book(history.view(), classes.view(), {0.04, activity, 4.0, 2.5e-4, 24}, {});
+            for (int s = 0; s < 2; ++s) {
+                hash.add_all(book.liquidated[s]);
+                hash.add_all(book.quantity[s]);
+            }
+            hash.add(static_cast<std::int64_t>(book.first_cell));
+        }
+    }
+    return hash.value();
+}
+
 // The hash that all of `hashes` share; says so on stderr where they do not.
 std::uint64_t common(const std::string& what, const std::vector<Part>& hashes, bool& agree) {
     for (const Part& h : hashes) {
@@ -255,6 +311,13 @@ int main(int argc, char** argv) {
         }
         parts.push_back({"kernels: " + name, common("kernels: " + name, tables, agree)});
     }
+
+    std::vector<Part> margins;
+    for (const int threads : thread_counts) {
+        margins.push_back({std::to_string(threads) + " threads", margin_bits(threads)});
+    }
+    parts.push_back({"margin", common("margin", margins, agree)});
+    parts.push_back({"hidden book", hidden_book_bits()});
 
     Hash all;
     for (const Part& part : parts) all.add(part.hash);

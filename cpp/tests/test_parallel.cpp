@@ -25,6 +25,19 @@ TEST_CASE("each task runs once") {
     }
 }
 
+TEST_CASE("blocks cover each index once") {
+    for (const std::size_t count : {0, 1, 32'767, 32'768, 32'769, 200'000}) {
+        for (const int threads : {1, 3}) {
+            CAPTURE(count);
+            std::vector<int> done(count, 0);
+            fp::in_blocks(count, threads, {}, [&](std::size_t begin, std::size_t end) {
+                for (std::size_t i = begin; i < end; ++i) ++done[i];
+            });
+            CHECK(done == std::vector<int>(count, 1));
+        }
+    }
+}
+
 TEST_CASE("what one call wrote the next may read") {
     const std::size_t tasks = 1000;
     std::vector<std::size_t> first(tasks), second(tasks);

@@ -261,7 +261,7 @@ TEST_CASE("tables of extreme rows lead to the right row") {
         std::vector<std::int32_t> first(view.slots + 1);
         fp::fill_table(view, first.data());
         view.first = first.data();
-        std::vector<double> keys{1e308, -1e308, 0.0, 1.0, 50.0};
+        std::vector<double> keys{1e308, -1e308, 0.0, 1.0, 50.0, inf, fp::math::not_a_number};
         for (const fp::Step& row : rows) {
             if (row.key == -inf) continue;
             for (const double key : beside_and_around(row.key)) {
@@ -277,5 +277,7 @@ TEST_CASE("tables of extreme rows lead to the right row") {
                     fp::find_row(view, static_cast<std::size_t>(first[at]), at, key) == expected;
         }
         CHECK(right);
+        const std::size_t at = fp::slot(view, -inf);  // the largest question of all: every step
+        CHECK(fp::find_row(view, static_cast<std::size_t>(first[at]), at, -inf) == view.steps);
     }
 }

@@ -10,7 +10,7 @@ from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, cascade
 from flushpoint.compare import Comparison, compare
 from flushpoint.ensemble import Ensemble
-from flushpoint.hidden import LeverageMix, LiquidationForecast, predict_liquidations
+from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
     DepthImpact,
     EvaporatingImpact,
@@ -19,12 +19,17 @@ from flushpoint.impact import (
     PowerImpact,
     SquareRootImpact,
 )
+from flushpoint.laws import Exponential, Law, Leveraged, LogNormal, Pareto, Table, Uniform
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
+from flushpoint.mix import EntryPrices, LeverageMix
+from flushpoint.posterior import HiddenBooks, LeveragePosterior, sample_hidden_books
 from flushpoint.process import GARCH, GBM, Bootstrap, JumpDiffusion, Process, Returns, StudentT
+from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
 from flushpoint.simulate import PathResult, Script, SimulationResult, simulate
+from flushpoint.stress import RandomStressResult, StressResult, stress
 from flushpoint.summary import Estimate, Summary
 
 __version__ = _core.__version__
@@ -39,18 +44,28 @@ __all__ = [
     "Comparison",
     "DepthImpact",
     "Ensemble",
+    "EntryPrices",
     "Estimate",
     "EvaporatingImpact",
+    "Exponential",
+    "HiddenBooks",
     "Impact",
     "JumpDiffusion",
+    "Law",
     "LeverageMix",
+    "LeveragePosterior",
+    "Leveraged",
     "LinearImpact",
     "LiquidationForecast",
+    "LogNormal",
     "MarginSchedule",
     "Market",
+    "Pareto",
     "PathResult",
     "PowerImpact",
     "Process",
+    "RandomBook",
+    "RandomStressResult",
     "Response",
     "ResponseResult",
     "Result",
@@ -58,8 +73,11 @@ __all__ = [
     "Script",
     "SimulationResult",
     "SquareRootImpact",
+    "StressResult",
     "StudentT",
     "Summary",
+    "Table",
+    "Uniform",
     "bankruptcy_price",
     "build_info",
     "cascade",
@@ -69,7 +87,9 @@ __all__ = [
     "plot",
     "predict_liquidations",
     "response",
+    "sample_hidden_books",
     "simulate",
+    "stress",
 ]
 
 

@@ -13,6 +13,11 @@ _Tiers: TypeAlias = tuple[_F8, _F8, _F8]
 _Margins: TypeAlias = tuple[NDArray[np.int8], _F8, _F8, _F8, _F8, _F8, _F8, _F8]
 _Process: TypeAlias = tuple[int, _F8, NDArray[np.floating[Any]] | None]
 _Positions: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], _F8 | None, _F8 | None]
+_I8: TypeAlias = NDArray[np.int64]
+_Scenarios: TypeAlias = tuple[_F8, _F8, _F8, float, int]
+_Law: TypeAlias = tuple[int, _F8]
+_Part: TypeAlias = tuple[bool, float, float, float, _Law, _Law]
+_Stress: TypeAlias = tuple[_F8, _F8, _F8, _F8, NDArray[np.bool_], _I8, _I8, _I8]
 
 __version__: str
 
@@ -42,6 +47,42 @@ def cascade_positions(
     shortfall: _F8,
     surplus: _F8,
 ) -> None: ...
+def stress(
+    longs: _Side,
+    shorts: _Side,
+    market: _Market,
+    scenarios: _Scenarios,
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+) -> _Stress: ...
+def stress_proceeds(longs: _Side, shorts: _Side, market: _Market, scenarios: _Scenarios, threads: int) -> _F8: ...
+def stress_money(
+    longs: _Side,
+    shorts: _Side,
+    long_bankruptcy: _F8,
+    short_bankruptcy: _F8,
+    market: _Market,
+    scenarios: _Scenarios,
+    threads: int,
+) -> tuple[_F8, _F8]: ...
+def stress_random(
+    parts: tuple[_Part, ...],
+    seed: int,
+    most_closed: float,
+    market: _Market,
+    scenarios: _Scenarios,
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+) -> tuple[_F8, _F8, _F8, _F8, NDArray[np.bool_], _I8, _I8, _I8, _F8, _F8, NDArray[np.bool_]]: ...
+def stress_random_sums(
+    parts: tuple[_Part, ...],
+    seed: int,
+    most_closed: float,
+    market: _Market,
+    scenarios: _Scenarios,
+    threads: int,
+    notionals: bool,
+) -> tuple[_F8, ...]: ...
 def shock_steps(side: _Side, market: _Market, shorts: bool, threads: int) -> _Steps: ...
 def sale_steps(side: _Side, market: _Market, shorts: bool, threads: int) -> _Steps: ...
 def answer_shocks(

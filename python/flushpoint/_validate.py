@@ -57,23 +57,19 @@ def threads(value: object) -> int:
     return count
 
 
-def seed_key(seed: object) -> tuple[int | np.random.SeedSequence, int]:
-    """Return the seed that repeats a run, a fresh one for None, and the 64-bit key that it means to the engine."""
-    if isinstance(seed, np.random.SeedSequence):
-        return seed, _key(seed)
-    if seed is None:
-        fresh = np.random.SeedSequence()
-        return fresh.entropy, _key(fresh)  # type: ignore[return-value]
-    if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
-        raise TypeError(f"seed must be an integer or a SeedSequence, was {seed!r}")
-    value = operator.index(seed)
-    if value < 0:
-        raise ValueError(f"seed must be at least 0, was {value}")
-    return value, _key(np.random.SeedSequence(value))
-
-
-def _key(sequence: np.random.SeedSequence) -> int:
-    return int(sequence.generate_state(1, np.uint64)[0])
+def count(name: str, value: object, at_least: int, at_most: int | None = None) -> int:
+    """Return an integer that lies within the bounds."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, was {value!r}")
+    try:
+        whole = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, was {value!r}") from None
+    if whole < at_least:
+        raise ValueError(f"{name} must be at least {at_least}, was {whole}")
+    if at_most is not None and whole > at_most:
+        raise ValueError(f"{name} must be at most {at_most}, was {whole}")
+    return whole
 
 
 def real_array(name: str, values: ArrayLike) -> FloatArray:

@@ -22,8 +22,9 @@ from flushpoint._validate import (
     restore,
     sides,
 )
-from flushpoint.hidden import LeverageMix, positions_from_open_interest
+from flushpoint.hidden import positions_from_open_interest
 from flushpoint.margin import Contract, FeeAt, MarginSchedule, bankruptcy_price, liquidation_price
+from flushpoint.mix import EntryPrices, LeverageMix
 
 EngineSide = tuple[FloatArray, FloatArray, FloatArray, FloatArray, int]
 MOST_POSITIONS = 2**31 - 1
@@ -243,6 +244,72 @@ class Book:
         return cls(side, held, trigger, np.maximum(bankruptcy, 0.0), entry, group)
 
     @classmethod
+    def from_leverage_mix(
+        cls,
+        open_interest: float | tuple[float, float],
+        price: float,
+        leverage_mix: LeverageMix | None = None,
+        entry_prices: EntryPrices | None = None,
+        *,
+        schedule: MarginSchedule | None = None,
+    ) -> Book:
+        """Make the book of a market of which only open interest, leverage and entry prices are known.
+
+        Each leverage at each entry price is one position of either side; its share of open interest is the product of
+        the two shares. Positions already crossed at `price` are gone.
+
+        Parameters
+        ----------
+        open_interest : float or (float, float)
+            Notional of each side at `price`, or of the longs and of the shorts, in quote units, positive.
+        price : float
+            The price now, quote units per base unit, positive.
+        leverage_mix : LeverageMix, optional
+            ``LeverageMix.power_law()`` by default.
+        entry_prices : EntryPrices, optional
+            ``EntryPrices.normal()`` by default.
+        schedule : MarginSchedule, optional
+            Maintenance, 0.5 % by default. Of one tier, as each position stands for many traders.
+
+        Returns
+        -------
+        Book
+            With bankruptcy and entry prices. Linear contracts, isolated margin.
+
+        Examples
+        --------
+        >>> book = Book.from_leverage_mix(1e9, 60_000.0, LeverageMix.published("hyperliquid-2025"))
+        >>> [round(notional / 1e9, 9) for notional in book.open_interest(60_000.0)]
+        [1.0, 1.0]
+        """
+        mix = LeverageMix.power_law() if leverage_mix is None else leverage_mix
+        if not isinstance(mix, LeverageMix):
+            raise TypeError(f"leverage_mix must be a LeverageMix, was {type(mix).__name__}")
+        entries = EntryPrices.normal() if entry_prices is None else entry_prices
+        if not isinstance(entries, EntryPrices):
+            raise TypeError(f"entry_prices must be an EntryPrices, was {type(entries).__name__}")
+        margin = MarginSchedule.flat(0.005) if schedule is None else schedule
+        if not isinstance(margin, MarginSchedule):
+            raise TypeError(f"schedule must be a MarginSchedule, was {type(margin).__name__}")
+        if margin.rate.size > 1:
+            raise ValueError(f"schedule must have one tier (MarginSchedule.flat), was of {margin.rate.size}")
+        now = number("price", price, above=0)
+        share = np.outer(mix.share, entries.share).ravel()
+        with np.errstate(over="ignore"):
+            entry = np.tile(now * np.exp(entries.offset), mix.leverage.size)
+        book = cls.from_positions(
+            np.repeat([1, -1], share.size),
+            np.tile(share, 2),
+            np.tile(entry, 2),
+            leverage=np.tile(np.repeat(mix.leverage, entries.share.size), 2),
+            schedule=margin,
+        ).alive(now)
+        for name, one in (("long", book.long), ("short", book.short)):
+            if not len(one):
+                raise ValueError(f"entry_prices must leave a {name} that is not crossed at price, was without")
+        return book.scaled(open_interest, now)
+
+    @classmethod
     def from_open_interest(
         cls,
         history: Mapping[str, ArrayLike],
@@ -251,7 +318,7 @@ class Book:
         turnover: float = 0.04,
         activity: float = 1.25,
         maintenance_rate: float = 0.005,
-        period: float = 3_600.0,
+        period: float | None = None,
     ) -> Book:
         """Infer the positions that stand behind a market's open interest after the last row of its history.
 

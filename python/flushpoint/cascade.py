@@ -227,6 +227,10 @@ def cascade(
 def _check_inputs(book: object, market: object) -> None:
     if not isinstance(book, Book):
         raise TypeError(f"book must be a Book, was {type(book).__name__}")
+    _check_market(market)
+
+
+def _check_market(market: object) -> None:
     if not isinstance(market, Market):
         raise TypeError(f"market must be a Market, was {type(market).__name__}")
 

@@ -7,21 +7,32 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
+import numpy as np
+
+import flushpoint
 from flushpoint import __version__, example, io, plot, report
+from flushpoint import levels as level_report
 from flushpoint.book import Book
 from flushpoint.impact import SquareRootImpact
 from flushpoint.market import Market
-from flushpoint.response import Response, response
+from flushpoint.response import response
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 try:
     import rich  # noqa: F401  (prints the report)
     import typer
+
+    from flushpoint import options
 except ImportError:
     _INSTALLED = False
 else:
@@ -30,6 +41,10 @@ else:
 DAILY_VOLUME = 60e9  # USD, bitcoin over all venues
 DAILY_VOLATILITY = 0.025
 LINEAR_BELOW = 1e-3  # share of the daily volume up to which impact is about linear
+MAINTENANCE_RATE = 0.005  # of a history's book
+
+
+_Pictures: TypeAlias = "dict[str, Callable[[Axes], object]]"  # by file name, what draws each
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +69,7 @@ def app() -> typer.Typer:
     application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     application.callback(invoke_without_command=True)(_root)
     application.command()(run)
+    application.command()(levels)
     return application
 
 
@@ -73,163 +89,256 @@ def _root(
         typer.echo(context.get_help())
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"must be a number, was {text!r}") from None
-
-
 def run(
-    positions: Annotated[
-        Path | None, typer.Option(help="CSV, CSV.GZ or Parquet file of positions; without it, the embedded example.")
-    ] = None,
-    coin: Annotated[str | None, typer.Option(help="Coin to read from the file.")] = None,
-    shock: Annotated[
-        float | None,
-        typer.Option(
-            parser=_number,
-            metavar="NUMBER",
-            help="Relative price move of one cascade to report in full: -0.20 is a fall of 20%.",
-        ),
-    ] = None,
-    sell: Annotated[
-        float | None,
-        typer.Option(
-            parser=_number, metavar="NUMBER", help="Base units sold (negative: bought) to start that cascade."
-        ),
-    ] = None,
-    depth: Annotated[
-        Path | None,
-        typer.Option(help="Depth profile, columns percentage and depth: impact that walks that order book."),
-    ] = None,
-    daily_volume: Annotated[
-        float | None,
-        typer.Option(
-            parser=_number,
-            metavar="NUMBER",
-            help="USD traded a day, for square-root impact; 60e9 by default, bitcoin's.",
-        ),
-    ] = None,
-    daily_volatility: Annotated[
-        float | None,
-        typer.Option(
-            parser=_number, metavar="NUMBER", help="Daily volatility, for square-root impact; 0.025 by default."
-        ),
-    ] = None,
-    open_interest: Annotated[
-        float | None,
-        typer.Option(parser=_number, metavar="NUMBER", help="USD that each side's positions are scaled to."),
-    ] = None,
-    price: Annotated[
-        float | None,
-        typer.Option(
-            parser=_number, metavar="NUMBER", help="Market price; by default the median mark price in the file."
-        ),
-    ] = None,
-    maintenance_rate: Annotated[
-        float | None,
-        typer.Option(
-            parser=_number,
-            metavar="NUMBER",
-            help="Maintenance margin as a share of notional; with it shortfalls are known.",
-        ),
-    ] = None,
-    coin_column: Annotated[str | None, typer.Option(help="Column of the coin; coin by default.")] = None,
-    side_column: Annotated[
-        str | None, typer.Option(help="Column of the side, +1/-1 or long/short; side by default.")
-    ] = None,
-    size_column: Annotated[str | None, typer.Option(help="Column of the size in base units; size by default.")] = None,
-    entry_column: Annotated[str | None, typer.Option(help="Column of the entry price; entry_px by default.")] = None,
-    mark_column: Annotated[str | None, typer.Option(help="Column of the mark price; mark_px by default.")] = None,
-    liquidation_column: Annotated[
-        str | None, typer.Option(help="Column of the liquidation price, empty for never; liq_px by default.")
-    ] = None,
-    output: Annotated[Path, typer.Option(help="Directory for the pictures.")] = Path("flushpoint-run"),
-    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Draw no pictures.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON and nothing else.")] = False,
+    positions: options.Positions = None,
+    history: options.History = None,
+    coin: options.Coin = None,
+    shock: options.Shock = None,
+    sell: options.Sell = None,
+    depth: options.Depth = None,
+    daily_volume: options.DailyVolume = None,
+    daily_volatility: options.DailyVolatility = None,
+    open_interest: options.OpenInterest = None,
+    price: options.Price = None,
+    maintenance_rate: options.MaintenanceRate = None,
+    unit: options.Unit = None,
+    period: options.Period = None,
+    history_column: options.HistoryColumn = None,
+    coin_column: options.CoinColumn = None,
+    side_column: options.SideColumn = None,
+    size_column: options.SizeColumn = None,
+    entry_column: options.EntryColumn = None,
+    mark_column: options.MarkColumn = None,
+    liquidation_column: options.LiquidationColumn = None,
+    output: options.Output = Path("flushpoint-run"),
+    no_pictures: options.NoPictures = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Report a book of leveraged positions: its tipping points, and what shocks of -50% to +50% do to it."""
-    for option, value in (
-        ("--daily-volume", daily_volume),
-        ("--daily-volatility", daily_volatility),
-        ("--open-interest", open_interest),
-        ("--price", price),
-    ):
-        if value is not None and not 0 < value < math.inf:
-            raise typer.BadParameter(f"must be positive and finite, was {value}", param_hint=option)
-    mapped = {
-        "coin": coin_column,
-        "side": side_column,
-        "size": size_column,
-        "entry_price": entry_column,
-        "mark_price": mark_column,
-        "liquidation_price": liquidation_column,
-    }
-    columns = {what: column for what, column in mapped.items() if column is not None}
-    if positions is not None:
-        subject = _from_file(positions, coin, columns, price, maintenance_rate)
-    else:
-        for_files = {"--coin": coin, "--price": price, "--maintenance-rate": maintenance_rate}
-        for_files |= {f"--{what.partition('_')[0]}-column": column for what, column in columns.items()}
-        for option, given in for_files.items():
-            if given is not None:
-                raise typer.BadParameter(f"must come with --positions, was {given} without", param_hint=option)
-        subject = _example()
-    if open_interest is not None:
-        note = f"Scaled to an open interest of {report.money(open_interest)} USD on each side that has positions."
-        scaled = subject.book.scaled(open_interest, subject.price)
-        subject = replace(subject, book=scaled, notes=(*subject.notes, note))
+    _positive({"--daily-volume": daily_volume, "--daily-volatility": daily_volatility})
+    columns = (coin_column, side_column, size_column, entry_column, mark_column, liquidation_column)
+    subject = _subject(
+        _Asked(positions, history, coin, open_interest, price, maintenance_rate, unit, period, history_column, columns)
+    )
     market, impact_notes = _market(subject, depth, daily_volume, daily_volatility)
-
     answer = response(subject.book, market)
     with _naming("--shock", "--sell"):
-        facts = {
-            "version": __version__,
-            "title": subject.title,
-            "book_notes": subject.notes,
-            "impact_notes": impact_notes,
-            **report.build(answer, shock=shock, sell=sell),
-        }
-    pictures = [] if no_pictures else _draw(subject, answer, output)
-    if as_json:
-        print(
-            json.dumps({**facts, "pictures": [str(path) for path in pictures]}, indent=2, allow_nan=False), flush=True
+        facts = {**_origin(subject), "impact_notes": impact_notes, **report.build(answer, shock=shock, sell=sell)}
+    pictures: _Pictures = {
+        "response.png": partial(plot.response, answer),
+        "levels.png": partial(plot.levels, subject.book, subject.price),
+    }
+    _finish(facts, report.render, {} if no_pictures else pictures, output, as_json)
+
+
+def levels(
+    positions: options.Positions = None,
+    history: options.History = None,
+    coin: options.Coin = None,
+    distances: options.Distances = None,
+    draws: options.Draws = 0,
+    seed: options.Seed = None,
+    open_interest: options.OpenInterest = None,
+    price: options.Price = None,
+    maintenance_rate: options.MaintenanceRate = None,
+    unit: options.Unit = None,
+    period: options.Period = None,
+    history_column: options.HistoryColumn = None,
+    coin_column: options.CoinColumn = None,
+    side_column: options.SideColumn = None,
+    size_column: options.SizeColumn = None,
+    entry_column: options.EntryColumn = None,
+    mark_column: options.MarkColumn = None,
+    liquidation_column: options.LiquidationColumn = None,
+    output: options.Output = Path("flushpoint-levels"),
+    no_pictures: options.NoPictures = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Report where positions are liquidated: the notional by distance from the price, and the largest levels."""
+    if history is None:
+        _only_with("--history", {"--draws": draws or None, "--maintenance-rate": maintenance_rate})
+    elif open_interest is not None:
+        raise typer.BadParameter("must come without --history, was given with it", param_hint="--open-interest")
+    if not draws:
+        _only_with("--draws", {"--seed": seed})
+    steps = _steps(distances)
+    columns = (coin_column, side_column, size_column, entry_column, mark_column, liquidation_column)
+    subject = _subject(
+        _Asked(positions, history, coin, open_interest, price, maintenance_rate, unit, period, history_column, columns)
+    )
+    drawn = None
+    if draws:
+        with _naming("--draws", "--seed"):
+            drawn = flushpoint.sample_hidden_books(
+                cast(io.History, subject.history), draws=draws, seed=seed, **subject.inference
+            )
+        note = (
+            f"5% and 95%: of {draws:,} books of other leverage and turnover that fit about as well (seed {drawn.seed})."
         )
-        return
-    report.render(facts)
-    for path in pictures:
-        print(f"Picture: {path}", flush=True)
+        subject = replace(
+            subject, notes=(*subject.notes, note), source={**subject.source, "draws": draws, "seed": drawn.seed}
+        )
+    facts = {**_origin(subject), **level_report.build(subject.book, subject.price, steps, drawn)}
+    pictures: _Pictures = {"levels.png": partial(_draw_levels, subject, steps[-1], drawn)}
+    if subject.history is not None:
+        pictures["levels-over-time.png"] = partial(_draw_over_time, subject)
+    _finish(facts, level_report.render, {} if no_pictures else pictures, output, as_json)
+
+
+def _positive(given: dict[str, float | None]) -> None:
+    for option, value in given.items():
+        if value is not None and not 0 < value < math.inf:
+            raise typer.BadParameter(f"must be positive and finite, was {value}", param_hint=option)
+
+
+def _only_with(needed: str, given: dict[str, Any]) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise typer.BadParameter(f"must come with {needed}, was {value} without", param_hint=option)
+
+
+def _steps(text: str | None) -> Sequence[float]:
+    if text is None:
+        return level_report.DISTANCES
+    try:
+        steps = [float(each) for each in text.split(",")]
+    except ValueError:
+        steps = [math.nan]
+    if not all(low < high for low, high in pairwise([0.0, *steps, 1.0])):
+        raise typer.BadParameter(f"must be increasing numbers between 0 and 1, was {text!r}", param_hint="--distances")
+    return steps
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the options say of the book."""
+
+    positions: Path | None
+    history: Path | None
+    coin: str | None
+    open_interest: float | None
+    price: float | None
+    maintenance_rate: float | None
+    unit: str | None
+    period: float | None
+    history_column: list[str] | None
+    columns: tuple[str | None, ...]  # of a file of positions, in the order of io.COLUMNS
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """The positions that a run is about, what to say about them, and the market of their own if they have one."""
+    """The positions that a command is about, what to say about them, and what they were made from."""
 
     title: str
     book: Book
     price: float
     notes: tuple[str, ...]
+    source: dict[str, Any]
     market: Market | None = None
+    history: io.History | None = None
+    inference: dict[str, Any] = field(default_factory=dict)
+
+
+def _subject(asked: _Asked) -> _Subject:
+    _positive({"--open-interest": asked.open_interest, "--price": asked.price, "--period": asked.period})
+    columns = {what: column for what, column in zip(io.COLUMNS, asked.columns, strict=True) if column is not None}
+    if asked.positions is None:
+        of_positions = {f"--{what.partition('_')[0]}-column": column for what, column in columns.items()}
+        _only_with("--positions", {"--coin": asked.coin, **of_positions})
+    if asked.history is None:
+        given = {"--unit": asked.unit, "--period": asked.period, "--history-column": asked.history_column}
+        _only_with("--history", given)
+    if asked.positions is None and asked.history is None:
+        _only_with("--positions or --history", {"--price": asked.price, "--maintenance-rate": asked.maintenance_rate})
+        subject = _example()
+    elif asked.history is None:
+        subject = _from_positions(asked, columns)
+    elif asked.positions is None:
+        subject = _from_history(asked)
+    else:
+        raise typer.BadParameter("must come without --positions, was given with it", param_hint="--history")
+    if asked.open_interest is None:
+        return subject
+    note = f"Scaled to an open interest of {report.money(asked.open_interest)} USD on each side that has positions."
+    scaled = subject.book.scaled(asked.open_interest, subject.price)
+    return replace(subject, book=scaled, notes=(*subject.notes, note))
 
 
 def _example() -> _Subject:
     title = f"Embedded example: a synthetic book, bitcoin at {example.PRICE:,.0f} USD"
-    return _Subject(title, example.book(), example.PRICE, example.NOTES, example.market())
+    source = {"kind": "example"}
+    return _Subject(title, example.book(), example.PRICE, example.NOTES, source, example.market())
 
 
-def _from_file(
-    path: Path, coin: str | None, columns: dict[str, str], price: float | None, maintenance_rate: float | None
-) -> _Subject:
+def _from_positions(asked: _Asked, columns: dict[str, str]) -> _Subject:
+    path = cast(Path, asked.positions)
     with _naming("--positions", "--coin", "--maintenance-rate"):
-        held = io.read_positions(path, coin=coin, columns=columns, price=price, maintenance_rate=maintenance_rate)
+        held = io.read_positions(
+            path, coin=asked.coin, columns=columns, price=asked.price, maintenance_rate=asked.maintenance_rate
+        )
         if not len(held.book):
             raise ValueError(f"must hold positions not yet crossed at {held.price:g}, was {held.crossed} crossed ones")
     note = f"{held.rows:,} rows read, {held.crossed:,} dropped as already crossed at the price"
     if empty := held.dropped["zero size"]:
         note += f", {empty:,} of size 0"
     note += f"; {held.other_coins:,} rows of other coins left out." if held.other_coins else "."
-    return _Subject(f"{held.coin or 'Positions'} at {held.price:,.8g} USD, {path.name}", held.book, held.price, (note,))
+    source = {"kind": "positions", "path": str(path), "rows": held.rows, "dropped": dict(held.dropped)}
+    title = f"{held.coin or 'Positions'} at {held.price:,.8g} USD, {path.name}"
+    return _Subject(title, held.book, held.price, (note,), source)
+
+
+def _from_history(asked: _Asked) -> _Subject:
+    path = cast(Path, asked.history)
+    rate = MAINTENANCE_RATE if asked.maintenance_rate is None else asked.maintenance_rate
+    columns = {}
+    for text in asked.history_column or ():
+        what, equals, column = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"must be NAME=COLUMN, was {text!r}", param_hint="--history-column")
+        columns[what] = column
+    with _naming("--history", "--unit", "--period", "--maintenance-rate", "--history-column"):
+        history = io.read_history(path, columns, unit=cast(Any, asked.unit or "quote"), period=asked.period)
+        inference: dict[str, Any] = {"maintenance_rate": rate, "period": history.period}
+        book = Book.from_open_interest(history, **inference)
+        price = float(history.close[-1]) if asked.price is None else asked.price
+        alive = book.alive(price)
+        if not len(alive):
+            raise ValueError(f"must leave positions not yet crossed at {price:g}, was {len(book):,} crossed ones")
+    mix = flushpoint.LeverageMix.power_law()
+    notes: tuple[str, ...] = (
+        "Inferred, not observed: the positions that prices and open interest suggest, as cells of a grid of leverage "
+        "and trigger price. Each side stands for about the open interest of the last row, "
+        f"{report.money(history.open_interest[-1])} USD.",
+        f"{path.name}: {history}.",
+        f"Assumed: leverage of {mix.leverage[0]:g}x to {mix.leverage[-1]:g}x, "
+        f"{mix.share[mix.leverage > 10].sum():.0%} of open interest above 10x, and turnover, both as fit hourly "
+        f"bitcoin liquidations of December 2025 to February 2026; isolated margin at a maintenance rate of "
+        f"{100 * rate:g}%; what was open before the first row opened at its prices; rows on both sides of a gap are "
+        "neighbours.",
+    )
+    if crossed := len(book) - len(alive):
+        notes += (f"{crossed:,} positions dropped as already crossed at the price given.",)
+    source = {
+        "kind": "history",
+        "path": str(path),
+        "rows": history.rows,
+        "dropped": dict(history.dropped),
+        "gaps": history.gaps,
+        "missing": history.missing,
+        "time": None if history.time is None else [str(history.time[0]), str(history.time[-1])],
+        **inference,
+    }
+    title = f"Inferred book at {price:,.8g} USD, {path.name}"
+    return _Subject(title, alive, price, notes, source, history=history, inference=inference)
+
+
+def _origin(subject: _Subject) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "title": subject.title,
+        "source": subject.source,
+        "book_notes": subject.notes,
+    }
 
 
 def _market(
@@ -262,20 +371,47 @@ def _market(
     return Market(subject.price, law), (note,)
 
 
-def _draw(subject: _Subject, answer: Response, directory: Path) -> list[Path]:
-    """Draw both pictures in `directory`: complete, or none of them."""
+def _draw_levels(subject: _Subject, reach: float, drawn: Any, ax: Axes) -> None:
+    width = 0.01 if reach > 0.1 else 0.0025
+    below, above = np.ceil(np.abs(np.log1p([-reach, reach])) / width)
+    edges = subject.price * np.exp(width * np.arange(-below, above + 1))  # the price is an edge
+    plot.levels(subject.book, subject.price, ax, bins=edges, drawn=drawn)
+
+
+def _draw_over_time(subject: _Subject, ax: Axes) -> None:
+    plot.levels_over_time(level_report.over_time(cast(io.History, subject.history), **subject.inference), ax)
+
+
+def _finish(
+    facts: dict[str, Any],
+    render: Callable[[dict[str, Any]], None],
+    pictures: _Pictures,
+    directory: Path,
+    as_json: bool,
+) -> None:
+    """Draw the pictures, then print the report."""
+    paths = _draw(facts["title"], pictures, directory) if pictures else []
+    if as_json:
+        print(json.dumps({**facts, "pictures": [str(path) for path in paths]}, indent=2, allow_nan=False), flush=True)
+        return
+    render(facts)
+    for path in paths:
+        print(f"Picture: {path}", flush=True)
+
+
+def _draw(title: str, pictures: _Pictures, directory: Path) -> list[Path]:
+    """Draw pictures in `directory`: complete, or none of them."""
     plot.require()
     figure_class = importlib.import_module("matplotlib.figure").Figure
-    response_figure = figure_class(figsize=(8, 5.5), layout="constrained")
-    plot.response(answer, response_figure.subplots())
-    levels_figure = figure_class(figsize=(8, 4.2), layout="constrained")
-    plot.levels(subject.book, subject.price, levels_figure.subplots())
-    figures = {"response.png": response_figure, "levels.png": levels_figure}
+    figures = {}
+    for name, draw in pictures.items():
+        figures[name] = figure_class(figsize=(8, 4.2 if name == "levels.png" else 5.5), layout="constrained")
+        draw(figures[name].subplots())
+        figures[name].suptitle(title, fontsize="medium")
     with _naming("--output"):
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory, prefix=".drawing-") as scratch:
             for name, figure in figures.items():
-                figure.suptitle(subject.title, fontsize="medium")
                 figure.savefig(Path(scratch, name), dpi=150)
             return [Path(scratch, name).replace(directory / name) for name in figures]
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from flushpoint._validate import FloatArray
 from flushpoint.ensemble import Ensemble, _digest
 from flushpoint.summary import (
     Estimate,
+    Figures,
     beyond,
     check_columns,
     check_confidence,
@@ -29,8 +29,7 @@ from flushpoint.summary import (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison(Mapping[str, dict[str, Any]]):
+class Comparison(Figures):
     """A mapping of column to the differences of b from a; printed, a table.
 
     The figures of a column, where an `Estimate` is (value, low, high) with the ends of its confidence interval:
@@ -65,23 +64,6 @@ class Comparison(Mapping[str, dict[str, Any]]):
     confidence : float
         Of every interval.
     """
-
-    paths: int
-    levels: tuple[float, ...]
-    confidence: float
-    _figures: dict[str, dict[str, Any]]
-
-    def __getitem__(self, column: str) -> dict[str, Any]:
-        return self._figures[column]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._figures)
-
-    def __len__(self) -> int:
-        return len(self._figures)
-
-    def __repr__(self) -> str:
-        return f"<Comparison: {len(self)} columns of {self.paths:,} paths>"
 
     def __str__(self) -> str:
         rows = [["", "mean of a", "mean of b", "b - a", "larger", "smaller", "variance /"]]

@@ -98,7 +98,7 @@ class Ensemble(Result):
             joined,
             self.provenance["question"],
             self.provenance["arguments"],
-            {"_names": self._names, **self._join(other)},
+            {"_names": self._names, "id": self.id, **self._join(other)},
             self.seed,
             ranges,
         )
@@ -165,7 +165,7 @@ class Ensemble(Result):
     def __repr__(self) -> str:
         ranges = self.provenance["paths"]
         shown = ", ".join(_shown(*one) for one in ranges[:3]) + (", ..." if len(ranges) > 3 else "")
-        seed = "" if self.seed is None else f", seed {self.seed}"
+        seed = "" if self.seed is None else f", seed {self.seed if isinstance(self.seed, int) else 'a SeedSequence'}"
         return f"<{type(self).__name__}: {self._count:,} paths ({shown}), {len(self)} columns{seed}>"
 
 

@@ -14,6 +14,7 @@ from flushpoint.book import Book
 from flushpoint.impact import LinearImpact
 from flushpoint.margin import MarginSchedule
 from flushpoint.market import Market
+from flushpoint.mix import LeverageMix
 
 PRICE = 126_000.0
 """Price of one bitcoin, USD."""
@@ -27,17 +28,9 @@ MAINTENANCE_RATE = 0.005
 # Leverage, and its share of each side's notional. The three bands are published: 36 % up to 3x, 49 % up to 7x and 15 %
 # above (effective leverage by notional on Hyperliquid, 15 December 2025: 2.77, 3.70 and 1.16 bn USD). The split within
 # a band is assumed.
-LEVERAGE_MIX = (
-    (2, 0.15),
-    (3, 0.21),
-    (4, 0.16),
-    (5, 0.22),
-    (7, 0.11),
-    (10, 0.07),
-    (20, 0.04),
-    (25, 0.02),
-    (50, 0.015),
-    (100, 0.005),
+LEVERAGE_MIX = LeverageMix(
+    leverage=np.array([2, 3, 4, 5, 7, 10, 20, 25, 50, 100.0]),
+    share=np.array([0.15, 0.21, 0.16, 0.22, 0.11, 0.07, 0.04, 0.02, 0.015, 0.005]),
 )
 
 ENTRY_SPREAD = 0.025  # standard deviation of log entry price around the price: one day's volatility, the rally stalling
@@ -51,7 +44,9 @@ NOTES = (
     f"of entry prices ({100 * ENTRY_SPREAD:g}%, one day's volatility), lognormal sizes (sigma {SIZE_SPREAD:g}), "
     f"isolated margin at a maintenance rate of {100 * MAINTENANCE_RATE:g}%, and shorts that mirror the longs.",
     "Leverage and its share of notional when opened: "
-    + ", ".join(f"{leverage}x {100 * share:g}%" for leverage, share in LEVERAGE_MIX),
+    + ", ".join(
+        f"{times:g}x {100 * share:g}%" for times, share in zip(LEVERAGE_MIX.leverage, LEVERAGE_MIX.share, strict=True)
+    ),
 )
 
 IMPACT_NOTES = (
@@ -76,12 +71,12 @@ def book() -> Book:
     golden = (5**0.5 - 1) / 2
     side, quantity, entry, leverage = [], [], [], []
     for one_side in (1, -1):
-        for k, (times, share) in enumerate(LEVERAGE_MIX):
-            shuffle = np.argsort((golden * np.arange(n) + k / len(LEVERAGE_MIX)) % 1)
+        for k, (times, share) in enumerate(zip(LEVERAGE_MIX.leverage, LEVERAGE_MIX.share, strict=True)):
+            shuffle = np.argsort((golden * np.arange(n) + k / LEVERAGE_MIX.share.size) % 1)
             side.append(np.full(n, one_side, dtype=np.int8))
             quantity.append(share * size[shuffle] / entry_price)
             entry.append(entry_price)
-            leverage.append(np.full(n, float(times)))
+            leverage.append(np.full(n, times))
     opened = Book.from_positions(
         np.concatenate(side),
         np.concatenate(quantity),

@@ -3,87 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only, restore
+from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only
 from flushpoint.margin import MarginSchedule, liquidation_price
+from flushpoint.mix import LeverageMix
 from flushpoint.result import Result
 
 # The engine's path and grid, neither of which a user needs to choose; see cpp/include/flushpoint/hidden_book.hpp.
 _BODY = 4.0
 _CELL = 2.5e-4
 _STEPS = 24
-
-
-@dataclass(frozen=True, eq=False)
-class LeverageMix:
-    """How open interest is spread over leverage.
-
-    Parameters
-    ----------
-    leverage : array_like, shape (n,)
-        Notional at entry / margin, positive and strictly increasing.
-    share : array_like, shape (n,)
-        Share of open interest, positive; scaled to add up to 1.
-
-    Examples
-    --------
-    >>> mix = LeverageMix([5, 10, 50], [2, 1, 1])
-    >>> mix.share
-    array([0.5 , 0.25, 0.25])
-    """
-
-    leverage: FloatArray
-    share: FloatArray
-
-    def __post_init__(self) -> None:
-        for name in ("leverage", "share"):
-            array = np.array(finite_array(name, getattr(self, name)))
-            if array.ndim != 1 or array.size == 0:
-                raise ValueError(f"{name} must have one dimension and at least one entry, was of shape {array.shape}")
-            positive(name, array)
-            object.__setattr__(self, name, array)
-        if self.share.size != self.leverage.size:
-            raise ValueError(f"share must have the length of leverage, {self.leverage.size}, was {self.share.size}")
-        check("leverage", self.leverage, np.diff(self.leverage, prepend=0.0) > 0, "strictly increasing")
-        object.__setattr__(self, "share", self.share / self.share.sum())
-        read_only((self.leverage, self.share))
-
-    __setstate__ = restore
-
-    @classmethod
-    def power_law(
-        cls, exponent: float = 1.3, lowest: float = 2.0, highest: float = 125.0, classes: int = 32
-    ) -> LeverageMix:
-        """Make the mix in which the share of open interest above leverage L goes with L ** -exponent.
-
-        The defaults are those that hourly bitcoin liquidations of December 2025 to February 2026 prefer, on a broad
-        plateau: every figure of fit changes little from an exponent of 1.15 to 1.45.
-
-        Parameters
-        ----------
-        exponent : float, default 1.3
-            Positive.
-        lowest, highest : float, default 2.0 and 125.0
-            Bounds of leverage, positive.
-        classes : int, default 32
-            How many leverages, evenly spaced in logarithm; at least 2.
-
-        Returns
-        -------
-        LeverageMix
-        """
-        slope = number("exponent", exponent, above=0)
-        low = number("lowest", lowest, above=0)
-        high = number("highest", highest, above=low)
-        count = int(number("classes", classes, at_least=2, at_most=1_000))
-        leverage = np.geomspace(low, high, count)
-        return cls(leverage, leverage**-slope)
 
 
 class LiquidationForecast(Result):
@@ -114,7 +48,7 @@ def predict_liquidations(
     turnover: float = 0.04,
     activity: float = 1.25,
     maintenance_rate: float = 0.005,
-    period: float = 3_600.0,
+    period: float | None = None,
 ) -> LiquidationForecast:
     """Predict the liquidations of each row from the book known before it and that row's own prices.
 
@@ -144,8 +78,8 @@ def predict_liquidations(
         Turnover goes with a row's range to this power, at least 0.
     maintenance_rate : float, default 0.005
         Maintenance margin as a share of notional, with the closing fee.
-    period : float, default 3600.0
-        Seconds a row, positive.
+    period : float, optional
+        Seconds a row, positive; by default the history's own `period`, as of `io.read_history`, or else 3,600.
 
     Returns
     -------
@@ -207,7 +141,7 @@ def _infer(
     turnover: float,
     activity: float,
     maintenance_rate: float,
-    period: float,
+    period: float | None,
 ) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray], int, LeverageMix]:
     mix = LeverageMix.power_law() if leverage_mix is None else leverage_mix
     if not isinstance(mix, LeverageMix):
@@ -215,12 +149,19 @@ def _infer(
     pace = number("turnover", turnover, above=0)
     power = number("activity", activity, at_least=0)
     rate = number("maintenance_rate", maintenance_rate, at_least=0, below=1)
-    hours = number("period", period, above=0) / 3_600.0
+    hours = row_seconds(history, period) / 3_600.0
     columns = _history(history)
     liquidated, quantity, first_cell = _core.infer_book(
         tuple(columns.values()), hours, mix.share, *_distances(mix, rate), pace, power, _BODY, _CELL, _STEPS
     )
     return liquidated, quantity, first_cell, mix
+
+
+def row_seconds(history: Mapping[str, ArrayLike], period: float | None) -> float:
+    """Return how long a row of a history lasts: as told, as the history itself tells, or an hour."""
+    own = getattr(history, "period", None) if period is None else period
+    # A table with a column or a method of that name does not tell.
+    return 3_600.0 if period is None and not isinstance(own, float) else number("period", own, above=0)
 
 
 def _history(history: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:

@@ -39,9 +39,7 @@ class BookOutcome:
     long_count: Counts
     short_count: Counts
 
-    @property
-    def _book(self) -> Book:
-        raise NotImplementedError
+    _book: Book
 
     @cached_property
     def long_quantity(self) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,8 +12,10 @@ from flushpoint.report import largest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from flushpoint.book import Book
+    from flushpoint.levels import LevelsOverTime
     from flushpoint.response import Response
 
 # Okabe and Ito's palette: told apart with any colour vision, and in grey by their lightness
@@ -82,7 +84,13 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
 
 
 def levels(
-    book: Book, price: float, ax: Axes | None = None, *, bins: int | ArrayLike = 120, currency: str = "USD"
+    book: Book,
+    price: float,
+    ax: Axes | None = None,
+    *,
+    bins: int | ArrayLike = 120,
+    drawn: Any = None,
+    currency: str = "USD",
 ) -> Axes:
     """Draw the notional by liquidation price: longs below `price`, shorts above.
 
@@ -96,6 +104,8 @@ def levels(
         Where to draw; a new figure by default.
     bins : int or array_like, default 120
         The edges of the bins, or how many to spread over prices from 0.4 to 2 times the market's.
+    drawn : HiddenBooks, optional
+        Books that fit the same history: 5 % to 95 % of them are drawn as a band in each bin.
     currency : str, default "USD"
         Name of the quote currency.
 
@@ -106,19 +116,77 @@ def levels(
     ax = _axes(ax)
     edges = np.linspace(0.4 * price, 2 * price, bins + 1) if isinstance(bins, int) else np.asarray(bins, dtype=float)
     notional = book.heatmap(edges)
-    scale, unit = _scale(np.concatenate(notional))
+    bands = [] if drawn is None else drawn.heatmap(edges, quantiles=(0.05, 0.95))
+    scale, unit = _scale(np.concatenate([*notional, *(high for _, high in bands)]))
     for values, color, side in zip(notional, (_LONG, _SHORT), ("longs", "shorts"), strict=True):
         label = f"{side}: {values.sum() / scale:,.1f} {unit}{currency} shown"
-        ax.stairs(values / scale, edges, fill=True, color=color, label=label)
+        ax.stairs(values / scale, edges, fill=True, color=color, alpha=0.6 if bands else 1.0, label=label)
+    for k, ((low, high), there) in enumerate(zip(bands, (edges[1:] <= price, edges[:-1] >= price), strict=False)):
+        label = "" if k else "5% to 95% of the books drawn"
+        inside = np.where(there, high, np.nan) / scale, np.where(there, low, np.nan) / scale
+        ax.stairs(inside[0], edges, baseline=inside[1], fill=True, color="black", alpha=0.3, linewidth=0, label=label)
     ax.axvline(price, color="black", linewidth=1)
     ax.text(price, 1.01, f"price {price:,.6g}", transform=ax.get_xaxis_transform(), ha="center")
     ax.set_xlabel(f"liquidation price ({currency})")
-    widths = np.diff(edges)
-    each = f" of {widths[0]:,.4g} {currency}" if np.allclose(widths, widths[0]) else ""
-    ax.set_ylabel(f"notional per bin{each} ({unit}{currency})")
+    ax.set_ylabel(f"notional per bin{_each(edges, currency)} ({unit}{currency})")
     ax.xaxis.set_major_formatter(_thousands())
     ax.set_xlim(edges[0], edges[-1])
     ax.legend(frameon=False, fontsize="small")
+    _clean(ax)
+    return ax
+
+
+def levels_over_time(levels: LevelsOverTime, ax: Axes | None = None, *, currency: str = "USD") -> Axes:
+    """Draw the notional by liquidation price in the course of time, with the market's price.
+
+    Parameters
+    ----------
+    levels : LevelsOverTime
+        What `flushpoint.levels.over_time` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default. The scales of colour take some of its space.
+    currency : str, default "USD"
+        Name of the quote currency.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax)
+    colors = importlib.import_module("matplotlib.colors")
+    notional = np.stack([levels.long_notional, levels.short_notional])
+    scale, unit = _scale(notional)
+    # One scale of colour for both sides; its few fullest cells would leave the rest pale.
+    filled = notional[notional > 0]
+    top = float(np.quantile(filled, 0.98)) / scale if filled.size else 1.0
+    figure = cast("Figure", ax.figure)
+    for values, color, side in zip(notional, (_LONG, _SHORT), ("longs", "shorts"), strict=True):
+        mesh = ax.pcolormesh(
+            levels.time,
+            levels.edges,
+            np.ma.masked_equal(values.T / scale, 0.0),
+            cmap=colors.LinearSegmentedColormap.from_list(side, ["white", color, "black"]),
+            norm=colors.PowerNorm(0.6, 0.0, top),
+        )
+        bar = figure.colorbar(mesh, ax=ax, extend="max", pad=0.01, aspect=35)
+        if side == "longs":
+            each = _each(levels.edges, currency)
+            bar.set_label(f"notional per bin{each} ({unit}{currency}); shorts orange, longs blue")
+        else:  # to the left of the longs', which has the numbers of both
+            bar.set_ticks([])
+    ax.plot(levels.time[:-1], levels.price, color="black", linewidth=1.1, label="price")
+    ax.set_ylabel(f"liquidation price ({currency})")
+    ax.yaxis.set_major_formatter(_thousands())
+    if np.issubdtype(levels.time.dtype, np.datetime64):
+        dates = importlib.import_module("matplotlib.dates")
+        ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
+        ax.set_xlabel("time (UTC)")
+    else:
+        ax.set_xlabel("time since the first row (hours)")
+    ax.set_title(
+        f"inferred anew {levels.books} times; in between only what the price crossed is taken out", fontsize="small"
+    )
+    ax.legend(loc="lower left", fontsize="small")
     _clean(ax)
     return ax
 
@@ -153,6 +221,14 @@ def _scale(notional: Any) -> tuple[float, str]:
     """Choose a divisor, and its name, that keep tick labels short."""
     top = np.max(notional, initial=0.0)
     return next(((scale, name) for scale, name in ((1e9, "bn "), (1e6, "M ")) if top >= scale), (1.0, ""))
+
+
+def _each(edges: Any, currency: str) -> str:
+    """Name the width that all bins share, if they do."""
+    widths, ratios = np.diff(edges), edges[1:] / edges[:-1]
+    if np.allclose(widths, widths[0], atol=0.0):
+        return f" of {widths[0]:,.4g} {currency}"
+    return f" of {100 * (ratios[0] - 1):.2g}%" if np.allclose(ratios, ratios[0], atol=0.0) else ""
 
 
 def _thousands() -> Any:

@@ -6,7 +6,6 @@ A step lasts ``horizon / steps`` seconds, and a year 365 days. Each process says
 from __future__ import annotations
 
 import math
-import operator
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, finite_array, number, read_only, restore
+from flushpoint._validate import FloatArray, check, count, finite_array, number, read_only, restore
 
 YEAR = 365 * 86_400.0
 
@@ -261,7 +260,7 @@ class Bootstrap(Process):
         values = np.array(finite_array("returns", self.returns))
         if values.ndim != 1:
             raise ValueError(f"returns must have one dimension, was of shape {values.shape}")
-        object.__setattr__(self, "block", _count("block", self.block))
+        object.__setattr__(self, "block", count("block", self.block, 1))
         self._check("drift")
         if values.size < self.block:
             raise ValueError(f"returns must have at least block = {self.block} entries, was of length {values.size}")
@@ -321,7 +320,7 @@ class Returns(Process):
 
 def _two_dimensional(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
     """Return finite values as a view of float32 or float64 in C order, copied only where they are not."""
-    if isinstance(values, np.ndarray) and values.dtype == np.float32:
+    if isinstance(values, np.ndarray) and values.dtype.type is np.float32:
         array: NDArray[np.floating[Any]] = np.ascontiguousarray(values, dtype=np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # a sum is quick, and finite only if all elements are
             if not np.isfinite(array.sum()):
@@ -331,18 +330,6 @@ def _two_dimensional(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"{name} must have the shape (paths, steps), at least one of each, was of shape {array.shape}")
     return array.view()  # so that making it read-only leaves the caller's array as it is
-
-
-def _count(name: str, value: object) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer, was {value!r}")
-    try:
-        count = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, was {value!r}") from None
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1, was {count}")
-    return count
 
 
 def _yearly(process: GBM | JumpDiffusion | StudentT) -> str:

@@ -48,8 +48,8 @@ def build(response: Response, *, shock: float | None = None, sell: float | None 
     }
     if shock is not None or sell is not None:
         report |= _single(book, market, shock or 0.0, sell or 0.0)
-    plain: dict[str, Any] = _plain(report)
-    return plain
+    out: dict[str, Any] = plain(report)
+    return out
 
 
 def largest(tipping_points: NDArray[Any], count: int) -> NDArray[Any]:
@@ -80,19 +80,27 @@ def _market_facts(book: Book, market: Market) -> dict[str, Any]:
 def _book_facts(response: Response) -> dict[str, Any]:
     book, price = response.book, response.market.price
     above = math.nextafter(price, math.inf)  # at the price itself it is the longs that answer
-    facts: dict[str, Any] = {"count": len(book)}
-    for name, side, open_interest, at in zip(
-        ("long", "short"), (book.long, book.short), book.open_interest(price), (price, above), strict=True
+    facts: dict[str, Any] = {"count": len(book), **side_facts(book, price)}
+    for name, at in (("long", price), ("short", above)):
+        facts[name]["reproduction_number"] = response.reproduction_number(at)
+    return facts
+
+
+def side_facts(book: Book, price: float) -> dict[str, dict[str, Any]]:
+    """Sum up each side of a book that holds nothing crossed at `price`."""
+    facts = {}
+    for name, side, open_interest in zip(
+        ("long", "short"), (book.long, book.short), book.open_interest(price), strict=True
     ):
         triggers = side.trigger_price
         never = (triggers == 0) | np.isinf(triggers)
         facts[name] = {
             "count": len(side),
             "open_interest": open_interest,
+            "notional": side.cumulative_notional[-1],
             "never_count": np.sum(never),
             "never_open_interest": np.sum(side.quantity[never]) * price,
             "nearest_trigger_price": None if never.all() else triggers[0],
-            "reproduction_number": response.reproduction_number(at),
         }
     return facts
 
@@ -116,14 +124,14 @@ def _fields(record: Any) -> dict[str, Any]:
     return {name: record[name] for name in record.dtype.names}
 
 
-def _plain(value: Any) -> Any:
-    """Reduce to dicts, lists, text, bools, ints, finite floats and None."""
+def plain(value: Any) -> Any:
+    """Reduce a value to dicts, lists, text, bools, ints, finite floats and None."""
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
+        return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -138,46 +146,53 @@ def render(report: dict[str, Any]) -> None:
         What `build` returned, and besides: ``title``, ``book_notes`` and ``impact_notes``, texts that say where book
         and impact come from.
     """
+    show(
+        [
+            (report["title"], ()),
+            ("Book", _book_text(report)),
+            ("Impact", _impact_text(report)),
+            ("Largest tipping points", _tipping_text(report)),
+            ("Shocks", _shock_text(report)),
+            *([("This cascade", _single_text(report))] if "final_price" in report else []),
+        ]
+    )
+
+
+def show(sections: Iterable[tuple[str, Iterable[Any]]]) -> None:
+    """Print headings, each with its paragraphs and tables."""
     console = importlib.import_module("rich.console").Console(highlight=False, markup=False)
     console.width = max(console.width, WIDTH)
-    for heading, body in (
-        (report["title"], ()),
-        ("Book", _book_text(report)),
-        ("Impact", _impact_text(report)),
-        ("Largest tipping points", _tipping_text(report)),
-        ("Shocks", _shock_text(report)),
-        *([("This cascade", _single_text(report))] if "final_price" in report else []),
-    ):
-        console.print(heading, style="bold")
+    for heading, body in sections:
+        console.print(textwrap.fill(heading, WIDTH), style="bold")
         for block in body:
             text = isinstance(block, str)
-            console.print(_paragraph(block) if text else block, soft_wrap=text)
+            console.print(paragraph(block) if text else block, soft_wrap=text)
         console.print()
 
 
 def _book_text(report: dict[str, Any]) -> Iterable[str]:
     price, book = report["market"]["price"], report["book"]
     for name in ("long", "short"):
-        side = book[name]
-        nearest = side["nearest_trigger_price"]
-        yield (
-            f"{side['count']:,} {name} positions, open interest {money(side['open_interest'])} USD"
-            + (f", nearest trigger {_price(nearest)} ({_percent(nearest / price - 1, 3)})" if nearest else "")
-            + (
-                f"; {side['never_count']:,} ({money(side['never_open_interest'])} USD) can never be liquidated"
-                if side["never_count"]
-                else ""
-            )
-        )
+        yield side_text(name, book[name], price)
     down, up = (_number(book[name]["reproduction_number"]) for name in ("long", "short"))
     yield f"Reproduction number now: {down} downward, {up} upward (1 and above feeds itself)"
     yield from report["book_notes"]
 
 
+def side_text(name: str, side: dict[str, Any], price: float) -> str:
+    """Say what one side holds, from its facts."""
+    text = f"{side['count']:,} {name} positions, open interest {money(side['open_interest'])} USD"
+    if nearest := side["nearest_trigger_price"]:
+        text += f", nearest trigger {price_text(nearest)} ({percent(nearest / price - 1, 3)})"
+    if side["never_count"]:
+        text += f"; {side['never_count']:,} ({money(side['never_open_interest'])} USD) can never be liquidated"
+    return text
+
+
 def _impact_text(report: dict[str, Any]) -> Iterable[str]:
     yield from report["impact_notes"]
     for probe in report["market"]["impact"]["probes"]:
-        sold, bought = _percent(probe["sell"], 3), _percent(probe["buy"], 3)
+        sold, bought = percent(probe["sell"], 3), percent(probe["buy"], 3)
         yield f"{money(probe['notional'])} USD sold moves the price {sold}, bought {bought}"
 
 
@@ -190,16 +205,16 @@ def _tipping_text(report: dict[str, Any]) -> Iterable[Any]:
         f"The {len(tips)} largest of {report['tipping_point_count']:,}. Each of these shocks closes a whole run of "
         "positions at once; a hair less spares all of them."
     )
-    yield _table(
+    yield table(
         ("shock", "start price", "side", "closed", "notional", "final price", "move"),
         [
             (
-                _percent(tip["shock"]),
-                _price(tip["price"]),
+                percent(tip["shock"]),
+                price_text(tip["price"]),
                 "long" if tip["side"] > 0 else "short",
                 f"{tip['count']:,}",
                 money(tip["notional"]),
-                _price(tip["final_price"]),
+                price_text(tip["final_price"]),
                 _move(tip["final_price"], price),
             )
             for tip in tips
@@ -209,15 +224,15 @@ def _tipping_text(report: dict[str, Any]) -> Iterable[Any]:
 
 def _shock_text(report: dict[str, Any]) -> Iterable[Any]:
     price = report["market"]["price"]
-    yield _table(
+    yield table(
         ("shock", "liquidated", "closed", "waves", "final price", "move", "amplif.", "shortfall"),
         [
             (
-                _percent(row["shock"], 0),
+                percent(row["shock"], 0),
                 money(row["liquidated_notional"]),
                 f"{row['liquidated_count']:,}",
                 f"{row['waves']:,}",
-                _price(row["final_price"]),
+                price_text(row["final_price"]),
                 _move(row["final_price"], price),
                 _number(row["amplification"]),
                 money(row["shortfall"]),
@@ -233,8 +248,8 @@ def _shock_text(report: dict[str, Any]) -> Iterable[Any]:
 
 def _single_text(report: dict[str, Any]) -> Iterable[str]:
     price = report["market"]["price"]
-    yield f"Shock {_percent(report['shock'])}, sale of {report['sell']:,.8g}"
-    yield f"Final price {_price(report['final_price'])} ({_move(report['final_price'], price)})"
+    yield f"Shock {percent(report['shock'])}, sale of {report['sell']:,.8g}"
+    yield f"Final price {price_text(report['final_price'])} ({_move(report['final_price'], price)})"
     yield (
         f"Liquidated {money(report['liquidated_notional'])} USD, {report['liquidated_count']:,} positions, in "
         f"{len(report['waves']):,} waves"
@@ -244,11 +259,13 @@ def _single_text(report: dict[str, Any]) -> Iterable[str]:
         yield "The depth was used up: no price is left."
 
 
-def _paragraph(text: str) -> str:
+def paragraph(text: str) -> str:
+    """Fill a paragraph."""
     return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
-def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
+def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
+    """Make a table of text, its columns aligned to the right."""
     table = importlib.import_module("rich.table").Table(
         box=importlib.import_module("rich.box").SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False, header_style=""
     )
@@ -260,10 +277,11 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
 
 
 def _move(value: float | None, price: float) -> str:
-    return _percent(None if value is None else value / price - 1)
+    return percent(None if value is None else value / price - 1)
 
 
-def _percent(value: float | None, digits: int = 2) -> str:
+def percent(value: float | None, digits: int = 2) -> str:
+    """Write a share in per cent, with its sign."""
     return "-" if value is None else f"{100 * value:+,.{digits}f}%"
 
 
@@ -271,7 +289,8 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _price(value: float | None) -> str:
+def price_text(value: float | None) -> str:
+    """Write a price."""
     return "-" if value is None else f"{value:,.0f}" if value >= 10_000 else f"{value:,.5g}"
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, finite_array, memory, number, read_only, restore
+from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only, restore
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs
@@ -147,7 +146,7 @@ class SimulationResult(BookOutcome, Ensemble):
         "exhausted",
     )
     _known: ClassVar[tuple[str, ...]] = (*_names, *_COSTLY)
-    _shared: ClassVar[tuple[str, ...]] = ("_run", "_record", "_watch")
+    _shared: ClassVar[tuple[str, ...]] = ("_book", "_run", "_record", "_watch")
 
     _run: _Run
     _record: NDArray[np.int64] | None
@@ -168,10 +167,6 @@ class SimulationResult(BookOutcome, Ensemble):
         for n in names:
             self.__dict__[n] = frozen(np.concatenate([part[n] for part in parts]))
         return self.__dict__[name]
-
-    @property
-    def _book(self) -> Book:
-        return self._run.book
 
     def _join(self, other: SimulationResult) -> dict[str, Any]:
         values = super()._join(other)
@@ -226,7 +221,7 @@ class SimulationResult(BookOutcome, Ensemble):
         -------
         PathResult
         """
-        number_ = _whole("path", path, 0)
+        number_ = count("path", path, 0)
         if not any(start <= number_ < stop for start, stop in self.provenance["paths"]):
             ranges = ", ".join(f"{start} to {stop - 1}" for start, stop in self.provenance["paths"])
             raise ValueError(f"path must be one of {ranges}, was {number_}")
@@ -416,8 +411,8 @@ def simulate(
     if not isinstance(process, Process):
         raise TypeError(f"process must be a process such as GBM(0.6), was {type(process).__name__}")
     seconds = number("horizon", horizon, above=0)
-    count = _whole("steps", steps, 1, _MOST_STEPS)
-    number("horizon / steps", seconds / count, above=0)
+    step_count = count("steps", steps, 1, _MOST_STEPS)
+    number("horizon / steps", seconds / step_count, above=0)
     chosen = _paths(paths)
     # Given returns hold nothing random: without a seed, shards of one run still join.
     kept, key = (None, 0) if seed is None and isinstance(process, Returns) else resolve(seed)
@@ -431,7 +426,7 @@ def simulate(
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be callable, was {progress!r}")
     bridge = monitoring == "bridge"
-    _check_process(process, count, chosen, bridge, bool(antithetic))
+    _check_process(process, step_count, chosen, bridge, bool(antithetic))
     if bridge and book.long._live and book.short._live:
         raise ValueError(
             "monitoring must be 'step' for a book of longs and shorts, was 'bridge': one bridge has either its low or "
@@ -439,11 +434,11 @@ def simulate(
         )
     _check_at_rest(book, market)
     names = _columns(columns)
-    recorded = _recorded(record, count)
+    recorded = _recorded(record, step_count)
     watched = _watched(watch, len(book))
-    run = _Run(book, market, process, script, seconds, count, key, bool(antithetic), bridge, workers)
+    run = _Run(book, market, process, script, seconds, step_count, key, bool(antithetic), bridge, workers)
     if script is not None:
-        script._engine(run.dt, count)
+        script._engine(run.dt, step_count)
     memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
 
     engine = _needed(names, run.knows_bankruptcy)
@@ -455,7 +450,7 @@ def simulate(
         "market": market,
         "process": process,
         "horizon": seconds,
-        "steps": count,
+        "steps": step_count,
         "monitoring": monitoring,
         "antithetic": bool(antithetic),
         "script": script,
@@ -463,21 +458,8 @@ def simulate(
         "record": recorded,
         "watch": watched,
     }
-    values |= {"_names": names, "_run": run, "_record": recorded, "_watch": watched}
+    values |= {"_names": names, "_book": book, "_run": run, "_record": recorded, "_watch": watched}
     return SimulationResult("simulate", arguments, values, kept, ((chosen.start, chosen.stop),))
-
-
-def _whole(name: str, value: object, at_least: int, at_most: int | None = None) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer, was {value!r}")
-    try:
-        count = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, was {value!r}") from None
-    if count < at_least or (at_most is not None and count > at_most):
-        upper = "" if at_most is None else f" and at most {at_most:,}"
-        raise ValueError(f"{name} must be at least {at_least}{upper}, was {count}")
-    return count
 
 
 def _paths(paths: object) -> range:
@@ -487,7 +469,7 @@ def _paths(paths: object) -> range:
                 f"paths must be a range of step 1 within 0 to {_MOST_PATHS:,} with at least one path, was {paths!r}"
             )
         return paths
-    return range(_whole("paths", paths, 1, _MOST_PATHS))
+    return range(count("paths", paths, 1, _MOST_PATHS))
 
 
 def _check_process(process: Process, steps: int, paths: range, bridge: bool, antithetic: bool) -> None:
@@ -534,13 +516,13 @@ def _recorded(record: object, steps: int) -> NDArray[np.int64] | None:
         if record != "all":
             raise ValueError(f"record must be 'all', an integer or steps, was {record!r}")
         record = 1
-    if isinstance(record, Sequence) or np.ndim(record) != 0:  # type: ignore[arg-type]
+    if isinstance(record, Sequence) or np.ndim(cast(Any, record)) != 0:
         at = _whole_array("record", record, 0, steps)
         if at.ndim != 1 or at.size == 0:
             raise ValueError(f"record must have one dimension and at least one step, was of shape {at.shape}")
         check("record", at, np.diff(at, prepend=-1) > 0, "rising")
         return at
-    every = _whole("record", record, 1)
+    every = count("record", record, 1)
     memory("recorded steps", steps // every + 2, 16)
     return frozen(np.append(np.arange(0, steps, every, dtype=np.int64), steps))
 

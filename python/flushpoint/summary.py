@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from flushpoint._validate import FloatArray, number, real_array
+from flushpoint._validate import FloatArray, check, number, real_array
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Fewer values beyond the value at risk than this say too little of the expected shortfall's error.
@@ -32,8 +32,30 @@ class Estimate(NamedTuple):
         return f"{self.value:.5g} [{self.low:.5g}, {self.high:.5g}]"
 
 
-@dataclass(frozen=True, eq=False)
-class Summary(Mapping[str, dict[str, Any]]):
+@dataclass(frozen=True, eq=False, repr=False)
+class Figures(Mapping[str, dict[str, Any]]):
+    """A mapping of column to its figures."""
+
+    paths: int
+    levels: tuple[float, ...]
+    confidence: float
+    _figures: dict[str, dict[str, Any]]
+
+    def __getitem__(self, column: str) -> dict[str, Any]:
+        return self._figures[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._figures)
+
+    def __len__(self) -> int:
+        return len(self._figures)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self)} columns of {self.paths:,} paths>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Summary(Figures):
     """A mapping of column to its figures; printed, a table.
 
     Figures with an interval are an `Estimate` (value, low, high). A column of numbers has
@@ -50,7 +72,7 @@ class Summary(Mapping[str, dict[str, Any]]):
         Estimates by probability: the smallest value that at least this share of values does not exceed.
     tail
         "high" where high values are the bad ones, as for quantities, notionals, counts and shortfall, or "low", as for
-        ``final_price`` and ``low_price``.
+        ``final_price``, ``low_price``, ``surplus`` and ``fund_end``.
     value_at_risk
         Estimates by level, in the column's units: the value that a share `level` of values is not worse than. For a low
         tail this is a price: at a level of 0.99 it falls lower in 1 % of paths.
@@ -76,23 +98,7 @@ class Summary(Mapping[str, dict[str, Any]]):
         Probability that at least one position was closed; None where no column tells.
     """
 
-    paths: int
-    levels: tuple[float, ...]
-    confidence: float
     liquidation: Estimate | None
-    _figures: dict[str, dict[str, Any]]
-
-    def __getitem__(self, column: str) -> dict[str, Any]:
-        return self._figures[column]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._figures)
-
-    def __len__(self) -> int:
-        return len(self._figures)
-
-    def __repr__(self) -> str:
-        return f"<Summary: {len(self)} columns of {self.paths:,} paths>"
 
     def __str__(self) -> str:
         lines = [f"{self.paths:,} paths, intervals at {percent(self.confidence)} confidence"]
@@ -144,8 +150,8 @@ def summarise(
         paths=len(result[next(iter(result))]),
         levels=wanted,
         confidence=sure,
-        liquidation=None if anything is None else share(anything, sure),
         _figures={name: _figures(result[name], wanted, sure, name in low_is_bad) for name in names},
+        liquidation=None if anything is None else share(anything, sure),
     )
 
 
@@ -327,8 +333,9 @@ def exceedance(
             at = np.unique(ordered[[n - order_statistic(n, chance) for chance in chances]])
     else:
         at = np.atleast_1d(real_array("values", values))
-        if at.ndim != 1 or np.isnan(at).any():
-            raise ValueError(f"values must be numbers in one dimension, were {values!r}")
+        if at.ndim != 1:
+            raise ValueError(f"values must have one dimension, was of shape {at.shape}")
+        check("values", at, ~np.isnan(at), "a number")
     reached = n - np.searchsorted(ordered, at, side="left")
     out = np.empty(at.size, dtype=_EXCEEDANCE)
     for i, value in enumerate(at):

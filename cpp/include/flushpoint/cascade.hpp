@@ -76,16 +76,35 @@ struct Range {
     double sum(const double* running) const { return running[end] - running[begin]; }
 };
 
-// The end of the positions from `begin` on that are crossed: steps that double, then bisection. `crossed` holds for a
-// position whenever it holds for a later one.
+// The end of the positions from `begin` on that are crossed, looked for from a guess: steps that double away from it,
+// then bisection. `crossed` holds for a position whenever it holds for a later one.
 template <class Crossed>
-inline std::size_t gallop(std::size_t begin, std::size_t count, Crossed&& crossed) {
-    std::size_t step = 1, low = begin;
-    while (low + step <= count && crossed(low + step - 1)) {
-        low += step;
-        step *= 2;
+inline std::size_t gallop(std::size_t begin, std::size_t count, std::size_t guess, Crossed&& crossed) {
+    std::size_t low = begin, high = count, step = 1;
+    guess = std::min(guess, count);
+    if (guess > begin && !crossed(guess - 1)) {
+        high = guess - 1;
+        while (high > begin) {
+            const std::size_t probe = high - begin > step ? high - step : begin;
+            if (crossed(probe)) {
+                low = probe + 1;
+                break;
+            }
+            high = probe;
+            step *= 2;
+        }
+    } else {
+        low = std::max(begin, guess);
+        while (low < count) {
+            const std::size_t probe = count - low > step ? low + step - 1 : count - 1;
+            if (!crossed(probe)) {
+                high = probe;
+                break;
+            }
+            low = probe + 1;
+            step *= 2;
+        }
     }
-    std::size_t high = std::min(count, low + step - 1);
     while (low < high) {
         const std::size_t middle = low + (high - low) / 2;
         if (crossed(middle)) {
@@ -102,14 +121,27 @@ struct SortedSide {
     const SideView& view;
     bool shorts;
     std::size_t closed = 0;
+    double density = 0.0;  // positions a unit of price in the last wave: where the next one may end
 
     // Closes what the crossing test finds crossed.
     Range take(double mark_factor, double start) {
         const std::size_t begin = closed;
-        closed = gallop(begin, view.count, [&](std::size_t i) {
+        if (begin == view.count) return {begin, begin};
+        const auto crossed = [&](std::size_t i) {
             return shorts ? short_crossed(view.trigger[i], mark_factor, start)
                           : long_crossed(view.trigger[i], mark_factor, start);
-        });
+        };
+        if (!crossed(begin)) return {begin, begin};
+        const double distance = density == 0.0 ? 0.0 : view.trigger[begin] - start / mark_factor;
+        const double ahead = density * (shorts ? -distance : distance), rest = static_cast<double>(view.count - begin);
+        const auto guess = static_cast<std::size_t>(ahead > 0.0 ? (ahead < rest ? ahead : rest) : 0.0);
+        __builtin_prefetch(view.quantity_sum + begin + 1 + guess);  // wanted next, and as far away as the triggers
+        closed = gallop(begin + 1, view.count, begin + 1 + guess, crossed);
+        if (closed - begin >= 8) {
+            const double width = view.trigger[begin] - view.trigger[closed - 1];
+            density = static_cast<double>(closed - begin) / (shorts ? -width : width);
+            if (!(density < math::infinity)) density = 0.0;
+        }
         return {begin, closed};
     }
     // The quantity closed since the book was whole, and that of one wave.

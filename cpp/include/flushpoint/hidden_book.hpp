@@ -3,11 +3,13 @@
 // Positions are kept by class of leverage, side and trigger price, on a fixed grid of log price. In each row, of which
 // only open, high, low and close are used before its liquidations are predicted:
 //   1. what the row's path crosses is liquidated, less what closes of itself before the path gets there;
-//   2. positions close at their class's rate, and as many open along the path: what the rest of the path crosses of
-//      these is liquidated, too;
-//   3. positions that now stand nearer to their trigger than when they were opened close as fast as such do;
-//   4. the row's open interest is taken: growth opens positions over the row's range, a fall closes all alike.
-// The path runs from the open to both extremes and to the close, in either order, with weights.
+//   2. positions close at their class's rate, and as many as that takes from the class's share of open interest open
+//      evenly along the path: what the rest of the path crosses of these is liquidated, too;
+//   3. positions whose trigger is now nearer to the row's extreme than it was to their entry close as fast as such do;
+//   4. the row's open interest is taken: growth opens positions evenly over the row's range, though no more than the
+//      class's share lacks; what the class holds above its share closes, all alike.
+// The path runs from the open to both extremes and to the close, in either order, with weights. An amount is split
+// between the two cells about its trigger.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +29,8 @@ struct PriceHistory {
     std::size_t rows;
 };
 
-// Per class: share of open interest and, for longs then shorts, the log distance from entry to trigger (inf: never).
+// Per class: share of open interest and, for longs then shorts, the log distance from entry to trigger, at least a
+// cell; from 10 up, inf included, it counts as never and such positions are not kept.
 struct LeverageClasses {
     const double* share;
     const double* distance[2];

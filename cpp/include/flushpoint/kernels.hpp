@@ -5,6 +5,7 @@
 
 #include "flushpoint/market.hpp"
 #include "flushpoint/process.hpp"
+#include "flushpoint/random.hpp"
 #include "flushpoint/response.hpp"
 
 namespace flushpoint {
@@ -23,6 +24,11 @@ struct Kernels {
     void (*garch_returns)(Walk& walk, int steps, const double* parameters);
     // Turns the returns into log prices and finds their extremes.
     void (*accumulate)(Walk& walk, int steps);
+    // The sum of share[i] * P(a standard normal < (x - offset[i]) / spread) over `count`, a multiple of four.
+    double (*normal_mixture)(const double* share, const double* offset, std::size_t count, double x, double spread);
+    // Log-normal numbers, median * exp(sigma * a standard normal), eight at a time.
+    void (*log_normals)(random::Generator<random::Word4>& lanes, double median, double sigma, double* out,
+                        std::size_t count);
 };
 
 // Those this processor can run, the plainest first.

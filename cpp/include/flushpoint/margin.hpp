@@ -41,7 +41,7 @@ struct Numbers {
 };
 
 struct MarginColumns {
-    const std::int8_t* side;
+    const std::int8_t* side;  // +1 or -1
     std::size_t side_stride;
     Numbers quantity;
     Numbers entry_price;
@@ -52,7 +52,7 @@ struct MarginColumns {
     Numbers share;              // of the collateral, in the bankruptcy price
     std::size_t count;
 
-    double sign(std::size_t i) const { return side[i * side_stride] > 0 ? 1.0 : -1.0; }
+    double sign(std::size_t i) const { return side[i * side_stride]; }
     double collateral(std::size_t i) const { return margin[i] + other_pnl[i] - other_maintenance[i]; }
 };
 

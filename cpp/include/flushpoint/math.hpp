@@ -8,6 +8,7 @@
 namespace flushpoint::math {
 
 inline constexpr double infinity = __builtin_inf();
+inline constexpr double lowest = -0x1.fffffffffffffp1023;
 inline constexpr double not_a_number = __builtin_nan("");
 
 static inline std::uint64_t bits_of(double x) { return __builtin_bit_cast(std::uint64_t, x); }
@@ -29,9 +30,9 @@ inline constexpr double ln2_low = 0x1.a39ef35793c76p-33;
 inline constexpr double rounder = 0x1.8p52;
 
 // (exp(r) - 1 - r) / r^2 for |r| <= 0.35: the Taylor series, whose first omitted term is below 1e-17.
-static inline double exp_tail(double r) {
-    double p = 1.0 / 6227020800.0;
-    p = p * r + 1.0 / 479001600.0;
+template <class D>
+static inline D exp_tail(D r) {
+    D p = r * (1.0 / 6227020800.0) + 1.0 / 479001600.0;
     p = p * r + 1.0 / 39916800.0;
     p = p * r + 1.0 / 3628800.0;
     p = p * r + 1.0 / 362880.0;
@@ -45,7 +46,23 @@ static inline double exp_tail(double r) {
 }
 
 // 2^k for the integer that `rounded` = k + rounder carries, -1022 <= k <= 1023.
-static inline double power_of_two(double rounded) { return double_of((bits_of(rounded) + 1023) << 52); }
+template <class D, class W>
+static inline D power_of_two(D rounded) {
+    return __builtin_bit_cast(D, (__builtin_bit_cast(W, rounded) + 1023) << 52);
+}
+
+// exp(x) for -746 <= x <= 710, for one number or a vector of them, with D their type and W that of their bits.
+template <class D, class W>
+static inline D exp_of(D x) {
+    const D rounded = x * log2_e + rounder;
+    const D k = rounded - rounder;
+    const D r = (x - k * ln2_high) - k * ln2_low;
+    const D e = 1.0 + (r + r * r * exp_tail(r));
+    // 2^k in two factors, since k alone may leave the range of normal numbers.
+    const D half = k * 0.5 + rounder;
+    const D rest = (k - (half - rounder)) + rounder;
+    return e * power_of_two<D, W>(half) * power_of_two<D, W>(rest);
+}
 
 // 2 atanh(s) - 2 s, divided by s, where z = s^2 <= 0.0295: the polynomial through the Chebyshev nodes, error below 5e-18.
 template <class D>
@@ -95,11 +112,12 @@ static inline Split<double> split(double x) {
 }
 
 // The part of a * b that rounding loses (Dekker's product; no fused multiply-add, which not every processor has).
-static inline double product_error(double a, double b, double product) {
+template <class D>
+static inline D product_error(D a, D b, D product) {
     constexpr double splitter = 134217729.0;  // 2^27 + 1
-    const double ta = splitter * a, tb = splitter * b;
-    const double ah = ta - (ta - a), bh = tb - (tb - b);
-    const double al = a - ah, bl = b - bh;
+    const D ta = splitter * a, tb = splitter * b;
+    const D ah = ta - (ta - a), bh = tb - (tb - b);
+    const D al = a - ah, bl = b - bh;
     return ((ah * bh - product) + ah * bl + al * bh) + al * bl;
 }
 }  // namespace detail
@@ -108,14 +126,7 @@ static inline double exp(double x) {
     // Beyond these bounds the result is inf or 0 all the same; a NaN passes both comparisons unchanged.
     x = x > 710.0 ? 710.0 : x;
     x = x < -746.0 ? -746.0 : x;
-    const double rounded = x * detail::log2_e + detail::rounder;
-    const double k = rounded - detail::rounder;
-    const double r = (x - k * detail::ln2_high) - k * detail::ln2_low;
-    const double e = 1.0 + (r + r * r * detail::exp_tail(r));
-    // 2^k in two factors, since k alone may leave the range of normal numbers.
-    const double half = k * 0.5 + detail::rounder;
-    const double rest = (k - (half - detail::rounder)) + detail::rounder;
-    return e * detail::power_of_two(half) * detail::power_of_two(rest);
+    return detail::exp_of<double, std::uint64_t>(x);
 }
 
 // exp(x) - 1

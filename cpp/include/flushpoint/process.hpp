@@ -31,18 +31,18 @@ struct Randomness {
     bool antithetic;  // paths 2k and 2k + 1 share their numbers, with opposite signs
 };
 
-inline constexpr int lanes = 8;
+inline constexpr int walk_lanes = 8;
 inline constexpr int block_steps = 32;
 
-// The state of `lanes` paths, and their last block of steps.
+// The state of `walk_lanes` paths, and their last block of steps.
 struct alignas(64) Walk {
     random::Word4 generator[2][4];            // a xoshiro256++ in each lane of each half
-    double log_price[lanes];                  // after the last step
-    double sign[lanes];                       // of the random numbers
-    double variance[lanes];                   // GARCH: of the next step
-    double path[block_steps][lanes];          // returns, then log prices, of the steps of the block
-    double low[lanes];                        // extremes of the block's log prices
-    double high[lanes];
+    double log_price[walk_lanes];                  // after the last step
+    double sign[walk_lanes];                       // of the random numbers
+    double variance[walk_lanes];                   // GARCH: of the next step
+    double path[block_steps][walk_lanes];          // returns, then log prices, of the steps of the block
+    double low[walk_lanes];                        // extremes of the block's log prices
+    double high[walk_lanes];
 };
 
 // What the walk's steps are made of besides the vector generators; one lane each.
@@ -57,7 +57,7 @@ class Process {
 public:
     Process(const ProcessData& data, Randomness randomness) : data_(data), randomness_(randomness) {}
 
-    // Puts paths first, first + 1, ... (`count` of them, at most `lanes`) at the start.
+    // Puts paths first, first + 1, ... (`count` of them, at most `walk_lanes`) at the start.
     void start(std::uint64_t first, int count, double log_price, Walk& walk);
     // Advances all lanes by `steps`, at most block_steps and even but for the last block. `moves`, if given, are added to
     // each path's returns.
@@ -70,7 +70,7 @@ private:
 
     ProcessData data_;
     Randomness randomness_;
-    LaneSource source_[lanes];
+    LaneSource source_[walk_lanes];
 };
 
 }  // namespace flushpoint

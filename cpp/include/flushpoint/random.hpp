@@ -61,11 +61,13 @@ struct Generator {
     }
 };
 
-static inline Generator<std::uint64_t> generator(std::uint64_t seed, std::uint64_t path, Stream stream) {
+// `lane` tells several generators of one path and stream apart.
+static inline Generator<std::uint64_t> generator(std::uint64_t seed, std::uint64_t path, Stream stream,
+                                                 std::uint32_t lane = 0) {
     Generator<std::uint64_t> out;
     for (std::uint32_t block = 0; block < 2; ++block) {
         const Words words = philox({{static_cast<std::uint32_t>(path), static_cast<std::uint32_t>(path >> 32),
-                                     static_cast<std::uint32_t>(stream), block}},
+                                     static_cast<std::uint32_t>(stream), 2 * lane + block}},
                                    seed);
         for (int i = 0; i < 2; ++i) out.s[2 * block + i] = words.w[2 * i] | (std::uint64_t{words.w[2 * i + 1]} << 32);
     }
@@ -130,11 +132,20 @@ static inline Pair<D> cos_sin_of_turn(D t) {
     return {__builtin_bit_cast(D, x ^ sign_x), __builtin_bit_cast(D, y ^ sign_y)};
 }
 
-// Two independent standard normals (Box and Muller 1958), at most 8.5 in absolute value.
+// Two independent standard normals (Box and Muller 1958), at most 8.5 in absolute value: a radius and the turn's part of
+// an angle, each from a word.
+template <class D, class W>
+static inline D normal_radius(W word) {
+    return square_root(-2.0 * math::detail::log_of(math::detail::split<D, W>(2.0 - from_one_to_two<D>(word))));
+}
+template <class D, class W>
+static inline D normal_turn(W word) {
+    return from_one_to_two<D>(word) - 1.0;
+}
 template <class D, class W>
 static inline Pair<D> normals(Generator<W>& g) {
-    const D radius = square_root(-2.0 * math::detail::log_of(math::detail::split<D, W>(2.0 - from_one_to_two<D>(g.next()))));
-    const auto [c, s] = cos_sin_of_turn<D, W>(from_one_to_two<D>(g.next()) - 1.0);
+    const D radius = normal_radius<D>(g.next());
+    const auto [c, s] = cos_sin_of_turn<D, W>(normal_turn<D>(g.next()));
     return {radius * c, radius * s};
 }
 

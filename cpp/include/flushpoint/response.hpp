@@ -77,10 +77,11 @@ inline std::size_t slot(const StepsView& s, double key) {
     return static_cast<std::size_t>(static_cast<std::int64_t>(at < last ? at : last));
 }
 
-// The number of steps whose key is at or above `key`, from the row where its slot begins.
+// The number of steps whose key is at or above `key`, from the row where its slot begins; none for a NaN.
 inline std::size_t find_row(const StepsView& s, std::size_t row, std::size_t slot, double key) {
+    key = key < math::lowest ? math::lowest : key;  // the last row ends the search for -inf, too
     for (int tries = 0; tries < 3; ++tries, ++row) {
-        if (s.rows[row].key < key) return row;
+        if (!(s.rows[row].key >= key)) return row;
     }
     std::size_t low = row, high = static_cast<std::size_t>(s.first[slot + 1]);
     while (low < high) {

@@ -14,7 +14,7 @@ def read_depth(source: Source) -> DepthImpact:
 
     Parameters
     ----------
-    source : path, pandas.DataFrame, Arrow table or numpy structured array
+    source : path, pandas.DataFrame, Arrow table, numpy structured array or mapping of columns
         As in `read_positions`, with the columns ``percentage`` (negative below the mid price: bids) and ``depth``
         (cumulative quantity in base units), one row for each snapshot and percentage.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flushpoint._validate import FloatArray, number
 from flushpoint.book import Book
 from flushpoint.margin import Contract, MarginSchedule
-from flushpoint.readers.tables import Rows, Source, choose, labels, numbers, open_table, sides
+from flushpoint.readers.tables import Rows, Source, choose, labels, numbers, open_table, renamed, sides
 from flushpoint.readers.values import shown
 
 MissingLiquidation = Literal["never", "drop"]
@@ -94,7 +94,7 @@ def read_positions(
 
     Parameters
     ----------
-    source : path, pandas.DataFrame, Arrow table or numpy structured array
+    source : path, pandas.DataFrame, Arrow table, numpy structured array or mapping of columns
         A path ends in .csv, .csv.gz or .parquet. An Arrow table is anything with ``__arrow_c_stream__``: of pyarrow,
         polars, DuckDB.
     coin : str, optional
@@ -150,9 +150,10 @@ def read_positions(
     if price is not None:
         price = number("price", price, above=0)
     schedule = _one_schedule(maintenance_rate, schedule)
-    names, given = _names(columns)
+    given = renamed(columns, COLUMNS)
+    names = {**COLUMNS, **given}
     spare = {"entry_price"} | ({"coin"} if coin is None else set()) | ({"mark_price"} if price is not None else set())
-    spare -= given
+    spare -= set(given)
     frame = open_table(
         source,
         [name for what, name in names.items() if what not in spare],
@@ -273,19 +274,6 @@ def _one_schedule(maintenance_rate: float | None, schedule: MarginSchedule | Non
     if not 0 < rate < 1:
         raise ValueError(f"maintenance_rate must be in (0, 1), was {rate:g}")
     return MarginSchedule.flat(rate)
-
-
-def _names(columns: Mapping[str, str] | None) -> tuple[dict[str, str], set[str]]:
-    """Name every column, and say which names were given."""
-    mapped = {} if columns is None else columns
-    if not isinstance(mapped, Mapping):
-        raise TypeError(f"columns must be a mapping, was {shown(columns)}")
-    for what, name in mapped.items():
-        if what not in COLUMNS:
-            raise ValueError(f"columns must map some of {', '.join(COLUMNS)}, was {shown(what)}")
-        if not isinstance(name, str):
-            raise TypeError(f"columns must map to names, was {shown(name)} for {what!r}")
-    return {**COLUMNS, **mapped}, set(mapped)
 
 
 def _rows_of(frame: object, column: str, coin: str | None) -> tuple[str, Rows]:

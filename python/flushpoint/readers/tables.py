@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from flushpoint._validate import FloatArray
 from flushpoint.readers.values import SIDE_RULE, is_missing, one_line, shown, side_of, some, to_float
@@ -29,6 +30,9 @@ _GOOD: dict[str, Callable[[FloatArray], NDArray[np.bool_]]] = {
     "a number": np.isfinite,
 }
 
+# Unix times below the first number are in units of so many milliseconds: seconds, milli-, micro- and nanoseconds.
+_UNIX_UNITS = ((1e11, 1e3), (1e14, 1.0), (1e17, 1e-3), (1e19, 1e-6))
+
 
 class ArrowTable(Protocol):
     """Anything with the Arrow interface: a pyarrow table or reader, a polars or DuckDB frame."""
@@ -37,18 +41,19 @@ class ArrowTable(Protocol):
         """Give the table as an Arrow stream."""
 
 
-Source: TypeAlias = "str | os.PathLike[str] | DataFrame | ArrowTable | NDArray[np.void]"
+Source: TypeAlias = "str | os.PathLike[str] | DataFrame | ArrowTable | NDArray[np.void] | Mapping[str, ArrayLike]"
+Name: TypeAlias = str | tuple[str, ...]
 
 
-def open_table(source: Source, needed: Sequence[str], optional: Sequence[str] = ()) -> Any:
+def open_table(source: Source, needed: Sequence[Name], optional: Sequence[Name] = ()) -> Any:
     """Read the columns `needed`, and those `optional` that are there, as a DataFrame with rows.
 
     Parameters
     ----------
-    source : path, DataFrame, Arrow table or structured array
+    source : path, DataFrame, Arrow table, structured array or mapping of columns
         A path ends in one of `SUFFIXES`. Nothing of the caller's is changed.
-    needed, optional : sequence of str
-        Names of columns. One that the table has twice is refused.
+    needed, optional : sequence of str or tuple of str
+        Names of columns; of a tuple the first that the table has. One that it has twice is refused.
 
     Returns
     -------
@@ -61,10 +66,16 @@ def open_table(source: Source, needed: Sequence[str], optional: Sequence[str] = 
     else:
         argument, noun = "source", "table"
         names, load = _of_object(pandas, source)
-    for name in needed:
-        if name not in names:
-            raise ValueError(f"column {name!r} must be in the {noun}, which has {some(names) or 'none'}")
-    wanted = [name for name in dict.fromkeys((*needed, *optional)) if name in names]
+    wanted = []
+    for k, name in enumerate((*needed, *optional)):
+        alternatives = (name,) if isinstance(name, str) else name
+        if found := next((each for each in alternatives if each in names), None):
+            wanted.append(found)
+        elif k < len(needed):
+            one = len(alternatives) == 1
+            called = f"column {alternatives[0]!r}" if one else f"one of the columns {some(alternatives)}"
+            raise ValueError(f"{called} must be in the {noun}, which has {some(names) or 'none'}")
+    wanted = list(dict.fromkeys(wanted))
     for name in wanted:
         if names.count(name) > 1:
             raise ValueError(f"column {name!r} must be in the {noun} once, was there {names.count(name)} times")
@@ -72,6 +83,31 @@ def open_table(source: Source, needed: Sequence[str], optional: Sequence[str] = 
     if not len(frame):
         raise ValueError(f"{argument} must hold data rows, was a table without any")
     return frame
+
+
+def times(frame: Any, name: str) -> NDArray[np.datetime64]:
+    """Read a column of times, UTC where they do not say, in milliseconds; NaT where there is none."""
+    pandas, column, rule = _pandas(), frame[name], "ISO 8601 text or a Unix time"
+    rows = np.arange(len(column))
+    items = column.to_numpy(dtype=object)
+    missing = np.array([is_missing(item) for item in items], dtype=bool)
+    if any(math.isfinite(to_float(item)) for item in items):
+        value = numbers(frame, name, rows, "a positive number", gaps=True)
+        top = np.nanmax(value, initial=0.0)
+        unit = next((ms for most, ms in _UNIX_UNITS if top < most), 0.0)
+        # Below 1e8 s lies 1973: no time of a market, but a date such as 20260204 or the number of a row.
+        refuse(frame, name, rows, np.isnan(value) | (value * unit >= 1e11), rule)
+        out = np.full(len(value), "NaT", dtype="datetime64[ms]")
+        known = ~np.isnan(value)
+        out[known] = np.rint(value[known] * unit).astype(np.int64).astype("datetime64[ms]")
+        return out
+    with _reading(f"column {name!r} must hold times"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what cannot be read is refused below
+        iso = None if pandas.api.types.is_datetime64_any_dtype(column.dtype) else "ISO8601"
+        read = pandas.to_datetime(column, utc=True, errors="coerce", format=iso)
+        out = np.asarray(read.dt.tz_localize(None), dtype="datetime64[ms]")
+    refuse(frame, name, rows, missing | ~np.isnat(out), rule)
+    return out
 
 
 def labels(frame: Any, name: str) -> tuple[Rows, list[Any]]:
@@ -85,7 +121,7 @@ def sides(frame: Any, name: str, rows: Rows) -> NDArray[np.int8]:
     """Read the sides of some rows."""
     codes, values = labels(frame, name)
     side = np.array([*map(side_of, values), 0], dtype=np.int8)[codes[rows]]  # the last one is where code -1 points
-    _refuse(frame, name, rows, side != 0, SIDE_RULE)
+    refuse(frame, name, rows, side != 0, SIDE_RULE)
     return side
 
 
@@ -109,8 +145,22 @@ def numbers(
             value = np.array([to_float(item) for item in items], dtype=np.float64)
             missing = np.array([is_missing(item) for item in items], dtype=bool)
     none = missing | (value == 0) if gaps else np.zeros(len(value), dtype=bool)
-    _refuse(frame, name, rows, none | _GOOD[rule](value), rule)
+    refuse(frame, name, rows, none | _GOOD[rule](value), rule)
     return np.where(none, np.nan, value)
+
+
+def renamed(columns: Mapping[str, str] | None, known: Iterable[str]) -> Mapping[str, str]:
+    """Check a mapping from what is read to the caller's names of columns."""
+    if columns is None:
+        return {}
+    if not isinstance(columns, Mapping):
+        raise TypeError(f"columns must be a mapping, was {shown(columns)}")
+    for what, name in columns.items():
+        if what not in known:
+            raise ValueError(f"columns must map some of {', '.join(known)}, was {shown(what)}")
+        if not isinstance(name, str):
+            raise TypeError(f"columns must map to names, was {shown(name)} for {what!r}")
+    return columns
 
 
 def choose(what: str, counts: Mapping[str, int], wanted: str | None) -> str:
@@ -125,7 +175,8 @@ def choose(what: str, counts: Mapping[str, int], wanted: str | None) -> str:
     return wanted
 
 
-def _refuse(frame: Any, name: str, rows: Rows, good: NDArray[np.bool_], rule: str) -> None:
+def refuse(frame: Any, name: str, rows: Rows, good: NDArray[np.bool_], rule: str) -> None:
+    """Raise for the first of some rows whose value in a column is not good."""
     if not good.all():
         row = int(rows[np.argmin(good)])
         raise ValueError(f"column {name!r} must be {rule}, was {shown(frame[name].iloc[row])} in data row {row + 1}")
@@ -194,8 +245,13 @@ def _of_object(pandas: Any, source: Any) -> _Opened:
         return names, _guarded(
             rule, lambda wanted: pandas.DataFrame({w: _of_arrow(pyarrow, table.column(names.index(w))) for w in wanted})
         )
+    if isinstance(source, Mapping):
+        rule = "source must be a mapping of columns of one length"
+        return list(source), _guarded(
+            rule, lambda wanted: pandas.DataFrame({name: np.asarray(source[name]) for name in wanted})
+        )
     raise TypeError(
-        "source must be a path, a pandas DataFrame, an Arrow table or a numpy structured array, "
+        "source must be a path, a pandas DataFrame, an Arrow table, a numpy structured array or a mapping of columns, "
         f"was {f'an array of dtype {source.dtype}' if isinstance(source, np.ndarray) else shown(source)}"
     )
 

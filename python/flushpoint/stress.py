@@ -1,0 +1,347 @@
+"""Stress: many one-shot scenarios, each a cascade of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from flushpoint import _core
+from flushpoint._validate import (
+    FloatArray,
+    check,
+    finite_array,
+    memory,
+    number,
+    positive,
+    read_only,
+    real_array,
+)
+from flushpoint._validate import threads as check_threads
+from flushpoint.book import Book
+from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
+from flushpoint.ensemble import Ensemble
+from flushpoint.market import Market
+from flushpoint.outcome import BookOutcome, Counts, frozen
+from flushpoint.random_book import MOST_COUNTED, RandomBook
+from flushpoint.seed import Seed, resolve
+
+_FROM_ENGINE = (
+    "final_price",
+    "low_price",
+    "high_price",
+    "amplification",
+    "exhausted",
+    "waves",
+    "long_count",
+    "short_count",
+)
+EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, int]
+
+
+class StressResult(BookOutcome, Ensemble):
+    """The outcomes of many scenarios, one value a scenario.
+
+    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`. Those are
+    worked out, by running every scenario once more, when they are first asked for.
+
+    Attributes
+    ----------
+    final_price, low_price, high_price : ndarray of float64, shape (scenarios,)
+        Quote units per base unit. Low and high include the price after shock and sale, and every wave.
+    long_count, short_count : ndarray of int64, shape (scenarios,)
+        Positions closed.
+    waves : ndarray of int64, shape (scenarios,)
+        How many waves there were.
+    amplification : ndarray of float64, shape (scenarios,)
+        Total log move / log move of the shock and sale alone: 1 if nothing closes, nan if positions close although
+        shock and sale left the price where it was.
+    exhausted : ndarray of bool, shape (scenarios,)
+        Whether the depth was used up (only `EvaporatingImpact` can be).
+    """
+
+    _names: ClassVar[tuple[str, ...]] = (
+        "final_price",
+        "low_price",
+        "high_price",
+        "liquidated_quantity",
+        "liquidated_count",
+        "liquidated_notional",
+        "long_quantity",
+        "short_quantity",
+        "long_count",
+        "short_count",
+        "long_notional",
+        "short_notional",
+        "waves",
+        "amplification",
+        "exhausted",
+    )
+    _on_demand: ClassVar[tuple[str, ...]] = ("proceeds", "shortfall", "surplus")
+
+    final_price: FloatArray
+    low_price: FloatArray
+    high_price: FloatArray
+    amplification: FloatArray
+    exhausted: NDArray[np.bool_]
+    waves: Counts
+    long_count: Counts
+    short_count: Counts
+    _book: Book
+    _market: Market
+    _scenarios: EngineScenarios
+    _threads: int
+
+    @cached_property
+    def proceeds(self) -> FloatArray:
+        """Money received for the longs closed less money paid for the shorts, quote units; without the initial sale."""
+        longs, shorts = self._book.long._engine, self._book.short._engine
+        return frozen(_core.stress_proceeds(longs, shorts, self._market._engine, self._scenarios, self._threads))
+
+    @cached_property
+    def _money(self) -> tuple[FloatArray, FloatArray]:
+        long, short = self._book.long, self._book.short
+        if long.bankruptcy_price is None or short.bankruptcy_price is None:
+            unknown = frozen(np.full(self.final_price.size, np.nan))
+            return unknown, unknown
+        shortfall, surplus = _core.stress_money(
+            long._engine,
+            short._engine,
+            long.bankruptcy_price,
+            short.bankruptcy_price,
+            self._market._engine,
+            self._scenarios,
+            self._threads,
+        )
+        return frozen(shortfall), frozen(surplus)
+
+    @property
+    def shortfall(self) -> FloatArray:
+        """Sum over positions of how far proceeds fall short of quantity x bankruptcy price, quote units.
+
+        nan, not known, where the book has no bankruptcy prices.
+        """
+        return self._money[0]
+
+    @property
+    def surplus(self) -> FloatArray:
+        """Sum over positions of how far proceeds exceed quantity x bankruptcy price, quote units.
+
+        nan, not known, where the book has no bankruptcy prices.
+        """
+        return self._money[1]
+
+    def __repr__(self) -> str:
+        count = self.final_price.size
+        return f"<StressResult: {count:,} scenarios, {np.count_nonzero(self.waves):,} of them with liquidations>"
+
+
+class RandomStressResult(StressResult):
+    """The outcomes of many scenarios, each with a random book of its own, one value a scenario.
+
+    As `StressResult`, and further: as a mapping it leaves out the notionals as well, unless they are asked for. What
+    is worked out later draws the same books once more; where in them positions stood is drawn from random numbers of
+    its own, so that asking changes nothing else. Shortfall and surplus are not known (nan).
+
+    Attributes
+    ----------
+    long_quantity, short_quantity : ndarray of float64, shape (scenarios,)
+        Quantities closed, base units.
+    runaway : ndarray of bool, shape (scenarios,)
+        Whether the scenario was ended because more than `max_count` positions would have closed.
+    """
+
+    _names = (*(name for name in StressResult._names if not name.endswith("_notional")), "runaway")
+    _on_demand = (
+        *StressResult._on_demand,
+        *(name for name in StressResult._names if name.endswith("_notional")),
+    )
+
+    runaway: NDArray[np.bool_]
+    _random_book: RandomBook
+    _key: int
+    _max_count: int
+
+    def _sums(self, notionals: bool) -> tuple[FloatArray, ...]:
+        book, market = self._random_book._engine, self._market._engine
+        sums = _core.stress_random_sums(
+            book, self._key, self._max_count, market, self._scenarios, self._threads, notionals
+        )
+        read_only(sums)
+        return sums
+
+    @cached_property
+    def _notionals(self) -> tuple[FloatArray, ...]:
+        return self._sums(True)
+
+    @cached_property
+    def long_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price over the longs closed, quote units."""
+        return self._notionals[0]
+
+    @cached_property
+    def short_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price over the shorts closed, quote units."""
+        return self._notionals[1]
+
+    @cached_property
+    def proceeds(self) -> FloatArray:
+        """Money received for the longs closed less money paid for the shorts, quote units; without the initial sale."""
+        return self._sums(False)[0]
+
+    @cached_property
+    def _money(self) -> tuple[FloatArray, FloatArray]:
+        unknown = frozen(np.full(self.final_price.size, np.nan))
+        return unknown, unknown
+
+
+def stress(
+    book: Book | RandomBook,
+    market: Market,
+    shock: ArrayLike = 0.0,
+    sell: ArrayLike = 0.0,
+    liquidity: ArrayLike = 1.0,
+    refill: float = 0.0,
+    seed: int | np.random.SeedSequence | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    max_count: int | None = None,
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> StressResult:
+    """Run many one-shot scenarios, each from rest.
+
+    Each equals ``cascade(book, market, shock, sell, refill)`` of the same numbers, in a market `liquidity` times as
+    deep. With a `RandomBook` every scenario has a book of its own, drawn from the seed and the scenario's place.
+
+    Parameters
+    ----------
+    book : Book or RandomBook
+        No position may be crossed at the market's price; see `Book.alive`.
+    market : Market
+    shock : array_like, default 0.0
+        Relative price moves that start it, above -1: -0.10 is a fall of 10 %.
+    sell : array_like, default 0.0
+        Quantities sold (negative: bought) into the market that start it, base units; not counted as liquidated.
+    liquidity : array_like, default 1.0
+        Factors on the available liquidity, positive: 0.5 is half as deep.
+    refill : float, default 0.0
+        Share of the recovering volume that returns after each wave, 0 to 1.
+    seed : int or numpy.random.SeedSequence, optional
+        None draws a fresh one; the result keeps it. Nothing is random about a book of known positions.
+    columns : sequence of str, optional
+        Names that the result holds as a mapping; all of them are attributes anyway.
+    max_count : int, optional
+        For random books, 1,000,000 by default: where more positions would close in one scenario, it ends once so many
+        have, and is marked as `runaway`.
+    threads : int, default 0
+        0 for all processors, or FLUSHPOINT_NUM_THREADS of them. The results do not depend on it.
+    progress : callable, optional
+        Called now and then, and at the end, as ``progress(done, total)``.
+
+    Returns
+    -------
+    StressResult
+        For random books a `RandomStressResult`. shock, sell and liquidity broadcast together; the scenarios of their
+        common shape follow each other in C order, in one dimension.
+
+    Raises
+    ------
+    ValueError
+        Where positions are already crossed at the market's price, with their number; where the scenarios do not fit
+        in memory.
+
+    Examples
+    --------
+    >>> book = Book(+1, [10.0, 10.0], [92.0, 89.0])
+    >>> s = stress(book, Market(100.0, LinearImpact(0.003)), shock=-0.09, liquidity=[0.5, 1.0, 2.0])
+    >>> s.liquidated_count, s.final_price.round(3)
+    (array([2, 2, 1]), array([80.71 , 85.701, 89.645]))
+    """
+    if not isinstance(book, RandomBook):
+        _check_inputs(book, market)
+    _check_market(market)
+    workers = check_threads(threads)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, was {progress!r}")
+    scenarios = _scenarios(market, shock, sell, liquidity, refill)
+    arguments = {
+        "market": market,
+        "shock": scenarios[0],
+        "sell": scenarios[1],
+        "liquidity": scenarios[2],
+        "refill": scenarios[3],
+    }
+    hidden = {"_market": market, "_scenarios": scenarios, "_threads": workers}
+    if isinstance(book, RandomBook):
+        most = int(number("max_count", 1_000_000 if max_count is None else max_count, at_least=1, at_most=MOST_COUNTED))
+        kept: Seed | None
+        kept, key = resolve(seed)
+        hidden |= {"_names": _chosen(columns, RandomStressResult), "_random_book": book}
+        hidden |= {"_key": key, "_max_count": most}
+        found = _core.stress_random(book._engine, key, most, market._engine, scenarios, workers, progress)
+        values = dict(zip((*_FROM_ENGINE, "long_quantity", "short_quantity", "runaway"), found, strict=True))
+        arguments |= {"book": book, "max_count": most}
+        kind: type[StressResult] = RandomStressResult
+    else:
+        if max_count is not None:
+            raise ValueError(f"max_count must be left out for a book of known positions, was {max_count!r}")
+        kept = None if seed is None else resolve(seed)[0]
+        hidden |= {"_names": _chosen(columns, StressResult), "_book": book}
+        _check_at_rest(book, market)
+        longs, shorts = book.long._engine, book.short._engine
+        values = dict(
+            zip(
+                _FROM_ENGINE,
+                _core.stress(longs, shorts, market._engine, scenarios, workers, progress),
+                strict=True,
+            )
+        )
+        arguments |= {"book": book}
+        kind = StressResult
+    read_only(tuple(values.values()))
+    return kind("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
+
+
+def _scenarios(
+    market: Market, shock: ArrayLike, sell: ArrayLike, liquidity: ArrayLike, refill: float
+) -> EngineScenarios:
+    """Check the arguments; return them as columns of length 1 or the number of scenarios."""
+    shocks = real_array("shock", shock)
+    with np.errstate(over="ignore"):
+        price = market.price * (1 + shocks)
+    rule = f"above -1 and leave the price, {market.price:g}, positive and finite"
+    check("shock", shocks, (shocks > -1) & (price > 0) & (price < np.inf), rule)
+    sales = finite_array("sell", sell)
+    depths = real_array("liquidity", liquidity)
+    positive("liquidity", depths)
+    share = number("refill", refill, at_least=0, at_most=1)
+    given = (shocks, sales, depths)
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in given))
+    except ValueError:
+        shapes = ", ".join(str(array.shape) for array in given)
+        raise ValueError(f"shock, sell and liquidity must broadcast together, were of shapes {shapes}") from None
+    count = int(np.prod(shape, dtype=object))
+    memory("shock, sell and liquidity together", count, 80)
+    flat = []
+    for array in given:
+        column = array.reshape(-1) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)
+        column = column.copy() if np.shares_memory(column, array) else column  # later changes do not reach the result
+        flat.append(frozen(column))
+    return flat[0], flat[1], flat[2], share, count
+
+
+def _chosen(columns: Sequence[str] | None, kind: type[StressResult]) -> tuple[str, ...]:
+    if columns is None:
+        return kind._names
+    if isinstance(columns, str):
+        raise TypeError(f"columns must be a sequence of names, was {columns!r}")
+    known = kind._names + kind._on_demand
+    for i, name in enumerate(columns):
+        if name not in known:
+            raise ValueError(f"columns must be of {', '.join(known)}, was {name!r} at index {i}")
+    return tuple(columns)
