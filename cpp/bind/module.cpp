@@ -705,26 +705,34 @@ private:
     }
 };
 
-// What a run of paths is made of: (half_life, step, steps), (seed, antithetic), (moves, sales), bridge; see paths.hpp.
+// What a run of paths is made of: (half_life, step, steps), (seed, antithetic), (moves, sales), bridge, turnover or None,
+// (parts of a random book, most_closed) or None; see paths.hpp.
 struct PathArrays {
     Book book;
     Market market;
     Positions positions;
     ProcessArrays process;
     std::optional<TurnoverArrays> turnover;
+    std::optional<RandomBook> random;
     fp::PathJob job;
 
     PathArrays(const py::tuple& longs, const py::tuple& shorts, const py::tuple& columns, const py::tuple& market_items,
                const py::tuple& process_items, const py::tuple& clock, const py::tuple& randomness,
-               const py::tuple& script, bool bridge, const py::object& turnover_items)
+               const py::tuple& script, bool bridge, const py::object& turnover_items,
+               const py::object& random_items)
         : book(longs, shorts), market(market_items), positions(book, columns), process(process_items) {
         const fp::Clock time{clock[1].cast<double>(), clock[0].cast<double>(), clock[2].cast<std::int64_t>()};
         require(time.steps >= 0 && time.steps <= 0xffffffff, "_core: steps must be between 0 and 2^32 - 1");
         require(!bridge || process.data.kind == fp::ProcessKind::gbm, "_core: only a GBM has a bridge");
         if (!turnover_items.is_none()) turnover.emplace(turnover_items.cast<py::tuple>());
+        if (!random_items.is_none()) {
+            const auto items = random_items.cast<py::tuple>();
+            random.emplace(items[0].cast<py::tuple>(), randomness[0].cast<std::uint64_t>(), items[1].cast<double>());
+            require(!random->book.positions.empty(), "_core: a random book is empty");
+        }
         const fp::PositionOutcome outcome = positions.outcome();
         job = {book.view, outcome.long_bankruptcy, outcome.short_bankruptcy, turnover ? &turnover->data : nullptr,
-               market.data, process.data,
+               random ? &random->book : nullptr, market.data, process.data,
                {randomness[0].cast<std::uint64_t>(), randomness[1].cast<bool>()}, time,
                {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge};
     }
@@ -755,6 +763,7 @@ struct PathOutput {
             else if (name == "short_notional") real(view.short_notional);
             else if (name == "waves") whole(view.waves);
             else if (name == "exhausted") view.exhausted = add<bool>(name, count);
+            else if (name == "runaway") view.runaway = add<bool>(name, count);
             else if (name == "proceeds") real(view.proceeds);
             else if (name == "shortfall" && knows_bankruptcy) real(view.shortfall);
             else if (name == "surplus" && knows_bankruptcy) real(view.surplus);
@@ -784,9 +793,9 @@ private:
 
 py::dict simulate(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions, const py::tuple& market,
                   const py::tuple& process, const py::tuple& clock, const py::tuple& randomness, const py::tuple& script,
-                  bool bridge, const py::object& turnover, std::uint64_t first, std::size_t count, const py::tuple& wanted,
+                  bool bridge, const py::object& turnover, const py::object& random, std::uint64_t first, std::size_t count, const py::tuple& wanted,
                   const py::object& record, int threads, const py::object& progress) {
-    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge, turnover);
+    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge, turnover, random);
     require(in.process.reaches(first, count, in.job.clock.steps), "_core: there are fewer returns than paths or steps");
     PathOutput out(count, wanted, record, in.knows_bankruptcy(), in.job.clock.steps);
     {
@@ -799,9 +808,9 @@ py::dict simulate(const py::tuple& longs, const py::tuple& shorts, const py::tup
 
 py::tuple replay(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions, const py::tuple& market,
                  const py::tuple& process, const py::tuple& clock, const py::tuple& randomness, const py::tuple& script,
-                 bool bridge, const py::object& turnover, std::uint64_t path, const py::tuple& wanted,
+                 bool bridge, const py::object& turnover, const py::object& random, std::uint64_t path, const py::tuple& wanted,
                  const py::object& record) {
-    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge, turnover);
+    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge, turnover, random);
     require(in.process.reaches(path, 1, in.job.clock.steps), "_core: there are fewer returns than paths or steps");
     PathOutput out(1, wanted, record, in.knows_bankruptcy(), in.job.clock.steps);
     std::vector<fp::PathWave> waves;
@@ -883,11 +892,11 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           py::arg("steps"));
     m.def("simulate", &simulate, py::arg("longs"), py::arg("shorts"), py::arg("positions"), py::arg("market"),
           py::arg("process"), py::arg("clock"), py::arg("randomness"), py::arg("script"), py::arg("bridge"),
-          py::arg("turnover"), py::arg("first"), py::arg("count"), py::arg("wanted"), py::arg("record"), py::arg("threads"),
+          py::arg("turnover"), py::arg("random"), py::arg("first"), py::arg("count"), py::arg("wanted"), py::arg("record"), py::arg("threads"),
           py::arg("progress"));
     m.def("replay", &replay, py::arg("longs"), py::arg("shorts"), py::arg("positions"), py::arg("market"),
           py::arg("process"), py::arg("clock"), py::arg("randomness"), py::arg("script"), py::arg("bridge"),
-          py::arg("turnover"), py::arg("path"), py::arg("wanted"), py::arg("record"));
+          py::arg("turnover"), py::arg("random"), py::arg("path"), py::arg("wanted"), py::arg("record"));
     m.def("exp", &exponentials, py::arg("values").noconvert());
     m.def("displacement", &displacement, py::arg("market"), py::arg("sold").noconvert());
     m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "flushpoint/cascade.hpp"
+#include "flushpoint/random_side.hpp"
 
 namespace flushpoint {
 
@@ -18,12 +19,12 @@ constexpr double slack = 4e-12;
 // Uniform random numbers are at least 2^-52, so no bridge strays further than sqrt(-log(2^-52) / 2) deviations.
 constexpr double longest_stray = 4.26;
 
-// The positions of a path: a book as it is, or one whose positions open and close of themselves.
+// The positions of a path: a book as it is, one whose positions open and close of themselves, or a random one.
 struct SortedPositions {
     static constexpr bool lives = false;
     SortedSide longs, shorts;
 
-    SortedPositions(const PathJob& job, std::uint64_t, Pulse&) : longs{job.book.longs, false}, shorts{job.book.shorts, true} {}
+    SortedPositions(const PathJob& job, std::uint64_t, Pulse&, bool) : longs{job.book.longs, false}, shorts{job.book.shorts, true} {}
 };
 
 class LivingPositions {
@@ -31,7 +32,7 @@ public:
     static constexpr bool lives = true;
     LivingSide longs, shorts;
 
-    LivingPositions(const PathJob& job, std::uint64_t numbers, Pulse&)
+    LivingPositions(const PathJob& job, std::uint64_t numbers, Pulse&, bool)
         : longs{job.book.longs, false, job.turnover->closing_rate},
           shorts{job.book.shorts, true, job.turnover->closing_rate},
           rule_(*job.turnover),
@@ -76,6 +77,29 @@ private:
     double next_;  // seconds
 };
 
+class DrawnPositions {
+public:
+    static constexpr bool lives = false;
+
+private:
+    Draws draws_;
+    random::Generator<std::uint64_t> details_;
+
+public:
+    RandomSide longs, shorts;
+
+    DrawnPositions(const PathJob& job, std::uint64_t numbers, Pulse& pulse, bool notionals)
+        : draws_(*job.random, numbers, pulse),
+          details_(random::generator(job.random->seed, numbers, Stream::details)),
+          longs(*job.random, false, job.market.price, draws_),
+          shorts(*job.random, true, job.market.price, draws_) {
+        if (notionals) draws_.details = &details_;
+    }
+    DrawnPositions(const DrawnPositions&) = delete;  // the sides point to the draws
+
+    bool runaway() const { return draws_.runaway; }
+};
+
 // One path's market and book. x = log price, f = exogenous log price, g = displacement, all as in market.hpp.
 template <class Impact, class Positions>
 class Path {
@@ -88,7 +112,7 @@ public:
           pulse_(&pulse),
           wants_proceeds_(columns.proceeds != nullptr),
           wants_money_(columns.shortfall != nullptr || columns.surplus != nullptr),
-          positions_(job, numbers, pulse),
+          positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
           low_(f),
           high_(f) {
         next_triggers();
@@ -180,6 +204,9 @@ public:
         if (out.short_notional) out.short_notional[i] = positions_.shorts.notional();
         if (out.waves) out.waves[i] = trading_.waves;
         if (out.exhausted) out.exhausted[i] = exhausted_;
+        if constexpr (std::is_same_v<Positions, DrawnPositions>) {
+            if (out.runaway) out.runaway[i] = positions_.runaway();
+        }
         if (out.proceeds) out.proceeds[i] = proceeds_;
         if (out.shortfall) out.shortfall[i] = money_.shortfall;
         if (out.surplus) out.surplus[i] = money_.surplus;
@@ -294,7 +321,7 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
     }
     process.start(first, count, start, walk);
 
-    const bool watches_low = job.bridge && job.book.longs.count > 0;
+    const bool watches_low = job.bridge && (job.random ? !job.random->positions.front().shorts : job.book.longs.count > 0);
     const double stray = job.bridge ? longest_stray * job.process.parameters[1] : 0.0;
     double* const prices = recording.prices + row * recording.count;
     std::size_t recorded = 0;
@@ -375,6 +402,8 @@ void with_kinds(const PathJob& job, Run&& run) {
     with_market(job.market, 1.0, [&](const auto& market) {
         if (job.turnover) {
             run(std::type_identity<LivingPositions>{}, market);
+        } else if (job.random) {
+            run(std::type_identity<DrawnPositions>{}, market);
         } else {
             run(std::type_identity<SortedPositions>{}, market);
         }

@@ -88,7 +88,7 @@ class JumpDiffusion(Process):
     volatility : float
         Of the moves between jumps, per square root of a year, at least 0.
     jump_rate : float
-        Jumps a year, at least 0.
+        Jumps a year, at least 0, and at most 10,000 on average in a step of a run.
     jump_mean : float
         Mean log jump: -0.05 is about a fall of 5 %.
     jump_volatility : float
@@ -126,6 +126,7 @@ class JumpDiffusion(Process):
         dt = dt_seconds / YEAR
         mean = (self.drift - 0.5 * self.volatility * self.volatility - self.jump_rate * self._growth()) * dt
         deviation = self.volatility * math.sqrt(dt)
+        number("jump_rate x horizon / steps", self.jump_rate * dt, at_most=10_000)
         return _JUMPS, _parameters(mean, deviation, self.jump_rate * dt, self.jump_mean, self.jump_volatility), None
 
     def __str__(self) -> str:

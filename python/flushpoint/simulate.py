@@ -516,7 +516,7 @@ def _recorded(record: object, steps: int) -> NDArray[np.int64] | None:
         if record != "all":
             raise ValueError(f"record must be 'all', an integer or steps, was {record!r}")
         record = 1
-    if isinstance(record, Iterable) and np.ndim(cast(Any, record)) != 0:
+    if isinstance(record, Sequence) or np.ndim(cast(Any, record)) != 0:
         at = _whole_array("record", record, 0, steps)
         if at.ndim != 1 or at.size == 0:
             raise ValueError(f"record must have one dimension and at least one step, was of shape {at.shape}")

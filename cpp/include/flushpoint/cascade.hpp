@@ -76,6 +76,14 @@ struct Range {
     double sum(const double* running) const { return running[end] - running[begin]; }
 };
 
+// A wave of a side whose positions have no ranks: how many closed, and how much.
+struct Closed {
+    std::int64_t count = 0;
+    double quantity = 0.0;
+
+    std::int64_t size() const { return count; }
+};
+
 // The end of the positions from `begin` on that are crossed, looked for from a guess: steps that double away from it,
 // then bisection. `crossed` holds for a position whenever it holds for a later one.
 template <class Crossed>

@@ -9,6 +9,7 @@
 #include "flushpoint/market.hpp"
 #include "flushpoint/process.hpp"
 #include "flushpoint/pulse.hpp"
+#include "flushpoint/random_book.hpp"
 #include "flushpoint/turnover.hpp"
 
 namespace flushpoint {
@@ -39,6 +40,7 @@ struct PathColumns {
     double* short_notional;
     std::int64_t* waves;
     bool* exhausted;
+    bool* runaway;
     double* proceeds;
     double* shortfall;
     double* surplus;
@@ -64,6 +66,7 @@ struct PathJob {
     const double* long_bankruptcy;  // in firing order
     const double* short_bankruptcy;
     const Turnover* turnover;  // null for positions that neither open nor close of themselves
+    const RandomBook* random;  // each path draws its own, instead of `book`; null for none
     MarketData market;
     ProcessData process;
     Randomness randomness;

@@ -23,14 +23,6 @@ struct Turnover {
     std::vector<double> ratio[2];  // trigger / entry price of each leverage; longs, shorts
 };
 
-// Positions closed together.
-struct Closed {
-    std::int64_t count = 0;
-    double quantity = 0.0;
-
-    std::int64_t size() const { return count; }
-};
-
 class LivingSide {
     struct Position {
         double trigger;
