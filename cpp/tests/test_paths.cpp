@@ -182,7 +182,6 @@ TEST_CASE("an exception of the poll stops the run") {
     const double normal[] = {0.0, 0.001};
     const fp::PathJob job = job_of(book, impact.market(100.0), {fp::ProcessKind::gbm, normal, nullptr, false, 0},
                                    {1.0, inf, 4'000'000'000});
-    std::atomic<std::size_t> done{0};
     struct Enough {};
     const auto poll = [](std::size_t) { throw Enough{}; };
     CHECK_THROWS_AS(fp::simulate(job, 0, 4, {}, {nullptr, 0, nullptr}, 1, poll), Enough);

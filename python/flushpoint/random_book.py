@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from flushpoint._validate import number, sides
 from flushpoint.laws import EngineLaw, Law, Uniform, engine_of_quantity, sized
 
@@ -124,6 +122,10 @@ class RandomBook:
         return isinstance(other, RandomBook) and self._parts == other._parts
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _columns(self) -> tuple[_Part, ...]:
+        """What tells this book from others."""
+        return self._parts
 
     @property
     def _engine(self) -> tuple[EnginePart, ...]:
