@@ -384,6 +384,15 @@ def test_runaways_end() -> None:
     assert not s.runaway[0]
 
 
+def test_a_runaway_with_no_room_for_the_second_kind() -> None:
+    first = fp.RandomBook(count=10, distance=fp.Uniform(0, 0.1), quantity=1.0)
+    second = fp.RandomBook(count=10, distance=fp.Uniform(0, 0.1), quantity=fp.Exponential(1.0))
+    s = fp.stress(first + second, fp.Market(100.0, fp.LinearImpact(0.0)), -0.5, seed=1, max_count=10)
+    assert s.runaway[0]
+    assert s.long_count[0] == s.long_quantity[0] == 10
+    assert 10 * 90 < s.liquidated_notional[0] < 10 * 100
+
+
 def test_those_that_can_never_be_liquidated_never_are() -> None:
     half = fp.LeverageMix([1.0, 10.0], [1.0, 1.0])
     book = fp.RandomBook(count=10**6, distance=fp.Leveraged(half, 0.01), quantity=1e-6)
