@@ -108,6 +108,7 @@ class RandomBook:
             per_unit = number("density", density, above=0)
             reach = number("extent", extent, above=0, finite=False)
             part = _Part(int(which), None, per_unit, reach, Uniform(0.0, 1.0), size)
+        part.distance._engine(part.side)  # raises where the law and the side do not go together
         self._parts: tuple[_Part, ...] = (part,)
 
     def __add__(self, other: object) -> RandomBook:

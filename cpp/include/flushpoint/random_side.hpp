@@ -108,11 +108,11 @@ private:
             part.uncovered = uncovered;
             part.left -= number;
         }
-        if (number == 0.0) return;
         if (number > draws_.left) {
             number = draws_.left;
             draws_.runaway = true;
         }
+        if (number == 0.0) return;
         draws_.left -= number;
         wave.count += static_cast<std::int64_t>(number);
         wave.quantity += size(of, number, to);
