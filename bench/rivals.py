@@ -4,6 +4,7 @@ The book of job J1: longs only, entered around a price of 100 at leverages from 
 impact linear in the log price: selling all of it moves the log price by -0.12.
 """
 
+# ruff: noqa: NPY002 - to numba these names are its own generators, one a thread
 import importlib.util
 import math
 from collections.abc import Callable
@@ -129,6 +130,54 @@ def liquidation_prices(side, quantity, entry, margin, rate, deduction):
     return out
 
 
+# --- every scenario draws a book of its own ---
+_LEVERAGES = np.array(list(MIX), dtype=float)
+_SHARES_SO_FAR = np.append(np.cumsum(list(MIX.values()))[:-1], 1.0)
+CONSTANT, EXPONENTIAL, LOG_NORMAL = range(3)
+MEAN_SIZE = {CONSTANT: 1.0, EXPONENTIAL: 1.0, LOG_NORMAL: math.exp(1.125)}
+
+
+@nb.njit
+def _redraw(triggers, quantities, sizes):
+    total = 0.0
+    for i in range(triggers.size):
+        trigger = PRICE
+        while trigger >= 0.999 * PRICE:
+            leverage = _LEVERAGES[np.searchsorted(_SHARES_SO_FAR, np.random.random())]
+            trigger = PRICE * math.exp(0.06 * np.random.standard_normal()) * (1 - 1 / leverage) / (1 - MAINTENANCE)
+        quantity = 1.0
+        if sizes == EXPONENTIAL:
+            quantity = -math.log(1.0 - np.random.random())
+        elif sizes == LOG_NORMAL:
+            quantity = math.exp(1.5 * np.random.standard_normal())
+        triggers[i] = trigger
+        quantities[i] = quantity
+        total += quantity
+    return total
+
+
+@nb.njit(parallel=True)
+def redrawn_books(count, sizes, falls, price, closed):
+    """Final price and positions closed for each fall, in a fresh book of `count` longs; waves by scanning it."""
+    for i in nb.prange(falls.size):
+        triggers, quantities = np.empty(count), np.empty(count)
+        total = _redraw(triggers, quantities, sizes)
+        now, gone = PRICE * (1.0 - falls[i]), 0
+        while True:
+            sold, wave = 0.0, 0
+            for k in range(count):
+                if triggers[k] >= now:
+                    sold += quantities[k]
+                    wave += 1
+                    triggers[k] = -1.0
+            if wave == 0:
+                break
+            gone += wave
+            now *= math.exp(-COEFFICIENT * sold / total)
+        price[i] = now
+        closed[i] = gone
+
+
 class Rival(NamedTuple):
     """build(triggers, quantities) -> (levels, sums); query(levels, sums, falls, price out, count out)."""
 
@@ -141,12 +190,22 @@ OWN = Rival("numba", build_levels, query_levels)
 _OTHER = Path(__file__).parents[2] / "shared" / "rivals" / "rivals.py"
 
 
-def other_rival():
-    """A second opinion on the same job, where one stands beside the repository."""
+def other_rivals():
+    """Second opinions on the same jobs, where they stand beside the repository."""
     if not _OTHER.exists():
         pytest.skip("no second rival beside the repository")
     spec = importlib.util.spec_from_file_location("flushpoint_other_rivals", _OTHER)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (module.P0, module.LAM) == (PRICE, COEFFICIENT), "the rivals must be set the same job"
+    return module
+
+
+def other_rival():
+    module = other_rivals()
     return Rival("second numba", module.j1_build, module.j1_query)
+
+
+def other_redrawn_books(count, sizes, falls, price, closed):
+    assert sizes == LOG_NORMAL
+    other_rivals().j2(count, falls, price, closed)

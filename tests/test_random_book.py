@@ -6,8 +6,11 @@ import hashlib
 import math
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -210,6 +213,24 @@ def test_the_law_of_books_drawn_in_full(where: str, size: str, count: int | None
     assert stats.chi2_contingency([row[np.add(*table) > 0] for row in table]).pvalue > 1e-5
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_leveraged_distances_are_those_of_liquidation_prices(side: int) -> None:
+    """All that stands within a distance closes, as many as liquidation_price puts there."""
+    rng = np.random.default_rng(9)
+    leverage = rng.choice(MIX.leverage, 200_000, p=MIX.share)
+    entry = 100 * np.exp(0.06 * rng.standard_normal(leverage.size))
+    trigger = np.asarray(
+        fp.liquidation_price(side, 1.0, entry, entry / leverage, fp.MarginSchedule.flat(0.005)), dtype=float
+    )
+    distance = side * np.log(100 / trigger)
+    distance = distance[distance > 0.01]
+    book = fp.RandomBook(count=200_000, distance=fp.Leveraged(MIX, 0.06, nearest=0.01), quantity=1.0, side=side)
+    reach = np.array([0.02, 0.05, 0.1, 0.2, 0.5])
+    quiet = fp.Market(100.0, fp.LinearImpact(0.0))
+    found = fp.stress(book, quiet, np.expm1(-side * reach), seed=1).liquidated_count / 200_000
+    np.testing.assert_allclose(found, [(distance <= x).mean() for x in reach], rtol=0, atol=4.5 * 0.5 / 300)
+
+
 # --- what is drawn later changes nothing, and fits ---
 @pytest.mark.parametrize("size", list(quantities))
 def test_notional_on_demand(size: str) -> None:
@@ -263,7 +284,7 @@ def digest(s: fp.RandomStressResult) -> str:
     return found.hexdigest()[:16]
 
 
-DIGEST = "eeeb3e56b15db182"
+DIGEST = "7b5d99d567a2a384"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
@@ -311,6 +332,25 @@ def test_pickles() -> None:
     assert repr(LONGS) == "RandomBook(density=100, extent=inf, quantity=1.0, side=+1)"
 
 
+def test_control_c_within_a_scenario() -> None:
+    """Every thread is inside a scenario that would take minutes."""
+    book = fp.RandomBook(density=1e12, quantity=fp.LogNormal(1.0, 1.0))
+    sent = []
+
+    def interrupt() -> None:
+        time.sleep(0.3)
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        fp.stress(book, MARKET, np.full(16, -0.1), seed=1, max_count=2**40, threads=2)
+    took = time.perf_counter() - sent[0]
+    thread.join()
+    assert took < 0.5  # 0.2 s, and what a busy machine adds
+
+
 # --- edges ---
 def test_a_trigger_hit_exactly_fires() -> None:
     book = fp.RandomBook(count=3, distance=fp.Table([-math.log(0.9)]), quantity=1.0)
@@ -342,6 +382,15 @@ def test_runaways_end() -> None:
     s = fp.stress(all_gone, MARKET, -0.5, seed=1, max_count=500)
     assert s.long_count[0] == 500
     assert not s.runaway[0]
+
+
+def test_a_runaway_with_no_room_for_the_second_kind() -> None:
+    first = fp.RandomBook(count=10, distance=fp.Uniform(0, 0.1), quantity=1.0)
+    second = fp.RandomBook(count=10, distance=fp.Uniform(0, 0.1), quantity=fp.Exponential(1.0))
+    s = fp.stress(first + second, fp.Market(100.0, fp.LinearImpact(0.0)), -0.5, seed=1, max_count=10)
+    assert s.runaway[0]
+    assert s.long_count[0] == s.long_quantity[0] == 10
+    assert 10 * 90 < s.liquidated_notional[0] < 10 * 100
 
 
 def test_those_that_can_never_be_liquidated_never_are() -> None:
@@ -410,6 +459,12 @@ bad: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: fp.Leveraged(MIX, 0.0), ValueError, r"^entry_spread must be positive"),
     (lambda: fp.Leveraged(MIX, 0.1, 1.0), ValueError, r"^maintenance_rate must be below 1"),
     (lambda: fp.Leveraged(MIX, 0.1, nearest=-1.0), ValueError, r"^nearest must be at least 0"),
+    (
+        lambda: fp.RandomBook(count=5, distance=fp.Leveraged(fp.LeverageMix([1000], [1]), 1e-4), quantity=1.0),
+        ValueError,
+        r"^distance must leave positions beyond 0",
+    ),
+    (lambda: fp.stress(LONGS, MARKET, max_count=1.5), ValueError, r"^max_count must be a whole number, was 1\.5"),  # type: ignore[arg-type]
     (lambda: fp.stress(LONGS, MARKET, max_count=0), ValueError, r"^max_count must be at least 1, was 0"),
     (lambda: fp.stress(LONGS, 3), TypeError, r"^market must be a Market"),  # type: ignore[arg-type]
     (lambda: fp.stress(fp.Book(1, 1.0, 90.0), MARKET, max_count=5), ValueError, r"^max_count must be left out"),

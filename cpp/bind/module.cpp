@@ -2,7 +2,6 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
-#include <atomic>
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -687,23 +686,53 @@ const double* numbers_or_null(const py::object& item, std::int64_t count) {
     return array.data();  // `item` keeps it
 }
 
-// What a run of paths is made of: (half_life, step, steps), (seed, antithetic), (moves, sales), bridge; see paths.hpp.
+// (opening_rate, closing_rate, longs, shorts, quantity law, cumulative shares, long ratios, short ratios)
+struct TurnoverArrays {
+    std::vector<Doubles> kept;
+    fp::Turnover data;
+
+    explicit TurnoverArrays(const py::tuple& items)
+        : data{items[0].cast<double>(), items[1].cast<double>(), {items[2].cast<bool>(), items[3].cast<bool>()},
+               law_of(items[4].cast<py::tuple>(), kept), numbers(items, 5), {numbers(items, 6), numbers(items, 7)}} {
+        require(!data.share.empty() && data.ratio[0].size() == data.share.size() && data.ratio[1].size() == data.share.size(),
+                "_core: the columns of a mix do not fit together");
+    }
+
+private:
+    static std::vector<double> numbers(const py::tuple& items, std::size_t i) {
+        const auto array = array_at<Doubles>(items, i);
+        return {array.data(), array.data() + length(array)};
+    }
+};
+
+// What a run of paths is made of: (half_life, step, steps), (seed, antithetic), (moves, sales), bridge, turnover or None,
+// (parts of a random book, most_closed) or None; see paths.hpp.
 struct PathArrays {
     Book book;
     Market market;
     Positions positions;
     ProcessArrays process;
+    std::optional<TurnoverArrays> turnover;
+    std::optional<RandomBook> random;
     fp::PathJob job;
 
     PathArrays(const py::tuple& longs, const py::tuple& shorts, const py::tuple& columns, const py::tuple& market_items,
                const py::tuple& process_items, const py::tuple& clock, const py::tuple& randomness,
-               const py::tuple& script, bool bridge)
+               const py::tuple& script, bool bridge, const py::object& turnover_items,
+               const py::object& random_items)
         : book(longs, shorts), market(market_items), positions(book, columns), process(process_items) {
         const fp::Clock time{clock[1].cast<double>(), clock[0].cast<double>(), clock[2].cast<std::int64_t>()};
         require(time.steps >= 0 && time.steps <= 0xffffffff, "_core: steps must be between 0 and 2^32 - 1");
         require(!bridge || process.data.kind == fp::ProcessKind::gbm, "_core: only a GBM has a bridge");
+        if (!turnover_items.is_none()) turnover.emplace(turnover_items.cast<py::tuple>());
+        if (!random_items.is_none()) {
+            const auto items = random_items.cast<py::tuple>();
+            random.emplace(items[0].cast<py::tuple>(), randomness[0].cast<std::uint64_t>(), items[1].cast<double>());
+            require(!random->book.positions.empty(), "_core: a random book is empty");
+        }
         const fp::PositionOutcome outcome = positions.outcome();
-        job = {book.view, outcome.long_bankruptcy, outcome.short_bankruptcy, market.data, process.data,
+        job = {book.view, outcome.long_bankruptcy, outcome.short_bankruptcy, turnover ? &turnover->data : nullptr,
+               random ? &random->book : nullptr, market.data, process.data,
                {randomness[0].cast<std::uint64_t>(), randomness[1].cast<bool>()}, time,
                {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge};
     }
@@ -728,8 +757,13 @@ struct PathOutput {
             else if (name == "low_time") real(view.low_time);
             else if (name == "long_count") whole(view.long_count);
             else if (name == "short_count") whole(view.short_count);
+            else if (name == "long_quantity") real(view.long_quantity);
+            else if (name == "short_quantity") real(view.short_quantity);
+            else if (name == "long_notional") real(view.long_notional);
+            else if (name == "short_notional") real(view.short_notional);
             else if (name == "waves") whole(view.waves);
             else if (name == "exhausted") view.exhausted = add<bool>(name, count);
+            else if (name == "runaway") view.runaway = add<bool>(name, count);
             else if (name == "proceeds") real(view.proceeds);
             else if (name == "shortfall" && knows_bankruptcy) real(view.shortfall);
             else if (name == "surplus" && knows_bankruptcy) real(view.surplus);
@@ -759,35 +793,31 @@ private:
 
 py::dict simulate(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions, const py::tuple& market,
                   const py::tuple& process, const py::tuple& clock, const py::tuple& randomness, const py::tuple& script,
-                  bool bridge, std::uint64_t first, std::size_t count, const py::tuple& wanted, const py::object& record,
-                  int threads, const py::object& progress) {
-    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge);
+                  bool bridge, const py::object& turnover, const py::object& random, std::uint64_t first, std::size_t count, const py::tuple& wanted,
+                  const py::object& record, int threads, const py::object& progress) {
+    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge, turnover, random);
     require(in.process.reaches(first, count, in.job.clock.steps), "_core: there are fewer returns than paths or steps");
     PathOutput out(count, wanted, record, in.knows_bankruptcy(), in.job.clock.steps);
-    std::atomic<std::size_t> done{0};
-    const auto poll = [&] {
-        const py::gil_scoped_acquire gil;
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        if (!progress.is_none()) progress(done.load(std::memory_order_relaxed), count);
-    };
     {
         const py::gil_scoped_release release;
-        fp::simulate(in.job, first, count, out.view, out.recording, fp::resolve_threads(threads), poll, done);
+        fp::simulate(in.job, first, count, out.view, out.recording, fp::resolve_threads(threads),
+                     progress_of(progress, count));
     }
-    if (!progress.is_none()) progress(count, count);
     return out.columns;
 }
 
 py::tuple replay(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions, const py::tuple& market,
                  const py::tuple& process, const py::tuple& clock, const py::tuple& randomness, const py::tuple& script,
-                 bool bridge, std::uint64_t path, const py::tuple& wanted, const py::object& record) {
-    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge);
+                 bool bridge, const py::object& turnover, const py::object& random, std::uint64_t path, const py::tuple& wanted,
+                 const py::object& record) {
+    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge, turnover, random);
     require(in.process.reaches(path, 1, in.job.clock.steps), "_core: there are fewer returns than paths or steps");
     PathOutput out(1, wanted, record, in.knows_bankruptcy(), in.job.clock.steps);
     std::vector<fp::PathWave> waves;
     {
+        const py::none nobody;
         const py::gil_scoped_release release;
-        waves = fp::replay(in.job, path, out.view, out.recording);
+        waves = fp::replay(in.job, path, out.view, out.recording, progress_of(nobody, 1));
     }
     return py::make_tuple(out.columns, copied(waves));
 }
@@ -862,11 +892,11 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           py::arg("steps"));
     m.def("simulate", &simulate, py::arg("longs"), py::arg("shorts"), py::arg("positions"), py::arg("market"),
           py::arg("process"), py::arg("clock"), py::arg("randomness"), py::arg("script"), py::arg("bridge"),
-          py::arg("first"), py::arg("count"), py::arg("wanted"), py::arg("record"), py::arg("threads"),
+          py::arg("turnover"), py::arg("random"), py::arg("first"), py::arg("count"), py::arg("wanted"), py::arg("record"), py::arg("threads"),
           py::arg("progress"));
     m.def("replay", &replay, py::arg("longs"), py::arg("shorts"), py::arg("positions"), py::arg("market"),
           py::arg("process"), py::arg("clock"), py::arg("randomness"), py::arg("script"), py::arg("bridge"),
-          py::arg("path"), py::arg("wanted"), py::arg("record"));
+          py::arg("turnover"), py::arg("random"), py::arg("path"), py::arg("wanted"), py::arg("record"));
     m.def("exp", &exponentials, py::arg("values").noconvert());
     m.def("displacement", &displacement, py::arg("market"), py::arg("sold").noconvert());
     m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());

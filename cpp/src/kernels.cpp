@@ -176,7 +176,7 @@ void log_normals(random::Generator<Word4>& lanes, double median, double sigma, d
             normal[2 * i + 1] = radius[i] * s;
         }
         for (std::size_t i = 0; i < 2 * n; ++i) {
-            normal[i] = median * math::detail::exp_of<Double4, Word4>(sigma * normal[i]);
+            normal[i] = median * math::detail::exp_of_moderate<Double4, Word4>(sigma * normal[i]);
         }
         __builtin_memcpy(out + done, normal, (left < 8 * n ? left : 8 * n) * sizeof(double));
     }

@@ -1,39 +1,120 @@
 #include "flushpoint/paths.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
+#include <deque>
+#include <type_traits>
 
 #include "flushpoint/cascade.hpp"
+#include "flushpoint/random_side.hpp"
 
 namespace flushpoint {
 
 namespace {
 
+using random::Stream;
+
 // A step is looked at only when it could cross a trigger or set a new extreme, by bounds that hold until the next look;
 // this is their slack, far above the rounding of logarithms and the tie of the crossing test.
 constexpr double slack = 4e-12;
-// Between looks at whether to stop, a path goes so many blocks of steps (fewer where steps have many jumps), or works
-// out the money of so many positions.
-constexpr double breath_blocks = 512.0;
-constexpr std::size_t breath_positions = 1 << 14;
 // Uniform random numbers are at least 2^-52, so no bridge strays further than sqrt(-log(2^-52) / 2) deviations.
 constexpr double longest_stray = 4.26;
 
+// The positions of a path: a book as it is, one whose positions open and close of themselves, or a random one.
+struct SortedPositions {
+    static constexpr bool lives = false;
+    SortedSide longs, shorts;
+
+    SortedPositions(const PathJob& job, std::uint64_t, Pulse&, bool) : longs{job.book.longs, false}, shorts{job.book.shorts, true} {}
+};
+
+class LivingPositions {
+public:
+    static constexpr bool lives = true;
+    LivingSide longs, shorts;
+
+    LivingPositions(const PathJob& job, std::uint64_t numbers, Pulse&, bool)
+        : longs{job.book.longs, false, job.turnover->closing_rate},
+          shorts{job.book.shorts, true, job.turnover->closing_rate},
+          rule_(*job.turnover),
+          closing_(random::generator(job.randomness.seed, numbers, Stream::closings)),
+          opening_(random::generator(job.randomness.seed, numbers, Stream::openings)) {
+        for (std::uint32_t lane = 0; lane < 4; ++lane) {
+            const auto g = random::generator(job.randomness.seed, numbers, Stream::openings, lane + 1);
+            for (int i = 0; i < 4; ++i) lanes_.s[i][lane] = g.s[i];
+        }
+        longs.generator = shorts.generator = &closing_;
+        wait(0.0);
+    }
+    LivingPositions(const LivingPositions&) = delete;  // the sides point to the generator
+
+    void set_time(double seconds) { longs.now = shorts.now = seconds; }
+    double next_opening() const { return next_; }
+
+    // Opens what is due by `now`, at this price.
+    void open(double now, double price) {
+        for (; next_ <= now; wait(next_)) {
+            double quantity;
+            rule_.quantity.draw(opening_, lanes_, &quantity, 1);
+            for (int side = 0; side < 2; ++side) {
+                if (!rule_.sides[side]) continue;
+                const auto leverage = std::lower_bound(rule_.share.begin(), rule_.share.end() - 1, random::uniform(opening_));
+                const double trigger = price * rule_.ratio[side][static_cast<std::size_t>(leverage - rule_.share.begin())];
+                const double life =
+                    rule_.closing_rate > 0.0 ? random::exponential(opening_) / rule_.closing_rate : math::infinity;
+                (side == 0 ? longs : shorts).open(trigger, quantity, next_ + life);
+            }
+        }
+    }
+
+private:
+    void wait(double from) {
+        next_ = rule_.opening_rate > 0.0 ? from + random::exponential(opening_) / rule_.opening_rate : math::infinity;
+    }
+
+    const Turnover& rule_;
+    random::Generator<std::uint64_t> closing_, opening_;
+    random::Generator<random::Word4> lanes_{};
+    double next_;  // seconds
+};
+
+class DrawnPositions {
+public:
+    static constexpr bool lives = false;
+
+private:
+    Draws draws_;
+    random::Generator<std::uint64_t> details_;
+
+public:
+    RandomSide longs, shorts;
+
+    DrawnPositions(const PathJob& job, std::uint64_t numbers, Pulse& pulse, bool notionals)
+        : draws_(*job.random, numbers, pulse),
+          details_(random::generator(job.random->seed, numbers, Stream::details)),
+          longs(*job.random, false, job.market.price, draws_),
+          shorts(*job.random, true, job.market.price, draws_) {
+        if (notionals) draws_.details = &details_;
+    }
+    DrawnPositions(const DrawnPositions&) = delete;  // the sides point to the draws
+
+    bool runaway() const { return draws_.runaway; }
+};
+
 // One path's market and book. x = log price, f = exogenous log price, g = displacement, all as in market.hpp.
-template <class Impact>
+template <class Impact, class Positions>
 class Path {
 public:
-    Path(const PathJob& job, const Market<Impact>& market, std::vector<PathWave>* waves)
-        : job_(&job), market_(&market), waves_(waves), longs_{job.book.longs, false}, shorts_{job.book.shorts, true} {}
-
-    void start(double f) {
-        longs_.closed = shorts_.closed = 0;
-        trading_ = {};
-        since_ = low_step_ = 0;
-        low_ = high_ = f;
-        proceeds_ = 0.0;
-        money_ = {};
+    Path(const PathJob& job, const Market<Impact>& market, std::uint64_t numbers, double f, const PathColumns& columns,
+         std::vector<PathWave>* waves, Pulse& pulse)
+        : job_(&job),
+          market_(&market),
+          waves_(waves),
+          pulse_(&pulse),
+          wants_proceeds_(columns.proceeds != nullptr),
+          wants_money_(columns.shortfall != nullptr || columns.surplus != nullptr),
+          positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
+          low_(f),
+          high_(f) {
         next_triggers();
         bound(0.0, 0.0);
     }
@@ -70,8 +151,10 @@ public:
         const std::int64_t waves = trading_.waves;
         if (crosses) {
             const double exogenous = math::exp(f);
-            run_waves(longs_, shorts_, *market_, exogenous, 0.0, trading_,
-                      [&](Range sold, Range bought) { settle(step, exogenous, sold, bought); });
+            if constexpr (Positions::lives) positions_.set_time(time(step));
+            run_waves(positions_.longs, positions_.shorts, *market_, exogenous, 0.0, trading_,
+                      [&](const auto& sold, const auto& bought) { settle(step, exogenous, sold, bought); });
+            next_triggers();
         }
         if (f - trading_.highest < low_) {
             low_ = f - trading_.highest;
@@ -82,15 +165,29 @@ public:
         const double displacement = trading_.displacement;
         if (trading_.waves != waves || sale != 0.0) {
             since_ = step;
-            next_triggers();
         } else {
             trading_ = before;  // what recovers is counted from the last trade, however often we looked
         }
         bound(displacement, market_->permanent_displacement(state.sold));
     }
 
-    double log_price(std::int64_t step, double f) const {
-        return f - market_->displacement({trading_.state.sold, recovering(step)});
+    double displacement(std::int64_t step) const {
+        return market_->displacement({trading_.state.sold, recovering(step)});
+    }
+    double log_price(std::int64_t step, double f) const { return f - displacement(step); }
+
+    // Whether positions open by the end of this step, and the opening of those.
+    bool opens(std::int64_t step) const {
+        if constexpr (Positions::lives) return positions_.next_opening() <= time(step);
+        return false;
+    }
+    void open(std::int64_t step, double f) {
+        if constexpr (Positions::lives) {
+            const double g = displacement(step);
+            positions_.open(time(step), math::exp(f - g));
+            next_triggers();
+            bound(g, market_->permanent_displacement(trading_.state.sold));
+        }
     }
 
     void write(const PathColumns& out, std::size_t i, double f) const {
@@ -98,21 +195,25 @@ public:
         if (out.final_price) out.final_price[i] = math::exp(log_price(clock.steps, f));
         if (out.low_price) out.low_price[i] = math::exp(low_);
         if (out.high_price) out.high_price[i] = math::exp(high_);
-        if (out.low_time) out.low_time[i] = static_cast<double>(low_step_) * clock.step;
-        if (out.long_count) out.long_count[i] = static_cast<std::int64_t>(longs_.closed);
-        if (out.short_count) out.short_count[i] = static_cast<std::int64_t>(shorts_.closed);
+        if (out.low_time) out.low_time[i] = time(low_step_);
+        if (out.long_count) out.long_count[i] = positions_.longs.count();
+        if (out.short_count) out.short_count[i] = positions_.shorts.count();
+        if (out.long_quantity) out.long_quantity[i] = positions_.longs.quantity();
+        if (out.short_quantity) out.short_quantity[i] = positions_.shorts.quantity();
+        if (out.long_notional) out.long_notional[i] = positions_.longs.notional();
+        if (out.short_notional) out.short_notional[i] = positions_.shorts.notional();
         if (out.waves) out.waves[i] = trading_.waves;
         if (out.exhausted) out.exhausted[i] = exhausted_;
+        if constexpr (std::is_same_v<Positions, DrawnPositions>) {
+            if (out.runaway) out.runaway[i] = positions_.runaway();
+        }
         if (out.proceeds) out.proceeds[i] = proceeds_;
         if (out.shortfall) out.shortfall[i] = money_.shortfall;
         if (out.surplus) out.surplus[i] = money_.surplus;
     }
 
-    // What each wave's money is worked out for.
-    bool wants_proceeds = false, wants_money = false;
-    std::size_t priced = 0;  // positions whose money was worked out since the last look at whether to stop
-
 private:
+    double time(std::int64_t step) const { return static_cast<double>(step) * job_->clock.step; }
     double recovering(std::int64_t step) const {
         const double v = trading_.state.recovering;
         const double half_life = job_->clock.half_life;
@@ -128,9 +229,8 @@ private:
     static double shifted(double log_price, double by) { return infinite(log_price) ? log_price : log_price + by; }
 
     void next_triggers() {
-        long_trigger_ = longs_.closed < longs_.view.count ? math::log(longs_.view.trigger[longs_.closed]) : -math::infinity;
-        short_trigger_ =
-            shorts_.closed < shorts_.view.count ? math::log(shorts_.view.trigger[shorts_.closed]) : math::infinity;
+        long_trigger_ = math::log(positions_.longs.next_trigger());
+        short_trigger_ = math::log(positions_.shorts.next_trigger());
     }
 
     // Until the next trade the displacement goes from `now` to `rest`, and never back; extremes are told by `glide` where
@@ -147,37 +247,45 @@ private:
         upper_ = std::min(upper_, shifted(high_, low));
     }
 
-    void settle(std::int64_t step, double exogenous, Range sold, Range bought) {
-        const SideView &l = longs_.view, &s = shorts_.view;
-        if (wants_proceeds) {
-            proceeds_ += wave_proceeds(*market_, exogenous, trading_.state, sold.sum(l.quantity_sum), bought.sum(s.quantity_sum));
+    template <class Wave>
+    void settle(std::int64_t step, double exogenous, const Wave& sold, const Wave& bought) {
+        const auto &longs = positions_.longs, &shorts = positions_.shorts;
+        pulse_->spent(10);
+        if (wants_proceeds_) {
+            proceeds_ += wave_proceeds(*market_, exogenous, trading_.state, longs.quantity(sold), shorts.quantity(bought));
         }
-        if (wants_money) {
-            priced += sold.size() + bought.size();
-            wave_positions(*market_, exogenous, trading_.state, longs_, sold, shorts_, bought,
-                           [&](bool is_short, std::size_t i, double quantity, double proceeds) {
-                               const double* bankruptcy = is_short ? job_->short_bankruptcy : job_->long_bankruptcy;
-                               money_.add(Money::of(quantity, bankruptcy[i], proceeds));
-                           });
+        if constexpr (std::is_same_v<Positions, SortedPositions>) {
+            if (wants_money_) {
+                wave_positions(*market_, exogenous, trading_.state, longs, sold, shorts, bought,
+                               [&](bool is_short, std::size_t i, double quantity, double proceeds) {
+                                   pulse_->spent(3);
+                                   const double* bankruptcy = is_short ? job_->short_bankruptcy : job_->long_bankruptcy;
+                                   money_.add(Money::of(quantity, bankruptcy[i], proceeds));
+                               });
+            }
         }
         if (waves_) {
+            const double notional = longs.notional() + shorts.notional();
             waves_->push_back({step, exogenous * math::exp(-trading_.displacement),
-                               sold.sum(l.quantity_sum) + bought.sum(s.quantity_sum),
-                               static_cast<std::int64_t>(sold.size() + bought.size()),
-                               sold.sum(l.notional_sum) + bought.sum(s.notional_sum)});
+                               longs.quantity(sold) + shorts.quantity(bought),
+                               static_cast<std::int64_t>(sold.size() + bought.size()), notional - notional_});
+            notional_ = notional;
         }
     }
 
     const PathJob* job_;
     const Market<Impact>* market_;
     std::vector<PathWave>* waves_;
-    SortedSide longs_, shorts_;
+    Pulse* pulse_;
+    bool wants_proceeds_, wants_money_;  // of each wave
+    Positions positions_;
     Trading trading_;
-    std::int64_t since_ = 0;      // the step of the last trade
-    double low_ = 0.0, high_ = 0.0;  // log price
+    std::int64_t since_ = 0;  // the step of the last trade
+    double low_, high_;       // log price
     std::int64_t low_step_ = 0;
     bool exhausted_ = false;
     double proceeds_ = 0.0;
+    double notional_ = 0.0;  // closed so far
     Money money_;
     double long_trigger_, short_trigger_;  // logs of the next ones
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
@@ -187,7 +295,7 @@ private:
 
 // The extreme of a Brownian bridge from `from` to `to` in one step: the low for longs, the high for shorts.
 double bridge_extreme(const PathJob& job, std::uint64_t path, std::int64_t step, double from, double to, bool low) {
-    const std::uint64_t numbers = job.randomness.antithetic ? path / 2 : path;
+    const std::uint64_t numbers = job.randomness.numbers(path);
     const random::Words words = random::philox({{static_cast<std::uint32_t>(numbers), static_cast<std::uint32_t>(numbers >> 32),
                                                  static_cast<std::uint32_t>(random::Stream::extremes),
                                                  static_cast<std::uint32_t>(step)}},
@@ -200,22 +308,20 @@ double bridge_extreme(const PathJob& job, std::uint64_t path, std::int64_t step,
 }
 
 // Up to `walk_lanes` paths, side by side.
-template <class Impact>
+template <class Positions, class Impact>
 void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t first, int count, std::size_t row,
-               const PathColumns& columns, const Recording& recording, std::vector<PathWave>* waves,
-               const std::function<bool()>& go_on) {
+               const PathColumns& columns, const Recording& recording, std::vector<PathWave>* waves, Pulse& pulse) {
     Process process(job.process, job.randomness);
     Walk walk;
-    std::vector<Path<Impact>> paths(static_cast<std::size_t>(count), Path<Impact>(job, market, waves));
     const double start = math::log(job.market.price);
-    for (Path<Impact>& path : paths) {
-        path.start(start);
-        path.wants_proceeds = columns.proceeds != nullptr;
-        path.wants_money = columns.shortfall != nullptr || columns.surplus != nullptr;
+    std::deque<Path<Impact, Positions>> paths;
+    for (int lane = 0; lane < count; ++lane) {
+        const std::uint64_t path = first + static_cast<std::uint64_t>(lane);
+        paths.emplace_back(job, market, job.randomness.numbers(path), start, columns, waves, pulse);
     }
     process.start(first, count, start, walk);
 
-    const bool watches_low = job.bridge && job.book.longs.count > 0;
+    const bool watches_low = job.bridge && (job.random ? !job.random->positions.front().shorts : job.book.longs.count > 0);
     const double stray = job.bridge ? longest_stray * job.process.parameters[1] : 0.0;
     double* const prices = recording.prices + row * recording.count;
     std::size_t recorded = 0;
@@ -224,11 +330,10 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
         recorded = 1;
     }
     const double jumps = job.process.kind == ProcessKind::jumps ? job.process.parameters[2] : 0.0;
-    const std::int64_t breath = block_steps * std::max<std::int64_t>(static_cast<std::int64_t>(breath_blocks / (1.0 + jumps)), 1);
     double from[walk_lanes];
     for (std::int64_t done = 0; done < job.clock.steps; done += block_steps) {
         const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, job.clock.steps - done));
-        if (done % breath == 0 && !go_on()) return;
+        pulse.spent(static_cast<std::size_t>(steps * (2.0 + 20.0 * jumps)));
         for (int lane = 0; lane < walk_lanes; ++lane) from[lane] = walk.log_price[lane];
         const double* moves = job.script.moves ? job.script.moves + done : nullptr;
         const double* sales = job.script.sales ? job.script.sales + done : nullptr;
@@ -241,7 +346,7 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
         while (record_end < recording.count && recording.at[record_end] <= done + steps) ++record_end;
 
         for (int lane = 0; lane < count; ++lane) {
-            Path<Impact>& path = paths[static_cast<std::size_t>(lane)];
+            auto& path = paths[static_cast<std::size_t>(lane)];
             const std::uint64_t index = first + static_cast<std::uint64_t>(lane);
             std::size_t next = recorded;
             const auto record = [&](std::int64_t until) {
@@ -252,7 +357,7 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
                 }
             };
             const double lowest = std::min(walk.low[lane], from[lane]), highest = std::max(walk.high[lane], from[lane]);
-            if (sells || bridges_moves || path.concerned(lowest - stray, highest + stray)) {
+            if (sells || bridges_moves || path.concerned(lowest - stray, highest + stray) || path.opens(done + steps)) {
                 double before = from[lane];
                 for (int s = 0; s < steps; ++s) {
                     const double f = walk.path[s][lane], sale = sells ? sales[s] : 0.0;
@@ -271,12 +376,9 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
                     } else {
                         path.glide(f, f, [&] { return step; });
                     }
+                    if (path.opens(step)) path.open(step, f);
                     record(step);
                     before = f;
-                    if (path.priced >= breath_positions) {
-                        path.priced = 0;
-                        if (!go_on()) return;
-                    }
                 }
             } else {
                 path.glide(walk.low[lane], walk.high[lane], [&] {
@@ -294,43 +396,46 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
     }
 }
 
-}  // namespace
-
-void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const PathColumns& columns,
-              const Recording& recording, int threads, const Poll& poll, std::atomic<std::size_t>& done) {
-    // A path may take long, so threads look up in the middle of it, too: the caller's polls, the others only stop.
-    std::atomic<bool> stopped{false};
-    const auto caller = std::this_thread::get_id();
-    const Poll asking = [&] {
-        try {
-            if (poll) poll();
-        } catch (...) {
-            stopped.store(true, std::memory_order_relaxed);
-            throw;
-        }
-    };
-    auto asked = std::chrono::steady_clock::now();
-    const auto go_on = [&] {
-        if (std::this_thread::get_id() == caller && std::chrono::steady_clock::now() - asked > poll_interval) {
-            asking();
-            asked = std::chrono::steady_clock::now();
-        }
-        return !stopped.load(std::memory_order_relaxed);
-    };
+// Calls run(positions' type, market) for the kind of positions and of impact that a job has.
+template <class Run>
+void with_kinds(const PathJob& job, Run&& run) {
     with_market(job.market, 1.0, [&](const auto& market) {
-        parallel_for((count + walk_lanes - 1) / walk_lanes, threads, {}, [&](std::size_t task) {
-            const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);
-            run_lanes(job, market, first + row, static_cast<int>(paths), row, columns, recording, nullptr, go_on);
-            done.fetch_add(paths, std::memory_order_relaxed);
-        });
+        if (job.turnover) {
+            run(std::type_identity<LivingPositions>{}, market);
+        } else if (job.random) {
+            run(std::type_identity<DrawnPositions>{}, market);
+        } else {
+            run(std::type_identity<SortedPositions>{}, market);
+        }
     });
 }
 
+}  // namespace
+
+void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const PathColumns& columns,
+              const Recording& recording, int threads, const Progress& progress) {
+    Pulse pulse(progress);
+    with_kinds(job, [&](auto kind, const auto& market) {
+        parallel_for((count + walk_lanes - 1) / walk_lanes, threads, {}, [&](std::size_t task) {
+            const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);
+            try {
+                run_lanes<typename decltype(kind)::type>(job, market, first + row, static_cast<int>(paths), row, columns,
+                                                         recording, nullptr, pulse);
+            } catch (const Pulse::Stopped&) {
+                return;  // the thread that stopped the work says why
+            }
+            pulse.finished(paths);
+        });
+    });
+    progress(count);
+}
+
 std::vector<PathWave> replay(const PathJob& job, std::uint64_t path, const PathColumns& columns,
-                             const Recording& recording) {
+                             const Recording& recording, const Progress& progress) {
     std::vector<PathWave> waves;
-    with_market(job.market, 1.0, [&](const auto& market) {
-        run_lanes(job, market, path, 1, 0, columns, recording, &waves, [] { return true; });
+    Pulse pulse(progress);
+    with_kinds(job, [&](auto kind, const auto& market) {
+        run_lanes<typename decltype(kind)::type>(job, market, path, 1, 0, columns, recording, &waves, pulse);
     });
     return waves;
 }

@@ -10,7 +10,7 @@ void Process::start(std::uint64_t first, int count, double log_price, Walk& walk
     for (int lane = 0; lane < walk_lanes; ++lane) {
         // Lanes without a path of their own repeat the last one.
         const std::uint64_t path = first + static_cast<std::uint64_t>(lane < count ? lane : count - 1);
-        const std::uint64_t numbers = randomness_.antithetic ? path / 2 : path;
+        const std::uint64_t numbers = randomness_.numbers(path);
         const auto generator = random::generator(randomness_.seed, numbers, Stream::returns);
         for (int word = 0; word < 4; ++word) walk.generator[lane / 4][word][lane % 4] = generator.s[word];
         walk.log_price[lane] = log_price;

@@ -1,7 +1,6 @@
 // Paths worked by hand, the edges of blocks and lanes, and one path again.
 #include <doctest/doctest.h>
 
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -33,23 +32,34 @@ struct Outcome {
         for (std::int64_t step = 0; step <= steps; ++step) at.push_back(step);
     }
     fp::PathColumns columns() {
-        return {final_price.data(), low.data(), high.data(), low_time.data(), longs.data(), shorts.data(), waves.data(),
-                exhausted.get(), proceeds.data(), shortfall.data(), surplus.data()};
+        fp::PathColumns out{};
+        out.final_price = final_price.data();
+        out.low_price = low.data();
+        out.high_price = high.data();
+        out.low_time = low_time.data();
+        out.long_count = longs.data();
+        out.short_count = shorts.data();
+        out.waves = waves.data();
+        out.exhausted = exhausted.get();
+        out.proceeds = proceeds.data();
+        out.shortfall = shortfall.data();
+        out.surplus = surplus.data();
+        return out;
     }
     fp::Recording recording() { return {at.data(), at.size(), prices.data()}; }
 };
 
 Outcome simulate(const fp::PathJob& job, std::uint64_t first, std::size_t count, int threads = 1) {
     Outcome out(count, job.clock.steps);
-    std::atomic<std::size_t> done{0};
-    fp::simulate(job, first, count, out.columns(), out.recording(), threads, {}, done);
-    CHECK(done == count);
+    std::size_t last = 0;
+    fp::simulate(job, first, count, out.columns(), out.recording(), threads, [&](std::size_t done) { last = done; });
+    CHECK(last == count);
     return out;
 }
 
 fp::PathJob job_of(const tests::SortedBook& book, const fp::MarketData& market, const fp::ProcessData& process,
                    fp::Clock clock) {
-    return {book.view(), book.longs.bankruptcy.data(), book.shorts.bankruptcy.data(), market, process, {7, false}, clock,
+    return {book.view(), book.longs.bankruptcy.data(), book.shorts.bankruptcy.data(), nullptr, nullptr, market, process, {7, false}, clock,
             {nullptr, nullptr}, false};
 }
 
@@ -88,7 +98,7 @@ TEST_CASE("a path by hand") {
     CHECK(out.surplus[0] == near(first - 0.5));
 
     Outcome again(1, 3);
-    const std::vector<fp::PathWave> waves = fp::replay(job, 0, again.columns(), again.recording());
+    const std::vector<fp::PathWave> waves = fp::replay(job, 0, again.columns(), again.recording(), [](std::size_t) {});
     REQUIRE(waves.size() == 2);
     CHECK(waves[0].step == 1);
     CHECK(std::log(waves[0].price) == near(-0.1));
@@ -153,7 +163,7 @@ TEST_CASE("the same path in any lane, shard and thread, and again") {
             std::int64_t waves = 0;
             for (std::uint64_t path = 0; path < 21; ++path) {
                 Outcome again(1, 75);
-                const auto told = fp::replay(job, path, again.columns(), again.recording());
+                const auto told = fp::replay(job, path, again.columns(), again.recording(), [](std::size_t) {});
                 CHECK(again.final_price[0] == whole.final_price[path]);
                 CHECK(again.surplus[0] == whole.surplus[path]);
                 CHECK(static_cast<std::int64_t>(told.size()) == whole.waves[path]);
@@ -172,9 +182,8 @@ TEST_CASE("an exception of the poll stops the run") {
     const double normal[] = {0.0, 0.001};
     const fp::PathJob job = job_of(book, impact.market(100.0), {fp::ProcessKind::gbm, normal, nullptr, false, 0},
                                    {1.0, inf, 4'000'000'000});
-    std::atomic<std::size_t> done{0};
     struct Enough {};
-    const auto poll = [] { throw Enough{}; };
-    CHECK_THROWS_AS(fp::simulate(job, 0, 4, {}, {nullptr, 0, nullptr}, 1, poll, done), Enough);
-    CHECK_THROWS_AS(fp::simulate(job, 0, 40, {}, {nullptr, 0, nullptr}, 2, poll, done), Enough);
+    const auto poll = [](std::size_t) { throw Enough{}; };
+    CHECK_THROWS_AS(fp::simulate(job, 0, 4, {}, {nullptr, 0, nullptr}, 1, poll), Enough);
+    CHECK_THROWS_AS(fp::simulate(job, 0, 40, {}, {nullptr, 0, nullptr}, 2, poll), Enough);
 }

@@ -28,9 +28,11 @@ from flushpoint.process import GARCH, GBM, Bootstrap, JumpDiffusion, Process, Re
 from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
-from flushpoint.simulate import PathResult, Script, SimulationResult, simulate
+from flushpoint.script import Script
+from flushpoint.simulate import DrawnSimulationResult, PathResult, SimulationResult, simulate
 from flushpoint.stress import RandomStressResult, StressResult, stress
 from flushpoint.summary import Estimate, Summary
+from flushpoint.turnover import Turnover
 
 __version__ = _core.__version__
 
@@ -43,6 +45,7 @@ __all__ = [
     "CascadeResult",
     "Comparison",
     "DepthImpact",
+    "DrawnSimulationResult",
     "Ensemble",
     "EntryPrices",
     "Estimate",
@@ -77,6 +80,7 @@ __all__ = [
     "StudentT",
     "Summary",
     "Table",
+    "Turnover",
     "Uniform",
     "bankruptcy_price",
     "build_info",

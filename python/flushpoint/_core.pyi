@@ -11,6 +11,7 @@ _Steps: TypeAlias = tuple[NDArray[np.void], NDArray[np.int32], float, float]
 _Columns: TypeAlias = tuple[_F8, _F8, _F8 | None, NDArray[np.int32], _F8, _F8, int]
 _Tiers: TypeAlias = tuple[_F8, _F8, _F8]
 _Margins: TypeAlias = tuple[NDArray[np.int8], _F8, _F8, _F8, _F8, _F8, _F8, _F8]
+_Turnover: TypeAlias = tuple[float, float, bool, bool, tuple[int, _F8], _F8, _F8, _F8]
 _Process: TypeAlias = tuple[int, _F8, NDArray[np.floating[Any]] | None]
 _Positions: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], _F8 | None, _F8 | None]
 _I8: TypeAlias = NDArray[np.int64]
@@ -124,6 +125,8 @@ def simulate(
     randomness: tuple[int, bool],
     script: tuple[_F8 | None, _F8 | None],
     bridge: bool,
+    turnover: _Turnover | None,
+    random: tuple[tuple[_Part, ...], float] | None,
     first: int,
     count: int,
     wanted: tuple[str, ...],
@@ -141,6 +144,8 @@ def replay(
     randomness: tuple[int, bool],
     script: tuple[_F8 | None, _F8 | None],
     bridge: bool,
+    turnover: _Turnover | None,
+    random: tuple[tuple[_Part, ...], float] | None,
     path: int,
     wanted: tuple[str, ...],
     record: NDArray[np.int64] | None,

@@ -14,6 +14,7 @@ from flushpoint._validate import FloatArray, finite_array, number, positive, rea
 from flushpoint.mix import LeverageMix
 
 EngineLaw: TypeAlias = tuple[int, FloatArray]
+_NEVER = 1e300  # a distance
 
 
 class Law(ABC):
@@ -177,7 +178,23 @@ class Leveraged(Law):
 
     def _engine(self, side: int) -> EngineLaw:
         offset = []
-        for leverage in self.leverage_mix.leverage:
+        remains = 0.0
+        for leverage, share in zip(self.leverage_mix.leverage, self.leverage_mix.share, strict=True):
             left = 1 - side / leverage
-            offset.append(-side * math.log(left / (1 - side * self.maintenance_rate)) if left > 0 else 1e300)
+            offset.append(-side * math.log(left / (1 - side * self.maintenance_rate)) if left > 0 else _NEVER)
+            remains += share * 0.5 * math.erfc((self.nearest - offset[-1]) / self.entry_spread / math.sqrt(2))
+        if remains < 1e-9:
+            raise ValueError(f"distance must leave positions beyond {self.nearest:g}, was {self}")
         return 6, np.array([self.entry_spread, self.nearest, *self.leverage_mix.share, *offset])
+
+
+def sized(name: str, quantity: object) -> Law | float:
+    """Return a law of sizes, or a positive number."""
+    if isinstance(quantity, Leveraged):
+        raise TypeError(f"{name} must be a law of sizes, was {quantity!r}")
+    return quantity if isinstance(quantity, Law) else number(name, quantity, above=0)
+
+
+def engine_of_quantity(quantity: Law | float, side: int) -> EngineLaw:
+    """The engine's kind and parameters of a law of sizes or of one size."""
+    return quantity._engine(side) if isinstance(quantity, Law) else (0, np.array([quantity]))

@@ -6,10 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from flushpoint._validate import number, sides
-from flushpoint.laws import EngineLaw, Law, Leveraged, Uniform
+from flushpoint.laws import EngineLaw, Law, Uniform, engine_of_quantity, sized
 
 EnginePart: TypeAlias = tuple[bool, float, float, float, EngineLaw, EngineLaw]
 MOST_COUNTED = 2**50
@@ -26,14 +24,13 @@ class _Part:
 
     @property
     def _engine(self) -> EnginePart:
-        size = self.quantity
         return (
             self.side < 0,
             -1.0 if self.count is None else float(self.count),
             self.density,
             self.extent,
             self.distance._engine(self.side),
-            size._engine(self.side) if isinstance(size, Law) else (0, np.array([size])),
+            engine_of_quantity(self.quantity, self.side),
         )
 
     def __str__(self) -> str:
@@ -95,9 +92,7 @@ class RandomBook:
         which = sides(side)
         if which.ndim:
             raise TypeError(f"side must be one number, was of shape {which.shape}")
-        if isinstance(quantity, Leveraged):
-            raise TypeError(f"quantity must be a law of sizes, was {quantity!r}")
-        size = quantity if isinstance(quantity, Law) else number("quantity", quantity, above=0)
+        size = sized("quantity", quantity)
         if count is not None:
             held = number("count", count, at_least=0, at_most=MOST_COUNTED)
             if held != int(held):
@@ -113,6 +108,7 @@ class RandomBook:
             per_unit = number("density", density, above=0)
             reach = number("extent", extent, above=0, finite=False)
             part = _Part(int(which), None, per_unit, reach, Uniform(0.0, 1.0), size)
+        part.distance._engine(part.side)  # raises where the law and the side do not go together
         self._parts: tuple[_Part, ...] = (part,)
 
     def __add__(self, other: object) -> RandomBook:
@@ -127,6 +123,10 @@ class RandomBook:
         return isinstance(other, RandomBook) and self._parts == other._parts
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _columns(self) -> tuple[_Part, ...]:
+        """What tells this book from others."""
+        return self._parts
 
     @property
     def _engine(self) -> tuple[EnginePart, ...]:

@@ -12,16 +12,19 @@ from numpy.random import SeedSequence
 from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only, restore
+from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book, EngineSide
-from flushpoint.cascade import _check_at_rest, _check_inputs
+from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
 from flushpoint.ensemble import Ensemble
 from flushpoint.market import EngineMarket, Market
 from flushpoint.outcome import BookOutcome, frozen
 from flushpoint.process import GBM, Bootstrap, EngineProcess, Process, Returns
+from flushpoint.random_book import MOST_COUNTED, EnginePart, RandomBook
 from flushpoint.result import Result
+from flushpoint.script import Script
 from flushpoint.seed import resolve
+from flushpoint.turnover import EngineTurnover, Turnover
 
 _ENGINE = (
     "final_price",
@@ -34,7 +37,10 @@ _ENGINE = (
     "exhausted",
 )
 _COSTLY = ("proceeds", "shortfall", "surplus")
+# What the engine adds up itself where a book's running sums do not tell.
+_DRAWN = ("long_quantity", "short_quantity", "long_notional", "short_notional")
 _MOST_STEPS = 2**32 - 1
+_NOBODY = Book([], [], [])
 _MOST_PATHS = 2**62
 
 EngineRun = tuple[
@@ -47,68 +53,9 @@ EngineRun = tuple[
     tuple[int, bool],
     tuple[FloatArray | None, FloatArray | None],
     bool,
+    EngineTurnover | None,
+    tuple[tuple[EnginePart, ...], float] | None,
 ]
-
-
-@dataclass(frozen=True, eq=False)
-class Script:
-    """What others do to the market at given times, the same in every path.
-
-    Parameters
-    ----------
-    time : array_like, shape (n,)
-        Seconds after the start, above 0 and at most the run's horizon. An event happens at the end of the step that
-        it falls into; several in one step add up.
-    sell : array_like, default 0.0
-        Quantity sold at each time (negative: bought), base units; it moves the price as forced sales do, and is not
-        counted as liquidated.
-    move : array_like, default 0.0
-        Log move of the exogenous price at each time: -0.05 is a fall of about 5 %.
-
-    Examples
-    --------
-    A sell-off of 3,000 units in the first hour, a sixtieth a minute:
-
-    >>> script = Script(60.0 * np.arange(1, 61), sell=50.0)
-    """
-
-    time: FloatArray
-    sell: FloatArray = 0.0  # type: ignore[assignment]
-    move: FloatArray = 0.0  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        columns = [np.array(finite_array(name, getattr(self, name))) for name in ("time", "sell", "move")]
-        if columns[0].ndim > 1:
-            raise ValueError(f"time must have one dimension, was of shape {columns[0].shape}")
-        time = columns[0].reshape(-1)
-        check("time", time, time > 0, "above 0")
-        for name, column in zip(("time", "sell", "move"), (time, *columns[1:]), strict=True):
-            if column.ndim > 1 or column.size not in (1, time.size):
-                raise ValueError(
-                    f"{name} must be a number or as long as time, {time.size}, was of shape {column.shape}"
-                )
-            full = np.array(np.broadcast_to(column.reshape(-1), time.shape))
-            read_only(full)
-            object.__setattr__(self, name, full)
-
-    __setstate__ = restore
-
-    def _step(self, dt: float, steps: int) -> NDArray[np.int64]:
-        """The step, counted from 0, at whose end each event happens."""
-        # A time that is a step's end but for rounding belongs to that step.
-        ends = np.ceil(self.time / dt * (1 - 1e-12) - 1e-9)
-        check("time", self.time, ends <= steps, f"at most the horizon, {dt * steps:g}")
-        return np.maximum(ends, 1).astype(np.int64) - 1
-
-    def _engine(self, dt: float, steps: int) -> tuple[FloatArray | None, FloatArray | None]:
-        """Moves and sales of each step."""
-        memory("steps", steps, 16)
-        step = self._step(dt, steps)
-
-        def each(values: FloatArray) -> FloatArray | None:
-            return np.bincount(step, values, steps).astype(np.float64) if values.any() else None
-
-        return each(self.move), each(self.sell)
 
 
 class SimulationResult(BookOutcome, Ensemble):
@@ -156,21 +103,22 @@ class SimulationResult(BookOutcome, Ensemble):
         # Only what is not there yet comes here: columns that the engine has not been asked for.
         if name not in (*_ENGINE, *_COSTLY) or "_run" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if name in ("shortfall", "surplus") and not self._run.knows_bankruptcy:
-            self.__dict__[name] = frozen(np.full(self._count, np.nan))
-            return self.__dict__[name]
+        return self._fetch(name)
+
+    def _fetch(self, name: str) -> Any:
+        """Run the paths once more for a column of the engine, and keep it."""
         # Columns that cost much come together: they need the same work.
-        names = [n for n in (_COSTLY if name in _COSTLY else (name,)) if n not in self.__dict__]
-        if not self._run.knows_bankruptcy:
-            names = [n for n in names if n not in ("shortfall", "surplus")]
-        parts = [self._run.paths(range(*one), names) for one in self.provenance["paths"]]
-        for n in names:
-            self.__dict__[n] = frozen(np.concatenate([part[n] for part in parts]))
+        wanted = [n for n in (_COSTLY if name in _COSTLY else (name,)) if n not in self.__dict__]
+        known = self._run.known(wanted)
+        parts = [self._run.paths(range(*one), known) for one in self.provenance["paths"]] if known else []
+        for n in wanted:
+            column = np.concatenate([part[n] for part in parts]) if n in known else np.full(self._count, np.nan)
+            self.__dict__[n] = frozen(column)
         return self.__dict__[name]
 
     def _join(self, other: SimulationResult) -> dict[str, Any]:
         values = super()._join(other)
-        engine = {n for n in (*_ENGINE, *_COSTLY, "prices") if n in self.__dict__ and n in other.__dict__}
+        engine = {n for n in (*_ENGINE, *_COSTLY, *_DRAWN, "prices") if n in self.__dict__ and n in other.__dict__}
         return values | {n: self._rows(other, self.__dict__[n], other.__dict__[n]) for n in engine}
 
     @property
@@ -230,7 +178,47 @@ class SimulationResult(BookOutcome, Ensemble):
     def __repr__(self) -> str:
         closing = np.count_nonzero(self.waves)
         seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"<SimulationResult: {self._count:,} paths, {closing:,} of them with liquidations{seed}>"
+        return f"<{type(self).__name__}: {self._count:,} paths, {closing:,} of them with liquidations{seed}>"
+
+
+class DrawnSimulationResult(SimulationResult):
+    """The outcomes of paths whose positions are drawn: of a random book, or with turnover; one value a path.
+
+    As `SimulationResult`, but for what needs the positions of one known book: `watch`, groups, shortfall and surplus
+    (nan, not known). Of a random book the mapping leaves out the notionals, too, unless they are asked for.
+
+    Attributes
+    ----------
+    runaway : ndarray of bool, shape (paths,)
+        Of a random book only: whether more than `max_count` positions would have closed, so that no more did.
+    """
+
+    runaway: NDArray[np.bool_]
+
+    @cached_property
+    def long_quantity(self) -> FloatArray:
+        """Quantity of the longs closed, base units."""
+        return self._fetch("long_quantity")  # type: ignore[no-any-return]
+
+    @cached_property
+    def short_quantity(self) -> FloatArray:
+        """Quantity of the shorts closed, base units."""
+        return self._fetch("short_quantity")  # type: ignore[no-any-return]
+
+    @cached_property
+    def long_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price over the longs closed, quote units."""
+        return self._fetch("long_notional")  # type: ignore[no-any-return]
+
+    @cached_property
+    def short_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price over the shorts closed, quote units."""
+        return self._fetch("short_notional")  # type: ignore[no-any-return]
+
+    @property
+    def groups(self) -> NDArray[Any]:
+        """Not known: drawn positions have no groups."""
+        raise ValueError("book must be a Book, without turnover, for sums by group")
 
 
 class PathResult(Result):
@@ -276,15 +264,17 @@ class PathResult(Result):
 class _Run:
     """Everything that makes a path but its number."""
 
-    book: Book
+    book: Book | RandomBook
     market: Market
     process: Process
     script: Script | None
+    turnover: Turnover | None
     horizon: float
     steps: int
     key: int
     antithetic: bool
     bridge: bool
+    max_count: int
     threads: int
 
     @property
@@ -292,11 +282,22 @@ class _Run:
         return self.horizon / self.steps
 
     @property
-    def knows_bankruptcy(self) -> bool:
-        return self.book.long.bankruptcy_price is not None
+    def drawn(self) -> bool:
+        """Whether the positions that close are known to the engine alone."""
+        return self.turnover is not None or isinstance(self.book, RandomBook)
+
+    def known(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """Those of the engine's columns that it can tell."""
+        without = self.drawn or (isinstance(self.book, Book) and self.book.long.bankruptcy_price is None)
+        return tuple(name for name in columns if not (without and name in ("shortfall", "surplus")))
 
     def _engine(self) -> EngineRun:
-        long, short = self.book.long, self.book.short
+        random = None
+        book = self.book
+        if isinstance(book, RandomBook):
+            random = (book._engine, float(self.max_count))
+            book = _NOBODY
+        long, short = book.long, book.short
         return (
             long._engine,
             short._engine,
@@ -307,6 +308,8 @@ class _Run:
             (self.key, self.antithetic),
             (None, None) if self.script is None else self.script._engine(self.dt, self.steps),
             self.bridge,
+            None if self.turnover is None else self.turnover._engine,
+            random,
         )
 
     def paths(
@@ -321,7 +324,8 @@ class _Run:
     def replay(self, path: int) -> PathResult:
         memory("steps", self.steps + 1, 24)
         everything = np.arange(self.steps + 1)
-        columns, waves = _core.replay(*self._engine(), path, _ENGINE[:6] + _ENGINE[7:], everything)
+        totals = tuple(name for name in _ENGINE if name != "waves")
+        columns, waves = _core.replay(*self._engine(), path, totals, everything)
         values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name != "prices"}
         values |= {
             "path": path,
@@ -333,7 +337,7 @@ class _Run:
 
 
 def simulate(
-    book: Book,
+    book: Book | RandomBook,
     market: Market,
     process: Process,
     horizon: float = 86_400.0,
@@ -347,6 +351,8 @@ def simulate(
     *,
     antithetic: bool = False,
     script: Script | None = None,
+    turnover: Turnover | None = None,
+    max_count: int | None = None,
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> SimulationResult:
@@ -358,8 +364,8 @@ def simulate(
 
     Parameters
     ----------
-    book : Book
-        No position may be crossed at the market's price; see `Book.alive`.
+    book : Book or RandomBook
+        No position may be crossed at the market's price; see `Book.alive`. Of a random book every path draws its own.
     market : Market
     process : GBM, JumpDiffusion, StudentT, GARCH, Bootstrap or Returns
         How the exogenous price moves. `Returns` must have a row for each path and a column for each step.
@@ -387,6 +393,10 @@ def simulate(
         Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`.
     script : Script, optional
         Sales and moves of the exogenous price at given times, the same in every path.
+    turnover : Turnover, optional
+        Positions that open and close of themselves. Not for a random book, nor with "bridge".
+    max_count : int, default 1000000
+        Of a random book only: a path in which more positions would close is a runaway; no more do.
     threads : int, default 0
         0 means all processors.
     progress : callable, optional
@@ -395,6 +405,7 @@ def simulate(
     Returns
     -------
     SimulationResult
+        For random books and turnover a `DrawnSimulationResult`.
 
     Raises
     ------
@@ -408,7 +419,10 @@ def simulate(
     >>> e.final_price.shape
     (1000,)
     """
-    _check_inputs(book, market)
+    random = isinstance(book, RandomBook)
+    if not random:
+        _check_inputs(book, market)
+    _check_market(market)
     if not isinstance(process, Process):
         raise TypeError(f"process must be a process such as GBM(0.6), was {type(process).__name__}")
     seconds = number("horizon", horizon, above=0)
@@ -428,22 +442,18 @@ def simulate(
         raise TypeError(f"progress must be callable, was {progress!r}")
     bridge = monitoring == "bridge"
     _check_process(process, step_count, chosen, bridge, bool(antithetic))
-    if bridge and book.long._live and book.short._live:
-        raise ValueError(
-            "monitoring must be 'step' for a book of longs and shorts, was 'bridge': one bridge has either its low or "
-            "its high drawn from an exact law"
-        )
-    _check_at_rest(book, market)
-    names = _columns(columns)
+    living = _check_turnover(turnover, random, bridge)
+    most = _check_book(book, market, bridge, max_count)
+    kind = DrawnSimulationResult if random or living else SimulationResult
+    names = _columns(columns, random, living is not None)
     recorded = _recorded(record, step_count)
-    watched = _watched(watch, len(book))
-    run = _Run(book, market, process, script, seconds, step_count, key, bool(antithetic), bridge, workers)
+    watched = _watched(watch, book, living)
+    run = _Run(book, market, process, script, living, seconds, step_count, key, bool(antithetic), bridge, most, workers)
     if script is not None:
         script._engine(run.dt, step_count)
     memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
 
-    engine = _needed(names, run.knows_bankruptcy)
-    values: dict[str, Any] = dict(run.paths(chosen, engine, recorded, progress))
+    values: dict[str, Any] = dict(run.paths(chosen, run.known(_needed(names, run.drawn)), recorded, progress))
     for column in values.values():
         read_only(column)
     arguments = {
@@ -455,12 +465,14 @@ def simulate(
         "monitoring": monitoring,
         "antithetic": bool(antithetic),
         "script": script,
+        "turnover": turnover,
+        "max_count": most if random else None,
         "columns": names,
         "record": recorded,
         "watch": watched,
     }
     values |= {"_names": names, "_book": book, "_run": run, "_record": recorded, "_watch": watched}
-    return SimulationResult("simulate", arguments, values, kept, ((chosen.start, chosen.stop),))
+    return kind("simulate", arguments, values, kept, ((chosen.start, chosen.stop),))
 
 
 def _paths(paths: object) -> range:
@@ -486,27 +498,65 @@ def _check_process(process: Process, steps: int, paths: range, bridge: bool, ant
             raise ValueError(f"paths must end within the {rows:,} rows of Returns, was {paths!r}")
 
 
-def _columns(columns: Sequence[str] | None) -> tuple[str, ...]:
+def _check_turnover(turnover: object, random: bool, bridge: bool) -> Turnover | None:
+    """Return the turnover unless it changes nothing."""
+    if turnover is None:
+        return None
+    if not isinstance(turnover, Turnover):
+        raise TypeError(f"turnover must be a Turnover, was {type(turnover).__name__}")
+    if random:
+        raise ValueError(f"turnover must be left out for a random book, was {turnover!r}")
+    if bridge:
+        raise ValueError(f"turnover must be left out where monitoring is 'bridge', was {turnover!r}")
+    return None if turnover._still else turnover
+
+
+def _check_book(book: Book | RandomBook, market: Market, bridge: bool, max_count: object) -> int:
+    """Return how many positions of a random book may close."""
+    if isinstance(book, RandomBook):
+        sides = {part.side for part in book._parts}
+        two = len(sides) > 1
+        most = count("max_count", 1_000_000 if max_count is None else max_count, 1, MOST_COUNTED)
+    else:
+        if max_count is not None:
+            raise ValueError(f"max_count must be left out for a book of known positions, was {max_count!r}")
+        two = bool(book.long._live and book.short._live)
+        most = 0
+        _check_at_rest(book, market)
+    if bridge and two:
+        raise ValueError(
+            "monitoring must be 'step' for a book of longs and shorts, was 'bridge': one bridge has either its low or "
+            "its high drawn from an exact law"
+        )
+    return most
+
+
+def _columns(columns: Sequence[str] | None, random: bool, living: bool) -> tuple[str, ...]:
+    usual = SimulationResult._names
+    if random:
+        usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
     if columns is None:
-        return SimulationResult._names
+        return usual
     if isinstance(columns, str) or not isinstance(columns, Iterable):
         raise TypeError(f"columns must be a sequence of names, was {columns!r}")
     names = tuple(columns)
+    known = tuple(dict.fromkeys((*usual, *SimulationResult._known)))
     for name in names:
-        if name not in SimulationResult._known:
-            raise ValueError(f"columns must be among {', '.join(SimulationResult._known)}, was {name!r}")
+        if name not in known:
+            raise ValueError(f"columns must be among {', '.join(known)}, was {name!r}")
     if not names:
         raise ValueError("columns must name at least one, was empty")
     return tuple(dict.fromkeys(names))
 
 
-def _needed(names: tuple[str, ...], knows_bankruptcy: bool) -> tuple[str, ...]:
+def _needed(names: tuple[str, ...], drawn: bool) -> tuple[str, ...]:
     """What the engine must write for these columns."""
-    needed = [name for name in names if name in (*_ENGINE, *_COSTLY)]
-    for side in ("long", "short"):
-        needed += [f"{side}_count" for name in names if name.startswith((side, "liquidated"))]
-    if not knows_bankruptcy:
-        needed = [name for name in needed if name not in ("shortfall", "surplus")]
+    needed = [name for name in names if name in (*_ENGINE, *_COSTLY, "runaway")]
+    for name in names:
+        if name in BookOutcome._outcome_names:
+            sides = ("long", "short") if name.startswith("liquidated") else (name.split("_")[0],)
+            # A book's running sums turn counts into quantities and notionals; else the engine tells them.
+            needed += [f"{side}_{name.split('_')[1] if drawn else 'count'}" for side in sides]
     return tuple(dict.fromkeys(needed))
 
 
@@ -528,10 +578,12 @@ def _recorded(record: object, steps: int) -> NDArray[np.int64] | None:
     return frozen(np.append(np.arange(0, steps, every, dtype=np.int64), steps))
 
 
-def _watched(watch: ArrayLike | None, size: int) -> NDArray[np.int64] | None:
+def _watched(watch: ArrayLike | None, book: Book | RandomBook, living: Turnover | None) -> NDArray[np.int64] | None:
     if watch is None:
         return None
-    return _whole_array("watch", watch, 0, size - 1)
+    if isinstance(book, RandomBook) or living is not None:
+        raise ValueError(f"watch must be left out for a random book and with turnover, was {watch!r}")
+    return _whole_array("watch", watch, 0, len(book) - 1)
 
 
 def _whole_array(name: str, values: object, at_least: int, at_most: int) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ from flushpoint.ensemble import Ensemble
 from flushpoint.market import Market
 from flushpoint.outcome import BookOutcome, Counts, frozen
 from flushpoint.random_book import MOST_COUNTED, RandomBook
-from flushpoint.seed import Seed, resolve
+from flushpoint.seed import resolve
 
 _FROM_ENGINE = (
     "final_price",
@@ -163,7 +163,7 @@ class RandomStressResult(StressResult):
     runaway: NDArray[np.bool_]
     _random_book: RandomBook
     _key: int
-    _max_count: int
+    _max_count: float
 
     def _sums(self, notionals: bool) -> tuple[FloatArray, ...]:
         book, market = self._random_book._engine, self._market._engine
@@ -268,42 +268,31 @@ def stress(
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be callable, was {progress!r}")
     scenarios = _scenarios(market, shock, sell, liquidity, refill)
-    arguments = {
-        "market": market,
-        "shock": scenarios[0],
-        "sell": scenarios[1],
-        "liquidity": scenarios[2],
-        "refill": scenarios[3],
-    }
+    given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=False))
     hidden = {"_market": market, "_scenarios": scenarios, "_threads": workers}
     if isinstance(book, RandomBook):
-        most = int(number("max_count", 1_000_000 if max_count is None else max_count, at_least=1, at_most=MOST_COUNTED))
-        kept: Seed | None
+        most = number("max_count", 1_000_000 if max_count is None else max_count, at_least=1, at_most=MOST_COUNTED)
+        if most != int(most):
+            raise ValueError(f"max_count must be a whole number, was {max_count}")
+        names = _chosen(columns, RandomStressResult)
         kept, key = resolve(seed)
-        hidden |= {"_names": _chosen(columns, RandomStressResult), "_random_book": book}
-        hidden |= {"_key": key, "_max_count": most}
         found = _core.stress_random(book._engine, key, most, market._engine, scenarios, workers, progress)
         values = dict(zip((*_FROM_ENGINE, "long_quantity", "short_quantity", "runaway"), found, strict=True))
-        arguments |= {"book": book, "max_count": most}
-        kind: type[StressResult] = RandomStressResult
-    else:
-        if max_count is not None:
-            raise ValueError(f"max_count must be left out for a book of known positions, was {max_count!r}")
-        kept = None if seed is None else resolve(seed)[0]
-        hidden |= {"_names": _chosen(columns, StressResult), "_book": book}
-        _check_at_rest(book, market)
-        longs, shorts = book.long._engine, book.short._engine
-        values = dict(
-            zip(
-                _FROM_ENGINE,
-                _core.stress(longs, shorts, market._engine, scenarios, workers, progress),
-                strict=True,
-            )
-        )
-        arguments |= {"book": book}
-        kind = StressResult
-    read_only(tuple(values.values()))
-    return kind("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
+        read_only(found)
+        hidden |= {"_names": names, "_random_book": book, "_key": key, "_max_count": most}
+        arguments = {"market": market, "book": book, "max_count": int(most), **given}
+        return RandomStressResult("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
+    if max_count is not None:
+        raise ValueError(f"max_count must be left out for a book of known positions, was {max_count!r}")
+    names = _chosen(columns, StressResult)
+    given_seed = None if seed is None else resolve(seed)[0]
+    _check_at_rest(book, market)
+    columns_found = _core.stress(book.long._engine, book.short._engine, market._engine, scenarios, workers, progress)
+    values = dict(zip(_FROM_ENGINE, columns_found, strict=True))
+    read_only(columns_found)
+    hidden |= {"_names": names, "_book": book}
+    arguments = {"market": market, "book": book, **given}
+    return StressResult("stress", arguments, {**values, **hidden}, given_seed, ((0, scenarios[4]),))
 
 
 def _scenarios(
@@ -326,7 +315,7 @@ def _scenarios(
         shapes = ", ".join(str(array.shape) for array in given)
         raise ValueError(f"shock, sell and liquidity must broadcast together, were of shapes {shapes}") from None
     count = int(np.prod(shape, dtype=object))
-    memory("shock, sell and liquidity together", count, 80)
+    memory("shock, sell and liquidity together", count, 100)
     flat = []
     for array in given:
         column = array.reshape(-1) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)

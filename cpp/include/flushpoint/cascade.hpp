@@ -76,6 +76,14 @@ struct Range {
     double sum(const double* running) const { return running[end] - running[begin]; }
 };
 
+// A wave of a side whose positions have no ranks: how many closed, and how much.
+struct Closed {
+    std::int64_t count = 0;
+    double quantity = 0.0;
+
+    std::int64_t size() const { return count; }
+};
+
 // The end of the positions from `begin` on that are crossed, looked for from a guess: steps that double away from it,
 // then bisection. `crossed` holds for a position whenever it holds for a later one.
 template <class Crossed>
@@ -147,6 +155,12 @@ struct SortedSide {
     // The quantity closed since the book was whole, and that of one wave.
     double quantity() const { return view.quantity_sum[closed]; }
     double quantity(Range wave) const { return wave.sum(view.quantity_sum); }
+    double notional() const { return view.notional_sum[closed]; }
+    std::int64_t count() const { return static_cast<std::int64_t>(closed); }
+    // The nearest trigger of those still open: 0 or inf where there is none.
+    double next_trigger() const {
+        return closed < view.count ? view.trigger[closed] : shorts ? math::infinity : 0.0;
+    }
 };
 
 // Where trading has brought a market. `outside` was sold by others than the sides' positions.

@@ -51,17 +51,26 @@ static inline D power_of_two(D rounded) {
     return __builtin_bit_cast(D, (__builtin_bit_cast(W, rounded) + 1023) << 52);
 }
 
-// exp(x) for -746 <= x <= 710, for one number or a vector of them, with D their type and W that of their bits.
-template <class D, class W>
-static inline D exp_of(D x) {
+// exp(x) = fraction * 2^k, with k + rounder in `power`; for one number or a vector of them, with D their type.
+template <class D>
+struct Power {
+    D fraction;
+    D power;
+};
+
+template <class D>
+static inline Power<D> exp_parts(D x) {
     const D rounded = x * log2_e + rounder;
     const D k = rounded - rounder;
     const D r = (x - k * ln2_high) - k * ln2_low;
-    const D e = 1.0 + (r + r * r * exp_tail(r));
-    // 2^k in two factors, since k alone may leave the range of normal numbers.
-    const D half = k * 0.5 + rounder;
-    const D rest = (k - (half - rounder)) + rounder;
-    return e * power_of_two<D, W>(half) * power_of_two<D, W>(rest);
+    return {1.0 + (r + r * r * exp_tail(r)), rounded};
+}
+
+// exp(x) for -708 <= x <= 709; W is the type of D's bits.
+template <class D, class W>
+static inline D exp_of_moderate(D x) {
+    const auto [e, power] = exp_parts(x);
+    return e * power_of_two<D, W>(power);
 }
 
 // 2 atanh(s) - 2 s, divided by s, where z = s^2 <= 0.0295: the polynomial through the Chebyshev nodes, error below 5e-18.
@@ -126,7 +135,12 @@ static inline double exp(double x) {
     // Beyond these bounds the result is inf or 0 all the same; a NaN passes both comparisons unchanged.
     x = x > 710.0 ? 710.0 : x;
     x = x < -746.0 ? -746.0 : x;
-    return detail::exp_of<double, std::uint64_t>(x);
+    const auto [e, power] = detail::exp_parts(x);
+    // 2^k in two factors, since k alone may leave the range of normal numbers.
+    const double k = power - detail::rounder;
+    const double half = k * 0.5 + detail::rounder;
+    const double rest = (k - (half - detail::rounder)) + detail::rounder;
+    return e * detail::power_of_two<double, std::uint64_t>(half) * detail::power_of_two<double, std::uint64_t>(rest);
 }
 
 // exp(x) - 1

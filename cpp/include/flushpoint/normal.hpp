@@ -29,7 +29,7 @@ static inline D normal_tail(D x) {
         q = q * z + even[i];
     }
     const D square = x * x;
-    const D e = detail::exp_of<D, W>(-0.5 * square);
+    const D e = detail::exp_of_moderate<D, W>(-0.5 * square);
     return (e - e * (0.5 * detail::product_error(x, x, square))) * ((p * t + q) / (x + 4.0));
 }
 

@@ -1,15 +1,16 @@
 // Paths in time: the exogenous price moves step by step, and cascades follow where it meets a book.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "flushpoint/book.hpp"
 #include "flushpoint/market.hpp"
-#include "flushpoint/parallel.hpp"
 #include "flushpoint/process.hpp"
+#include "flushpoint/pulse.hpp"
+#include "flushpoint/random_book.hpp"
+#include "flushpoint/turnover.hpp"
 
 namespace flushpoint {
 
@@ -25,7 +26,7 @@ struct Script {
     const double* sales;
 };
 
-// Where to write, one entry a path; any may be null. Bankruptcy prices in firing order, for the last two.
+// Where to write, one entry a path; any may be null. The last two need bankruptcy prices.
 struct PathColumns {
     double* final_price;
     double* low_price;
@@ -33,8 +34,13 @@ struct PathColumns {
     double* low_time;  // seconds
     std::int64_t* long_count;
     std::int64_t* short_count;
+    double* long_quantity;
+    double* short_quantity;
+    double* long_notional;
+    double* short_notional;
     std::int64_t* waves;
     bool* exhausted;
+    bool* runaway;
     double* proceeds;
     double* shortfall;
     double* surplus;
@@ -57,8 +63,10 @@ struct PathWave {
 
 struct PathJob {
     BookView book;
-    const double* long_bankruptcy;
+    const double* long_bankruptcy;  // in firing order
     const double* short_bankruptcy;
+    const Turnover* turnover;  // null for positions that neither open nor close of themselves
+    const RandomBook* random;  // each path draws its own, instead of `book`; null for none
     MarketData market;
     ProcessData process;
     Randomness randomness;
@@ -67,12 +75,12 @@ struct PathJob {
     bool bridge;  // of a GBM and a book of one side: watch the extremes between steps, too
 };
 
-// Paths first, first + 1, ..., first + count - 1; columns and recording begin with path `first`. `done` counts them.
+// Paths first, first + 1, ..., first + count - 1; columns and recording begin with path `first`.
 void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const PathColumns& columns,
-              const Recording& recording, int threads, const Poll& poll, std::atomic<std::size_t>& done);
+              const Recording& recording, int threads, const Progress& progress);
 
 // One path again, with every wave of it.
 std::vector<PathWave> replay(const PathJob& job, std::uint64_t path, const PathColumns& columns,
-                             const Recording& recording);
+                             const Recording& recording, const Progress& progress);
 
 }  // namespace flushpoint

@@ -29,6 +29,9 @@ struct ProcessData {
 struct Randomness {
     std::uint64_t seed;
     bool antithetic;  // paths 2k and 2k + 1 share their numbers, with opposite signs
+
+    // Which path's numbers a path uses.
+    std::uint64_t numbers(std::uint64_t path) const { return antithetic ? path / 2 : path; }
 };
 
 inline constexpr int walk_lanes = 8;

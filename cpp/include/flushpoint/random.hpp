@@ -32,7 +32,7 @@ static inline Words philox(Words counter, std::uint64_t key) {
 }
 
 // What a path's numbers are for: each use has a stream of its own, so that none disturbs another.
-enum class Stream : std::uint32_t { returns, jumps, extremes, book, entries, blocks, details };
+enum class Stream : std::uint32_t { returns, jumps, extremes, book, openings, blocks, details, closings };
 
 // Lane types: double and std::uint64_t alone, or vectors of four.
 typedef double Double4 __attribute__((vector_size(32)));

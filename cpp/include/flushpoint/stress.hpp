@@ -1,15 +1,12 @@
 // Stress: many one-shot scenarios, each a cascade from rest.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <thread>
 
 #include "flushpoint/cascade.hpp"
 #include "flushpoint/parallel.hpp"
+#include "flushpoint/pulse.hpp"
 
 namespace flushpoint {
 
@@ -54,41 +51,6 @@ struct StressColumns {
     }
 };
 
-// Called now and then by the calling thread with the number of scenarios done; throws to stop the work.
-using Progress = std::function<void(std::size_t)>;
-
-// Keeps a run of scenarios stoppable: asked along the way, it calls `progress` at most every 20 ms from the thread that
-// made it, and where that throws, ends the work of the other threads too.
-class Pulse {
-public:
-    explicit Pulse(const Progress& progress) : progress_(progress) {}
-
-    bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
-    // Counts work, in units of some 10 ns.
-    void spent(std::size_t work) {
-        if (std::this_thread::get_id() != caller_ || (work_ += work) < 10'000) return;
-        work_ = 0;
-        const auto now = std::chrono::steady_clock::now();
-        if (now - last_ < std::chrono::milliseconds(20)) return;
-        try {
-            progress_(done_.load(std::memory_order_relaxed));
-        } catch (...) {
-            stopped_.store(true, std::memory_order_relaxed);
-            throw;
-        }
-        last_ = std::chrono::steady_clock::now();
-    }
-    void finished(std::size_t scenarios) { done_.fetch_add(scenarios, std::memory_order_relaxed); }
-
-private:
-    const Progress& progress_;
-    const std::thread::id caller_ = std::this_thread::get_id();
-    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();  // the caller's alone, as work_ is
-    std::size_t work_ = 0;
-    std::atomic<bool> stopped_{false};
-    std::atomic<std::size_t> done_{0};
-};
-
 // Calls task(i, pulse) for each scenario; task(i, pulse) is to tell the pulse of long work.
 template <class Task>
 void for_each_scenario(std::size_t count, int threads, const Progress& progress, Task&& task) {
@@ -96,9 +58,13 @@ void for_each_scenario(std::size_t count, int threads, const Progress& progress,
     Pulse pulse(progress);
     parallel_for((count + block - 1) / block, threads, {}, [&](std::size_t b) {
         const std::size_t begin = b * block, end = begin + block < count ? begin + block : count;
-        for (std::size_t i = begin; i < end && !pulse.stopped(); ++i) {
-            task(i, pulse);
-            pulse.spent(20);
+        try {
+            for (std::size_t i = begin; i < end; ++i) {
+                task(i, pulse);
+                pulse.spent(20);
+            }
+        } catch (const Pulse::Stopped&) {
+            return;  // the thread that stopped the work says why
         }
         pulse.finished(end - begin);
     });
