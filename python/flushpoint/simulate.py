@@ -380,7 +380,8 @@ def simulate(
     monitoring : {"step", "bridge"}, default "step"
         "bridge" watches the price within steps, too: the extreme of the Brownian bridge between two steps is drawn
         from its law, P(min <= m) = exp(-2 (a - m)(b - m) / (volatility^2 dt)), the cascade runs there, then the price
-        moves on to the step's end. For a `GBM` and a book of one side; longs are watched at lows, shorts at highs.
+        moves on to the step's end; a scripted move comes after the bridge. For a `GBM` and a book of one side: lows are
+        watched where longs can be triggered, highs otherwise.
     columns : sequence of str, optional
         Which columns the result holds: by default all that cost nothing extra.
     record : "all", int or array_like of int, optional
