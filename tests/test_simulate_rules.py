@@ -526,6 +526,7 @@ except KeyboardInterrupt:
     [
         ("fp.GBM(1.0)", "steps=10, paths=10**8"),
         ("fp.GBM(1.0)", "steps=10**9, paths=1"),
+        ("fp.GBM(1.0)", "steps=10**8, paths=24"),  # at the end only one thread is busy
         ("fp.GBM(1.0)", "steps=10**9, paths=2, monitoring='bridge'"),
         ("fp.GBM(3.0)", "steps=1_000, paths=10**6, columns=['shortfall']"),
         ("fp.JumpDiffusion(1.0, 3e8, 0.0, 1e-6)", "steps=10**6, paths=64"),
@@ -590,3 +591,13 @@ def test_memory_goes_with_paths_only() -> None:
     )
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(made.stdout) < 1e7
+
+
+def test_an_explosive_variance_ends_in_extreme_prices_not_in_nan() -> None:
+    book = fp.Book([1, -1], [1.0, 1.0], [90.0, 110.0])
+    e = fp.simulate(
+        book, fp.Market(100.0, fp.LinearImpact(1e-3)), fp.GARCH(1, 3, 1, variance=1), steps=3_000, paths=40, seed=1
+    )
+    for name in e:
+        assert not np.isnan(e[name].astype(float)).any(), name
+    assert set(e.final_price) <= {0.0, np.inf}

@@ -105,13 +105,15 @@ void student_returns(Walk& walk, int steps, double mean, double scale, double de
 
 void garch_returns(Walk& walk, int steps, const double* p) {
     const double mean = p[0], omega = p[1], alpha = p[2], beta = p[3];
+    const Double4 most = Double4{} + 1e300;  // where an explosive variance ends, short of inf and NaN
     each_half(walk, [&](int half, random::Generator<Word4>& g) {
         const Double4 sign = load(walk.sign + 4 * half);
         Double4 variance = load(walk.variance + 4 * half);
         const auto step = [&](int s, Double4 z) {
             const Double4 shock = random::square_root(variance) * (sign * z);
             store(walk.path[s] + 4 * half, mean + shock);
-            variance = omega + alpha * (shock * shock) + beta * variance;
+            const Double4 next = omega + alpha * (shock * shock) + beta * variance;
+            variance = next < most ? next : most;
         };
         for (int s = 0; s < steps; s += 2) {
             const auto [first, second] = random::normals<Double4>(g);

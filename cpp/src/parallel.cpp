@@ -4,6 +4,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -49,7 +50,7 @@ void parallel_for(std::size_t tasks, int threads, const Poll& poll, const std::f
     std::atomic<std::size_t> next{0};
     std::atomic<bool> stop{false};
     std::exception_ptr failure;
-    std::mutex failure_mutex;
+    std::mutex mutex;  // of failure, and of who is still busy
 
     const auto work = [&](bool polls) {
         auto last_poll = std::chrono::steady_clock::now();
@@ -64,7 +65,7 @@ void parallel_for(std::size_t tasks, int threads, const Poll& poll, const std::f
                 }
             }
         } catch (...) {
-            const std::lock_guard lock(failure_mutex);
+            const std::lock_guard lock(mutex);
             if (!failure) failure = std::current_exception();
             stop.store(true, std::memory_order_relaxed);
         }
@@ -72,10 +73,33 @@ void parallel_for(std::size_t tasks, int threads, const Poll& poll, const std::f
 
     const std::size_t helpers = std::min(tasks, static_cast<std::size_t>(std::max(threads, 1))) - (tasks > 0 ? 1 : 0);
     {
+        std::size_t busy = helpers;
+        std::condition_variable finished;
         std::vector<std::jthread> pool;
         pool.reserve(helpers);
-        for (std::size_t t = 0; t < helpers; ++t) pool.emplace_back(work, false);
+        for (std::size_t t = 0; t < helpers; ++t) {
+            pool.emplace_back([&] {
+                work(false);
+                const std::lock_guard lock(mutex);
+                --busy;
+                finished.notify_one();
+            });
+        }
         work(true);
+        // The others may still be at their last tasks: until they are done, the caller goes on asking.
+        std::unique_lock lock(mutex);
+        while (!finished.wait_for(lock, poll_interval, [&] { return busy == 0; })) {
+            if (failure || !poll) continue;
+            lock.unlock();
+            try {
+                poll();
+                lock.lock();
+            } catch (...) {
+                lock.lock();
+                failure = std::current_exception();
+                stop.store(true, std::memory_order_relaxed);
+            }
+        }
     }
     if (failure) std::rethrow_exception(failure);
 }

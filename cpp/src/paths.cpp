@@ -416,7 +416,7 @@ void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const 
               const Recording& recording, int threads, const Progress& progress) {
     Pulse pulse(progress);
     with_kinds(job, [&](auto kind, const auto& market) {
-        parallel_for((count + walk_lanes - 1) / walk_lanes, threads, {}, [&](std::size_t task) {
+        parallel_for((count + walk_lanes - 1) / walk_lanes, threads, [&] { pulse.ask(); }, [&](std::size_t task) {
             const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);
             try {
                 run_lanes<typename decltype(kind)::type>(job, market, first + row, static_cast<int>(paths), row, columns,

@@ -101,6 +101,8 @@ class SimulationResult(BookOutcome, Ensemble):
 
     def __getattr__(self, name: str) -> Any:
         # Only what is not there yet comes here: columns that the engine has not been asked for.
+        if name == "prices":
+            raise AttributeError("record must be given for prices in time, was None")
         if name not in (*_ENGINE, *_COSTLY) or "_run" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self._fetch(name)

@@ -27,15 +27,18 @@ public:
         if (stopped_.load(std::memory_order_relaxed)) throw Stopped{};
         if (std::this_thread::get_id() != caller_ || (work_ += work) < 10'000) return;
         work_ = 0;
-        const auto now = std::chrono::steady_clock::now();
-        if (now - last_ < poll_interval) return;
+        if (std::chrono::steady_clock::now() - last_ < poll_interval) return;
+        ask();
+        last_ = std::chrono::steady_clock::now();
+    }
+    // Calls `progress` at once; for the thread that made this.
+    void ask() {
         try {
             progress_(done_.load(std::memory_order_relaxed));
         } catch (...) {
             stopped_.store(true, std::memory_order_relaxed);
             throw;
         }
-        last_ = std::chrono::steady_clock::now();
     }
     void finished(std::size_t count) { done_.fetch_add(count, std::memory_order_relaxed); }
 

@@ -56,7 +56,7 @@ template <class Task>
 void for_each_scenario(std::size_t count, int threads, const Progress& progress, Task&& task) {
     constexpr std::size_t block = 8;  // a cache line of each column, which threads then do not share
     Pulse pulse(progress);
-    parallel_for((count + block - 1) / block, threads, {}, [&](std::size_t b) {
+    parallel_for((count + block - 1) / block, threads, [&] { pulse.ask(); }, [&](std::size_t b) {
         const std::size_t begin = b * block, end = begin + block < count ? begin + block : count;
         try {
             for (std::size_t i = begin; i < end; ++i) {
