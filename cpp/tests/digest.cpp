@@ -17,6 +17,8 @@
 #include "flushpoint/kernels.hpp"
 #include "flushpoint/margin.hpp"
 #include "flushpoint/math.hpp"
+#include "flushpoint/paths.hpp"
+#include "flushpoint/random_book.hpp"
 #include "flushpoint/response.hpp"
 #include "generator.hpp"
 #include "histories.hpp"
@@ -27,7 +29,7 @@ namespace fp = flushpoint;
 
 namespace {
 
-constexpr std::uint64_t expected = 0x955e7eb7cdca6928;
+constexpr std::uint64_t expected = 0x8588e3449e5c4c69;
 
 // FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
 // are the compiler's choice.
@@ -267,6 +269,125 @@ std::uint64_t hidden_book_bits() {
     return hash.value();
 }
 
+// A book of both sides whose distances and sizes follow laws of every kind.
+fp::RandomBook random_book() {
+    static const std::vector<double> numbers[] = {{0.05}, {0.5, 1.0}, {0.001, 0.3}, {0.01, 1.5}, {0.02, 0.05, 0.05, 0.4},
+                                                  {0.03, 0.001, 0.5, 0.5, 0.05, 0.2}, {0.01}};
+    constexpr fp::LawKind kinds[] = {fp::LawKind::exponential, fp::LawKind::log_normal, fp::LawKind::uniform,
+                                     fp::LawKind::pareto, fp::LawKind::table, fp::LawKind::leveraged, fp::LawKind::constant};
+    const auto law = [&](std::size_t k) { return fp::Law({kinds[k], numbers[k].data(), numbers[k].size()}); };
+    fp::RandomBook book{{}, 17, 5'000.0};
+    for (const bool shorts : {false, true}) {
+        for (std::size_t k = 0; k < 6; ++k) book.positions.push_back({shorts, 200.0, 0.0, 0.0, law(k), law((k + 1) % 5)});
+        book.positions.push_back({shorts, -1.0, 2e3, 0.2, law(0), law(6)});
+        book.positions.push_back({shorts, 1e9, 0.0, 0.0, law(1), law(6)});
+    }
+    return book;
+}
+
+std::uint64_t stress_bits(int threads) {
+    Hash hash;
+    constexpr std::size_t count = 60;
+    std::vector<double> shock(count), sell(count), liquidity(count), out[6];
+    std::vector<std::int64_t> counts[3];
+    for (auto& column : out) column.resize(count);
+    for (auto& column : counts) column.resize(count);
+    tests::Generator random(9);
+    for (std::size_t i = 0; i < count; ++i) {
+        shock[i] = random.between(-0.2, 0.2);
+        sell[i] = random.between(-5.0, 5.0);
+        liquidity[i] = random.between(0.5, 2.0);
+    }
+    bool flags[2][count];
+    const fp::Scenarios scenarios{{shock.data(), 1}, {sell.data(), 1}, {liquidity.data(), 1}, 0.2, count};
+    const fp::StressColumns common{out[0].data(), out[1].data(), out[2].data(),    out[3].data(),
+                                   flags[0],      counts[0].data(), counts[1].data(), counts[2].data()};
+    const tests::Impact impact = tests::linear(1e-4);
+    const fp::RandomBook book = random_book();
+    const auto ignore = [](std::size_t) {};
+    fp::stress(book, impact.market(price, 0.0, 0.001, 0.9), scenarios, {common, out[4].data(), out[5].data(), flags[1]},
+               threads, ignore);
+    for (const auto& column : out) hash.add_all(column);
+    for (const auto& column : counts) hash.add_all(column);
+    for (const auto& flag : flags) {
+        for (const bool f : flag) hash.add(std::int64_t{f});
+    }
+    fp::stress_sums(book, impact.market(price, 0.0, 0.001, 0.9), scenarios, {nullptr, out[0].data(), out[1].data()},
+                    threads, ignore);
+    hash.add_all(out[0]);
+    hash.add_all(out[1]);
+    return hash.value();
+}
+
+// Each process, in a book as it is, one that lives, and a random one.
+std::uint64_t path_bits(int threads) {
+    Hash hash;
+    tests::Generator random(10);
+    const tests::SortedBook book(tests::random_positions(random, 400, price, 0.1, 50.0));
+    const tests::SortedBook nobody(tests::Positions{});
+    const tests::Impact impacts[] = {tests::linear(4e-4), tests::one_of_each()[1]};
+    constexpr std::int64_t steps = 75;
+    constexpr std::size_t count = 19;
+    std::vector<double> given(count * steps);
+    for (double& r : given) r = random.between(-0.01, 0.01);
+    const double law[] = {0.5};
+    const fp::Turnover turnover{0.05, 1e-4, {true, true}, fp::Law({fp::LawKind::exponential, law, 1}), {0.5, 1.0},
+                                {{0.9, 0.99}, {1.1, 1.01}}};
+    const fp::RandomBook drawn = random_book();
+    std::vector<double> moves(steps, 0.0), sales(steps, 0.0);
+    moves[10] = -0.02;
+    sales[40] = 3.0;
+
+    const double parameters[6][5] = {{1e-5, 0.004},
+                                     {1e-5, 0.003, 0.1, -0.01, 0.02},
+                                     {0.0, 0.003, 3.5},
+                                     {0.0, 1e-6, 0.1, 0.85, 2e-5},
+                                     {1e-5, 7.0},
+                                     {0.0}};
+    std::vector<double> out[8];
+    std::vector<std::int64_t> counts[3];
+    for (auto& column : out) column.resize(count);
+    for (auto& column : counts) column.resize(count);
+    fp::PathColumns columns{};
+    columns.final_price = out[0].data();
+    columns.low_price = out[1].data();
+    columns.high_price = out[2].data();
+    columns.low_time = out[3].data();
+    columns.long_quantity = out[4].data();
+    columns.short_quantity = out[5].data();
+    columns.proceeds = out[6].data();
+    columns.long_notional = out[7].data();
+    columns.long_count = counts[0].data();
+    columns.short_count = counts[1].data();
+    columns.waves = counts[2].data();
+    const auto run = [&](const fp::PathJob& job) {
+        fp::simulate(job, 3, count - 3, columns, {nullptr, 0, nullptr}, threads, [](std::size_t) {});
+        for (const auto& column : out) hash.add_all(column);
+        for (const auto& column : counts) hash.add_all(column);
+    };
+    for (int kind = 0; kind < 6; ++kind) {
+        const bool row = kind == 4;
+        const fp::ProcessData process{static_cast<fp::ProcessKind>(kind), parameters[kind], given.data(), false,
+                                      row ? given.size() : static_cast<std::size_t>(steps)};
+        for (const tests::Impact& impact : impacts) {
+            fp::PathJob job{book.view(), nullptr, nullptr, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9), process,
+                            {11, kind < 4}, {60.0, 600.0, steps}, {moves.data(), sales.data()}, false};
+            run(job);
+            job.turnover = &turnover;
+            run(job);
+            job.turnover = nullptr;
+            job.random = &drawn;
+            run(job);
+            if (kind > 0) continue;
+            job.random = nullptr;
+            job.bridge = true;
+            job.book.shorts = nobody.view().shorts;
+            run(job);
+        }
+    }
+    return hash.value();
+}
+
 // The hash that all of `hashes` share; says so on stderr where they do not.
 std::uint64_t common(const std::string& what, const std::vector<Part>& hashes, bool& agree) {
     for (const Part& h : hashes) {
@@ -312,11 +433,14 @@ int main(int argc, char** argv) {
         parts.push_back({"kernels: " + name, common("kernels: " + name, tables, agree)});
     }
 
-    std::vector<Part> margins;
-    for (const int threads : thread_counts) {
-        margins.push_back({std::to_string(threads) + " threads", margin_bits(threads)});
-    }
-    parts.push_back({"margin", common("margin", margins, agree)});
+    const auto for_each_count = [&](const std::string& name, std::uint64_t (*bits)(int)) {
+        std::vector<Part> hashes;
+        for (const int threads : thread_counts) hashes.push_back({std::to_string(threads) + " threads", bits(threads)});
+        parts.push_back({name, common(name, hashes, agree)});
+    };
+    for_each_count("margin", margin_bits);
+    for_each_count("stress", stress_bits);
+    for_each_count("paths", path_bits);
     parts.push_back({"hidden book", hidden_book_bits()});
 
     Hash all;

@@ -43,8 +43,10 @@ static inline Double4 square_root(Double4 x) {
     return x;
 }
 
+// Aligned like its words even where the processor's own vectors are smaller, and compilers align large ones less: code for
+// other instruction sets gets to see it.
 template <class W>
-struct Generator {
+struct alignas(sizeof(W)) Generator {
     W s[4];
 
     W next() {
