@@ -127,7 +127,7 @@ def test_levels_over_time_take_out_what_the_price_crosses() -> None:
 def test_levels_over_time_of_a_short_history(rows: int) -> None:
     for names in (set(HISTORY), set(HISTORY) - {"time"}):
         over = levels.over_time({name: HISTORY[name][:rows] for name in names}, maintenance_rate=0.01, period=3_600)
-        assert (np.diff(over.time) > np.timedelta64(0) if "time" in names else np.diff(over.time) > 0).all()
+        assert (np.diff(over.time) > np.timedelta64(0, "ns") if "time" in names else np.diff(over.time) > 0).all()
         ax = plot.levels_over_time(over, Figure().subplots())
         ax.figure.canvas.draw()
 
