@@ -120,7 +120,9 @@ class SimulationResult(BookOutcome, Ensemble):
 
     def _join(self, other: SimulationResult) -> dict[str, Any]:
         values = super()._join(other)
-        engine = {n for n in (*self._run.engine_columns, *_DRAWN, "prices") if n in self.__dict__ and n in other.__dict__}
+        engine = {
+            n for n in (*self._run.engine_columns, *_DRAWN, "prices") if n in self.__dict__ and n in other.__dict__
+        }
         return values | {n: self._rows(other, self.__dict__[n], other.__dict__[n]) for n in engine}
 
     @property

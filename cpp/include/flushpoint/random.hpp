@@ -45,7 +45,7 @@ static inline Double4 square_root(Double4 x) {
 
 template <class W>
 struct Generator {
-    W s[4];
+    alignas(sizeof(W)) W s[4];  // said, since compilers align vectors by the instruction set at hand
 
     W next() {
         const W sum = s[0] + s[3];
