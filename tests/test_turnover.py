@@ -386,7 +386,8 @@ def test_a_market_that_is_used_up_opens_nothing() -> None:
     market = fp.Market(100.0, fp.EvaporatingImpact(1e-3, 2.0), half_life=3_000.0)
     for sell, gone in ((600.0, 0.0), (-600.0, math.inf)):
         e = fp.simulate(NOBODY, market, fp.Returns(np.zeros((20, 20))), 20_000.0, 20, 20, 1,
-                        turnover=fp.Turnover(0.01, 1.0), script=fp.Script(5_000.0, sell=sell), record="all")  # fmt: skip
+                        turnover=fp.Turnover(0.01, 1.0), script=fp.Script(5_000.0, sell=sell),
+                        record="all")  # fmt: skip
         assert e.exhausted.all()
         assert (e.prices[:, 5] == gone).all()
         assert np.isfinite(e.liquidated_notional).all()
@@ -451,7 +452,7 @@ def test_columns_do_not_change_what_happens() -> None:
         assert bits(e) == bits(whole)
     assert np.isnan(whole.shortfall).all()
     assert np.isnan(whole.surplus).all()
-    with pytest.raises(ValueError, match="columns must be among .*, was 'runaway'"):
+    with pytest.raises(ValueError, match=r"columns must be among .*, was 'runaway'"):
         run(columns=("runaway",))
     with pytest.raises(AttributeError, match="runaway"):
         _ = whole.runaway
@@ -545,7 +546,8 @@ def test_bad_input(change: dict[str, Any], kind: type[Exception], message: str) 
 def test_memory_goes_with_what_is_open() -> None:
     """A hundred thousand openings a path, of which all or few stay."""
     code = (
-        "import resource, sys, flushpoint as fp; book = fp.Book([], [], []); market = fp.Market(100.0, fp.LinearImpact(0.0))\n"
+        "import resource, sys, flushpoint as fp\n"
+        "book, market = fp.Book([], [], []), fp.Market(100.0, fp.LinearImpact(0.0))\n"
         "def run(rate, closing): fp.simulate(book, market, fp.GBM(0.1), 1e5, 100, 8, 1, threads=1, "
         "turnover=fp.Turnover(rate, 1.0, closing_rate=closing))\n"
         "run(0.01, 0.0); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
