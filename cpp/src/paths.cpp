@@ -32,10 +32,11 @@ public:
     static constexpr bool lives = true;
     LivingSide longs, shorts;
 
-    LivingPositions(const PathJob& job, std::uint64_t numbers, Pulse&, bool)
+    LivingPositions(const PathJob& job, std::uint64_t numbers, Pulse& pulse, bool)
         : longs{job.book.longs, false, job.turnover->closing_rate},
           shorts{job.book.shorts, true, job.turnover->closing_rate},
           rule_(*job.turnover),
+          pulse_(pulse),
           closing_(random::generator(job.randomness.seed, numbers, Stream::closings)),
           opening_(random::generator(job.randomness.seed, numbers, Stream::openings)) {
         for (std::uint32_t lane = 0; lane < 4; ++lane) {
@@ -50,9 +51,12 @@ public:
     void set_time(double seconds) { longs.now = shorts.now = seconds; }
     double next_opening() const { return next_; }
 
-    // Opens what is due by `now`, at this price.
+    // Opens what is due by `now`, at this price; nobody trades at a price of 0 or inf.
     void open(double now, double price) {
+        const bool trades = price > 0.0 && price < math::infinity;
+        set_time(now);
         for (; next_ <= now; wait(next_)) {
+            pulse_.spent(10);
             double quantity;
             rule_.quantity.draw(opening_, lanes_, &quantity, 1);
             for (int side = 0; side < 2; ++side) {
@@ -61,7 +65,7 @@ public:
                 const double trigger = price * rule_.ratio[side][static_cast<std::size_t>(leverage - rule_.share.begin())];
                 const double life =
                     rule_.closing_rate > 0.0 ? random::exponential(opening_) / rule_.closing_rate : math::infinity;
-                (side == 0 ? longs : shorts).open(trigger, quantity, next_ + life);
+                if (trades) (side == 0 ? longs : shorts).open(trigger, quantity, next_ + life);
             }
         }
     }
@@ -72,6 +76,7 @@ private:
     }
 
     const Turnover& rule_;
+    Pulse& pulse_;
     random::Generator<std::uint64_t> closing_, opening_;
     random::Generator<random::Word4> lanes_{};
     double next_;  // seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,7 @@ _ENGINE = (
 _COSTLY = ("proceeds", "shortfall", "surplus")
 # What the engine adds up itself where a book's running sums do not tell.
 _DRAWN = ("long_quantity", "short_quantity", "long_notional", "short_notional")
+_PATHS_AT_ONCE = 8  # that a thread of the engine works on
 _MOST_STEPS = 2**32 - 1
 _NOBODY = Book([], [], [])
 _MOST_PATHS = 2**62
@@ -103,7 +105,7 @@ class SimulationResult(BookOutcome, Ensemble):
         # Only what is not there yet comes here: columns that the engine has not been asked for.
         if name == "prices":
             raise AttributeError("record must be given for prices in time, was None")
-        if name not in (*_ENGINE, *_COSTLY) or "_run" not in self.__dict__:
+        if "_run" not in self.__dict__ or name not in self._run.engine_columns:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self._fetch(name)
 
@@ -120,7 +122,9 @@ class SimulationResult(BookOutcome, Ensemble):
 
     def _join(self, other: SimulationResult) -> dict[str, Any]:
         values = super()._join(other)
-        engine = {n for n in (*_ENGINE, *_COSTLY, *_DRAWN, "prices") if n in self.__dict__ and n in other.__dict__}
+        engine = {
+            n for n in (*self._run.engine_columns, *_DRAWN, "prices") if n in self.__dict__ and n in other.__dict__
+        }
         return values | {n: self._rows(other, self.__dict__[n], other.__dict__[n]) for n in engine}
 
     @property
@@ -288,6 +292,11 @@ class _Run:
         """Whether the positions that close are known to the engine alone."""
         return self.turnover is not None or isinstance(self.book, RandomBook)
 
+    @property
+    def engine_columns(self) -> tuple[str, ...]:
+        """What the engine can be asked for in a path of such a book, but for sums of positions."""
+        return (*_ENGINE, *_COSTLY, *(("runaway",) if isinstance(self.book, RandomBook) else ()))
+
     def known(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Those of the engine's columns that it can tell."""
         without = self.drawn or (isinstance(self.book, Book) and self.book.long.bankruptcy_price is None)
@@ -431,8 +440,6 @@ def simulate(
     step_count = count("steps", steps, 1, _MOST_STEPS)
     number("horizon / steps", seconds / step_count, above=0)
     chosen = _paths(paths)
-    # Given returns hold nothing random: without a seed, shards of one run still join.
-    kept, key = (None, 0) if seed is None and isinstance(process, Returns) else resolve(seed)
     if not isinstance(monitoring, str) or monitoring not in ("step", "bridge"):
         raise ValueError(f"monitoring must be 'step' or 'bridge', was {monitoring!r}")
     if not isinstance(antithetic, (bool, np.bool_)):
@@ -446,6 +453,9 @@ def simulate(
     _check_process(process, step_count, chosen, bridge, bool(antithetic))
     living = _check_turnover(turnover, random, bridge)
     most = _check_book(book, market, bridge, max_count)
+    # Given returns and a known book hold nothing random: without a seed, shards of one run still join.
+    fixed = isinstance(process, Returns) and not random and living is None
+    kept, key = (None, 0) if seed is None and fixed else resolve(seed)
     kind = DrawnSimulationResult if random or living else SimulationResult
     names = _columns(columns, random, living is not None)
     recorded = _recorded(record, step_count)
@@ -453,6 +463,8 @@ def simulate(
     run = _Run(book, market, process, script, living, seconds, step_count, key, bool(antithetic), bridge, most, workers)
     if script is not None:
         script._engine(run.dt, step_count)
+    if living is not None:
+        memory("open positions", living._most_open(seconds), 24 * _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
     memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
 
     values: dict[str, Any] = dict(run.paths(chosen, run.known(_needed(names, run.drawn)), recorded, progress))

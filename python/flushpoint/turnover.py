@@ -23,7 +23,7 @@ class Turnover:
     ----------
     opening_rate : float
         Openings a second, at random times (a Poisson process), at least 0. Each happens at the end of the step it
-        falls into, at the price after that step's cascade.
+        falls into, at the price after that step's cascade; not where that is 0 or inf, in a market used up.
     quantity : Law or float
         Base units of each opening.
     leverage_mix : LeverageMix, optional
@@ -72,6 +72,11 @@ class Turnover:
     def _still(self) -> bool:
         """Whether nothing opens or closes."""
         return self.opening_rate == self.closing_rate == 0
+
+    def _most_open(self, horizon: float) -> int:
+        """How many of the positions opened are there at a time, on average at the end or in the long run."""
+        longest = horizon if self.closing_rate == 0 else min(horizon, 1 / self.closing_rate)
+        return int(min(self.opening_rate * longest, 1e300)) * (2 if self.side is None else 1)
 
     @property
     def _engine(self) -> EngineTurnover:

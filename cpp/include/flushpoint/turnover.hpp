@@ -33,11 +33,19 @@ class LivingSide {
     bool crossed(double trigger, double mark_factor, double start) const {
         return shorts_ ? short_crossed(trigger, mark_factor, start) : long_crossed(trigger, mark_factor, start);
     }
-    // Orders the heap: the position that fires first is on top.
+    // Orders the heap: the position that fires first is on top; of those opened alike the largest, so that sums do not
+    // depend on how a heap is kept.
     auto later() const {
         return [shorts = shorts_](const Position& a, const Position& b) {
+            if (a.trigger == b.trigger) return a.quantity < b.quantity;
             return shorts ? a.trigger > b.trigger : a.trigger < b.trigger;
         };
+    }
+    // Drops those that have closed of themselves, and makes room for as many as are left.
+    void tidy() {
+        std::erase_if(opened_, [this](const Position& one) { return one.closes_at <= now; });
+        std::make_heap(opened_.begin(), opened_.end(), later());
+        opened_.reserve(std::max<std::size_t>(16, 2 * opened_.size()));
     }
 
 public:
@@ -45,6 +53,7 @@ public:
         : run_{view, shorts}, shorts_(shorts), closing_rate_(closing_rate) {}
 
     void open(double trigger, double quantity, double closes_at) {
+        if (opened_.size() == opened_.capacity()) tidy();
         opened_.push_back({trigger, quantity, closes_at});
         std::push_heap(opened_.begin(), opened_.end(), later());
     }
