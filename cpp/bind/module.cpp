@@ -570,6 +570,9 @@ py::tuple infer_book(const py::tuple& history, double hours, const Doubles& shar
 Doubles exponentials(const Doubles& values) {
     return for_each(values, [](double x) { return fp::math::exp(x); });
 }
+Doubles logarithms(const Doubles& values) {
+    return for_each(values, [](double x) { return fp::math::log(x); });
+}
 
 // (floor, rate, deduction)
 struct Tiers {
@@ -898,6 +901,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           py::arg("process"), py::arg("clock"), py::arg("randomness"), py::arg("script"), py::arg("bridge"),
           py::arg("turnover"), py::arg("random"), py::arg("path"), py::arg("wanted"), py::arg("record"));
     m.def("exp", &exponentials, py::arg("values").noconvert());
+    m.def("log", &logarithms, py::arg("values").noconvert());
     m.def("displacement", &displacement, py::arg("market"), py::arg("sold").noconvert());
     m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());
     m.def("proceeds", &proceeds, py::arg("market"), py::arg("sold").noconvert(), py::arg("quantity").noconvert());

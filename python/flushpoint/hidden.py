@@ -108,12 +108,12 @@ def positions_from_open_interest(history: Mapping[str, ArrayLike], **arguments: 
     distances = _distances(mix, arguments["maintenance_rate"])
     for side, held, distance in zip((1, -1), quantity, distances, strict=True):
         leverage_class, cell = np.nonzero(held)
-        trigger = np.exp((first_cell + cell) * _CELL)
+        trigger = _core.exp(_CELL * (first_cell + cell).astype(np.float64))
         alive = (
             side * (last - trigger) > 0
         )  # a position shared between two cells may leave a little at the price itself
         leverage_class, cell, trigger = leverage_class[alive], cell[alive], trigger[alive]
-        entry = trigger * np.exp(side * distance[leverage_class])
+        entry = trigger * _core.exp(side * distance[leverage_class])
         columns["side"].append(np.full(cell.size, side, dtype=np.int8))
         columns["quantity"].append(held[leverage_class, cell])
         columns["trigger_price"].append(trigger)
@@ -128,8 +128,7 @@ def _distances(mix: LeverageMix, maintenance_rate: float) -> tuple[FloatArray, F
     out = []
     for side in (1, -1):
         trigger = np.asarray(liquidation_price(side, 1.0, 1.0, 1 / mix.leverage, schedule))
-        with np.errstate(divide="ignore"):
-            distance = -side * np.log(trigger)
+        distance = -side * _core.log(trigger)
         out.append(np.maximum(distance, _CELL))
     return out[0], out[1]
 

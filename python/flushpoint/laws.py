@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from flushpoint import _core
 from flushpoint._validate import FloatArray, finite_array, number, positive, read_only, restore
 from flushpoint.mix import LeverageMix
 
@@ -177,12 +178,10 @@ class Leveraged(Law):
         number("nearest", self.nearest, at_least=0)
 
     def _engine(self, side: int) -> EngineLaw:
-        offset = []
-        remains = 0.0
-        for leverage, share in zip(self.leverage_mix.leverage, self.leverage_mix.share, strict=True):
-            left = 1 - side / leverage
-            offset.append(-side * math.log(left / (1 - side * self.maintenance_rate)) if left > 0 else _NEVER)
-            remains += share * 0.5 * math.erfc((self.nearest - offset[-1]) / self.entry_spread / math.sqrt(2))
+        left = np.maximum(1 - side / self.leverage_mix.leverage, 0.0) / (1 - side * self.maintenance_rate)
+        offset = np.where(left > 0, -side * _core.log(left), _NEVER)
+        nearer = (self.nearest - offset) / self.entry_spread / math.sqrt(2)
+        remains = sum(share * 0.5 * math.erfc(z) for share, z in zip(self.leverage_mix.share, nearer, strict=True))
         if remains < 1e-9:
             raise ValueError(f"distance must leave positions beyond {self.nearest:g}, was {self}")
         return 6, np.array([self.entry_spread, self.nearest, *self.leverage_mix.share, *offset])
