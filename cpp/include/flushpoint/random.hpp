@@ -45,7 +45,7 @@ static inline Double4 square_root(Double4 x) {
 
 template <class W>
 struct Generator {
-    W s[4];
+    alignas(sizeof(W)) W s[4];  // said plainly: without AVX gcc aligns such vectors by less, and all must agree
 
     W next() {
         const W sum = s[0] + s[3];
