@@ -209,3 +209,46 @@ def other_rival():
 def other_redrawn_books(count, sizes, falls, price, closed):
     assert sizes == LOG_NORMAL
     other_rivals().j2(count, falls, price, closed)
+
+
+# --- paths in time ---
+@nb.njit
+def walk_paths(longs, shorts, price, coefficient, decay, returns, final, closed, waves):
+    """A path for each row of log returns, in a book of both sides, each a pair (triggers in firing order, quantities).
+
+    Volume traded moves the log price in a line, and of it `decay` is left a step later.
+    """
+    for path in range(returns.shape[0]):
+        log_price, volume, count, i, k = math.log(price), 0.0, 0, 0, 0
+        for r in returns[path]:
+            log_price += r
+            volume *= decay
+            while True:
+                mark = math.exp(log_price - coefficient * volume)
+                before = i + k
+                while i < longs[0].size and longs[0][i] >= mark:
+                    volume += longs[1][i]
+                    i += 1
+                while k < shorts[0].size and shorts[0][k] <= mark:
+                    volume -= shorts[1][k]
+                    k += 1
+                if i + k == before:
+                    break
+                count += 1
+        final[path] = mark
+        closed[path] = i + k
+        waves[path] = count
+
+
+@nb.njit(parallel=True)
+def spin(turns):
+    """Arithmetic without memory, in tasks for as many threads as there are."""
+    out = np.empty(64, np.uint64)
+    for task in nb.prange(out.size):
+        x = np.uint64(task + 1)
+        for _ in range(turns):
+            x ^= x << np.uint64(13)
+            x ^= x >> np.uint64(7)
+            x ^= x << np.uint64(17)
+        out[task] = x
+    return out

@@ -612,8 +612,8 @@ struct MarginArrays {
     }
 };
 
-Doubles liquidation_prices(const py::tuple& positions, const py::object& tiers, bool inverse, int valuation, int fee_at,
-                           double fee_rate, int threads) {
+py::tuple liquidation_prices(const py::tuple& positions, const py::object& tiers, bool inverse, int valuation, int fee_at,
+                             double fee_rate, int threads) {
     const MarginArrays in(positions);
     std::optional<Tiers> schedule;
     if (!tiers.is_none()) schedule.emplace(tiers.cast<py::tuple>());
@@ -623,11 +623,12 @@ Doubles liquidation_prices(const py::tuple& positions, const py::object& tiers, 
     require(schedule || rule.valuation == fp::Valuation::absolute, "_core: a schedule is missing");
     Doubles out = doubles(in.view.count);
     double* to = out.mutable_data();
+    bool good;
     {
         const py::gil_scoped_release release;
-        fp::liquidation_prices(rule, in.view, to, fp::resolve_threads(threads), check_signals);
+        good = fp::liquidation_prices(rule, in.view, to, fp::resolve_threads(threads), check_signals);
     }
-    return out;
+    return py::make_tuple(out, good);
 }
 
 Doubles bankruptcy_prices(const py::tuple& positions, bool inverse, double fee_rate, int threads) {

@@ -87,18 +87,22 @@ void normal_returns(Walk& walk, int steps, double mean, double deviation) {
     });
 }
 
+// exp(x) - 1 for 0 <= x <= 709, as math::expm1 has it.
+inline Double4 expm1_of_positive(Double4 x) {
+    return x > 0.34 ? math::detail::exp_of_moderate<Double4, Word4>(x) - 1.0 : x + x * x * math::detail::exp_tail(x);
+}
+
 // T = sqrt(degrees (U^(-2 / degrees) - 1)) cos(2 pi V) (Bailey 1994).
 void student_returns(Walk& walk, int steps, double mean, double scale, double degrees) {
     each_half(walk, [&](int half, random::Generator<Word4>& g) {
+        const Double4 sign = load(walk.sign + 4 * half);
         for (int s = 0; s < steps; ++s) {
             const Double4 u = 2.0 - random::from_one_to_two<Double4>(g.next());
             const Double4 turn = random::from_one_to_two<Double4>(g.next()) - 1.0;
-            for (int i = 0; i < 4; ++i) {
-                const double radius =
-                    math::square_root(degrees * math::expm1(-2.0 / degrees * math::log(u[i])));
-                const double t = radius * random::cos_sin_of_turn<double, std::uint64_t>(turn[i]).first;
-                walk.path[s][4 * half + i] = mean + scale * (walk.sign[4 * half + i] * t);
-            }
+            const Double4 log_u = math::detail::log_of(math::detail::split<Double4, Word4>(u));
+            const Double4 radius = random::square_root(degrees * expm1_of_positive(-2.0 / degrees * log_u));
+            const Double4 t = radius * random::cos_sin_of_turn<Double4, Word4>(turn).first;
+            store(walk.path[s] + 4 * half, mean + scale * (sign * t));
         }
     });
 }
@@ -184,11 +188,66 @@ void log_normals(random::Generator<Word4>& lanes, double median, double sigma, d
     }
 }
 
+typedef std::int8_t Byte4 __attribute__((vector_size(4)));
+typedef std::int64_t Integer4 __attribute__((vector_size(32)));
+template <class Vector, class T>
+inline Vector load_four(const T* at) {  // from anywhere
+    Vector out;
+    __builtin_memcpy(&out, at, sizeof out);
+    return out;
+}
+
+// Several vectors at a time, since the steps of one wait for each other.
+bool tier_prices(const TierLines& tiers, const TierColumns& in, std::size_t count, double* out) {
+    constexpr int wide = 4;
+    Word4 good = ~Word4{};
+    const auto hold = [&](auto mask) { good &= __builtin_bit_cast(Word4, mask); };
+    for (std::size_t i = 0; i < count; i += 4 * wide) {
+        Double4 t[wide], highest[wide], lowest[wide];
+        Integer4 is_high[wide];
+        for (int v = 0; v < wide; ++v) {
+            const std::size_t at = i + 4 * v;
+            const auto side = __builtin_convertvector(load_four<Byte4>(in.side + at), Integer4);
+            const auto q = load_four<Double4>(in.quantity + at), entry = load_four<Double4>(in.entry_price + at);
+            const auto needed = load_four<Double4>(in.other_maintenance + at), fee = load_four<Double4>(in.fee + at);
+            const auto margin = load_four<Double4>(in.margin + at), other_pnl = load_four<Double4>(in.other_pnl + at);
+            const Double4 collateral = margin + other_pnl - needed;
+            hold(q > 0.0);
+            hold(q < math::infinity);
+            hold(entry > 0.0);
+            hold(entry < math::infinity);
+            hold(needed >= 0.0);
+            hold(collateral - collateral == 0.0);
+            const Word4 sign = __builtin_bit_cast(Word4, side) & 0x8000000000000000;
+            const auto sq = __builtin_bit_cast(Double4, __builtin_bit_cast(Word4, q) ^ sign);
+            t[v] = tiers.inverse ? collateral - fee + sq / entry : sq * entry - collateral + fee;
+            is_high[v] = tiers.inverse ? side < 0 : side > 0;
+            highest[v] = t[v] * tiers.high[0];
+            lowest[v] = t[v] * tiers.low[0];
+        }
+        for (std::size_t k = 1; k < tiers.count; ++k) {
+            for (int v = 0; v < wide; ++v) {
+                const Double4 rest = t[v] - tiers.offset[k], high = rest * tiers.high[k], low = rest * tiers.low[k];
+                highest[v] = high > highest[v] ? high : highest[v];
+                lowest[v] = low < lowest[v] ? low : lowest[v];
+            }
+        }
+        for (int v = 0; v < wide; ++v) {
+            const std::size_t at = i + 4 * v;
+            const auto q = load_four<Double4>(in.quantity + at);
+            const Double4 notional = is_high[v] ? highest[v] : lowest[v];
+            const Double4 price = tiers.inverse ? q / notional : notional / q;
+            __builtin_memcpy(out + at, &price, sizeof price);
+        }
+    }
+    return (good[0] & good[1] & good[2] & good[3]) != 0;
+}
+
 }  // namespace
 
 extern const Kernels kernel_table;
 const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns,  answer_shocks, normal_returns, student_returns,
-                           garch_returns, accumulate, normal_mixture, log_normals};
+                           garch_returns, accumulate, normal_mixture, log_normals, tier_prices};
 
 }  // namespace FLUSHPOINT_ARCH
 }  // namespace flushpoint

@@ -1,8 +1,10 @@
 #include "flushpoint/margin.hpp"
 
-#include <bit>
+#include <algorithm>
+#include <atomic>
 #include <vector>
 
+#include "flushpoint/kernels.hpp"
 #include "flushpoint/math.hpp"
 
 namespace flushpoint {
@@ -27,47 +29,48 @@ double bankruptcy_price(bool inverse, double fee_rate, double s, double q, doubl
 
 // Maintenance valued at the mark. The notional at the liquidation price solves
 //   linear:  (s - m_k - f) N + d_k = t,  t = s q E - w       inverse:  (s + m_k + f) N - d_k = t,  t = w + s q / E
-// and the left side, continuous across tiers, is monotone in N: the tier is found by comparing t with its values at
-// the floors, and exactly one fits.
+// and as rates rise, the left side is the least (linear; inverse: the greatest) of all tiers' lines. Where each line
+// alone would have the notional, linear longs and inverse shorts have the greatest of these, the others the least.
 class MarkTiers {
 public:
-    MarkTiers(const TierView& tiers, bool inverse, double fee_rate)
-        : places_(std::bit_ceil(tiers.count)), inverse_(inverse) {
-        for (int side = 0; side < 2; ++side) {
-            const double s = side == 0 ? 1.0 : -1.0;
-            for (std::size_t k = 0; k < tiers.count; ++k) {
-                const double slope = inverse ? s + tiers.rate[k] + fee_rate : s - tiers.rate[k] - fee_rate;
-                const double offset = inverse ? -tiers.deduction[k] : tiers.deduction[k];
-                slope_[side].push_back(slope);
-                offset_[side].push_back(offset);
-                at_floor_[side].push_back(s * (slope * tiers.floor[k] + offset));  // times s, so that they rise
-            }
-            at_floor_[side].resize(places_, math::infinity);
+    MarkTiers(const TierView& tiers, bool inverse, double fee_rate) : inverse_(inverse) {
+        for (std::size_t k = 0; k < tiers.count; ++k) {
+            const double charged = tiers.rate[k] + fee_rate;
+            offset_.push_back(inverse ? -tiers.deduction[k] : tiers.deduction[k]);
+            high_.push_back(inverse ? 1.0 / (charged - 1.0) : 1.0 / (1.0 - charged));
+            low_.push_back(inverse ? 1.0 / (1.0 + charged) : 1.0 / (-1.0 - charged));
         }
     }
+    TierLines view() const { return {offset_.data(), high_.data(), low_.data(), offset_.size(), inverse_}; }
 
-    double price(double s, double q, double entry, double collateral, double fixed_fee) const {
-        const double t = inverse_ ? collateral - fixed_fee + s * q / entry : s * q * entry - collateral + fixed_fee;
-        const int side = s > 0.0 ? 0 : 1;
-        const double* at_floor = at_floor_[side].data();
-        std::size_t k = 0;
-        for (std::size_t step = places_ / 2; step > 0; step /= 2) k += at_floor[k + step] < s * t ? step : 0;
-        const double slope = q * slope_[side][k], rest = t - offset_[side][k];
-        return inverse_ ? slope / rest : rest / slope;
+private:
+    bool inverse_;
+    std::vector<double> offset_, high_, low_;
+};
+
+// A column block by block: where it lies, or copied where that is not possible.
+template <class T>
+class Blocks {
+public:
+    static constexpr std::size_t size = 512;
+
+    Blocks(const T* data, std::size_t stride) : data_(data), stride_(stride) {
+        if (stride == 0) std::fill_n(copy_, size, *data);
+    }
+    explicit Blocks(const Numbers& column) : Blocks(column.data, column.stride) {}
+
+    const T* at(std::size_t begin, std::size_t count) {
+        if (stride_ == 0) return copy_;
+        if (count == size) return data_ + begin;
+        std::fill(std::copy_n(data_ + begin, count, copy_), copy_ + size, T{1});
+        return copy_;
     }
 
 private:
-    std::size_t places_;  // a power of two, tiers filled up with some that never begin
-    bool inverse_;
-    std::vector<double> slope_[2], offset_[2], at_floor_[2];
+    const T* data_;
+    std::size_t stride_;
+    T copy_[size];
 };
-
-// Maintenance fixed in advance, valued at entry or given.
-double fixed_price(const MarginRule& rule, double s, double q, double entry, double collateral, double maintenance) {
-    const double f = rule.fee_at == FeeAt::mark ? rule.fee_rate : 0.0;
-    if (rule.inverse) return q * (s + f) / (collateral + s * q / entry - maintenance);
-    return (maintenance - collateral + s * q * entry) / (q * (s - f));
-}
 
 // No positive price: a linear long is never liquidated, a linear short at any price (its collateral is gone), an inverse
 // long at any price, an inverse short never (its loss in base units is bounded).
@@ -76,32 +79,64 @@ double limited(double price, bool inverse) {
     return inverse ? math::infinity : 0.0;
 }
 
+// Positions begin to end, `fee(i)` of whose collateral is reserved, if any; tells whether all numbers are plainly good.
+template <class Fee>
+bool mark_prices(const TierLines& tiers, const MarginColumns& in, std::size_t begin, std::size_t end, bool reserved,
+                 Fee&& fee, double* out) {
+    constexpr std::size_t size = Blocks<double>::size;
+    Blocks side(in.side, in.side_stride);
+    Blocks<double> quantity(in.quantity), entry_price(in.entry_price), margin(in.margin), other_pnl(in.other_pnl),
+        other_maintenance(in.other_maintenance);
+    double fees[size] = {}, prices[size];
+    bool good = true;
+    for (std::size_t i = begin; i < end; i += size) {
+        const std::size_t n = std::min(size, end - i);
+        if (reserved) {
+            for (std::size_t k = 0; k < n; ++k) fees[k] = fee(i + k);
+        }
+        const TierColumns columns{side.at(i, n), quantity.at(i, n), entry_price.at(i, n), margin.at(i, n),
+                                  other_pnl.at(i, n), other_maintenance.at(i, n), fees};
+        good &= kernels().tier_prices(tiers, columns, (n + 15) / 16 * 16, prices);
+        for (std::size_t k = 0; k < n; ++k) out[i + k] = limited(prices[k], tiers.inverse);
+    }
+    return good;
+}
+
+// Maintenance fixed in advance, valued at entry or given.
+double fixed_price(const MarginRule& rule, double s, double q, double entry, double collateral, double maintenance) {
+    const double f = rule.fee_at == FeeAt::mark ? rule.fee_rate : 0.0;
+    if (rule.inverse) return q * (s + f) / (collateral + s * q / entry - maintenance);
+    return (maintenance - collateral + s * q * entry) / (q * (s - f));
+}
+
 }  // namespace
 
-void liquidation_prices(const MarginRule& rule, const MarginColumns& in, double* out, int threads, const Poll& poll) {
+bool liquidation_prices(const MarginRule& rule, const MarginColumns& in, double* out, int threads, const Poll& poll) {
     const bool at_mark = rule.valuation == Valuation::mark;
     const MarkTiers mark_tiers(rule.tiers, rule.inverse, rule.fee_at == FeeAt::mark ? rule.fee_rate : 0.0);
     const bool reserved = rule.fee_at == FeeAt::bankruptcy && rule.fee_rate != 0.0;
+    const auto fee = [&](std::size_t i) {  // the part that is fixed beforehand
+        const double q = in.quantity[i];
+        const double bankruptcy =
+            bankruptcy_price(rule.inverse, rule.fee_rate, in.sign(i), q, in.entry_price[i], in.collateral(i));
+        return rule.fee_rate * (rule.inverse ? q / bankruptcy : q * bankruptcy);
+    };
+    std::atomic<bool> good = at_mark && in.count > 0;
     in_blocks(in.count, threads, poll, [&](std::size_t begin, std::size_t end) {
+        if (at_mark) {
+            if (!mark_prices(mark_tiers.view(), in, begin, end, reserved, fee, out)) good = false;
+            return;
+        }
         for (std::size_t i = begin; i < end; ++i) {
-            const double s = in.sign(i), q = in.quantity[i], entry = in.entry_price[i], w = in.collateral(i);
-            double fee = 0.0;  // the part that is fixed beforehand
-            if (reserved) {
-                const double bankruptcy = bankruptcy_price(rule.inverse, rule.fee_rate, s, q, entry, w);
-                fee = rule.fee_rate * (rule.inverse ? q / bankruptcy : q * bankruptcy);
-            }
-            double price;
-            if (at_mark) {
-                price = mark_tiers.price(s, q, entry, w, fee);
-            } else {
-                const double maintenance = rule.valuation == Valuation::entry
-                                               ? maintenance_of(rule.tiers, rule.inverse ? q / entry : q * entry)
-                                               : in.maintenance[i];
-                price = fixed_price(rule, s, q, entry, w, maintenance + fee);
-            }
-            out[i] = limited(price, rule.inverse);
+            const double s = in.sign(i), q = in.quantity[i], entry = in.entry_price[i];
+            const double maintenance = rule.valuation == Valuation::entry
+                                           ? maintenance_of(rule.tiers, rule.inverse ? q / entry : q * entry)
+                                           : in.maintenance[i];
+            const double owed = maintenance + (reserved ? fee(i) : 0.0);
+            out[i] = limited(fixed_price(rule, s, q, entry, in.collateral(i), owed), rule.inverse);
         }
     });
+    return good;
 }
 
 void bankruptcy_prices(bool inverse, double fee_rate, const MarginColumns& in, double* out, int threads,

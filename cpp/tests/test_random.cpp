@@ -59,6 +59,10 @@ TEST_CASE("xoshiro256++ known answers") {
     }
 }
 
+TEST_CASE("generators in vectors are aligned alike by every instruction set and compiler") {
+    CHECK(alignof(random_::Generator<random_::Word4>) == sizeof(random_::Word4));
+}
+
 TEST_CASE("lanes are the generators of their numbers") {
     random_::Generator<random_::Word4> lanes;
     random_::Generator<std::uint64_t> alone[4];

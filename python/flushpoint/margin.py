@@ -246,7 +246,7 @@ def liquidation_price(
     elif not isinstance(schedule, MarginSchedule):
         raise TypeError(f"schedule must be a MarginSchedule, was {schedule!r}")
     fee = _fee(fee_rate, 0.0 if schedule is None else float(schedule.rate[-1]))
-    columns, shape = _columns(
+    columns = _columns(
         side,
         quantity,
         entry_price,
@@ -256,8 +256,8 @@ def liquidation_price(
         other_maintenance,
         1.0,
     )
-    out = _core.liquidation_prices(
-        columns,
+    out, checked = _core.liquidation_prices(
+        columns.flat,
         None if schedule is None else schedule._engine,
         contract == "inverse",
         _VALUATIONS.index(valuation),
@@ -265,7 +265,9 @@ def liquidation_price(
         fee,
         0,
     )
-    return out.reshape(shape) if shape else float(out[0])
+    if not checked:  # in passing, which is quicker where there are many
+        columns.check()
+    return columns.shaped(out)
 
 
 def bankruptcy_price(
@@ -308,9 +310,9 @@ def bankruptcy_price(
     """
     _one_of("contract", contract, _CONTRACTS)
     fee = _fee(fee_rate, 0.0)
-    columns, shape = _columns(side, quantity, entry_price, margin, 0.0, other_pnl, other_maintenance, share)
-    out = _core.bankruptcy_prices(columns, contract == "inverse", fee, 0)
-    return out.reshape(shape) if shape else float(out[0])
+    columns = _columns(side, quantity, entry_price, margin, 0.0, other_pnl, other_maintenance, share)
+    columns.check()
+    return columns.shaped(_core.bankruptcy_prices(columns.flat, contract == "inverse", fee, 0))
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -325,22 +327,34 @@ def _fee(fee_rate: object, highest_rate: float) -> float:
     return fee
 
 
-_MarginColumns = tuple[
-    NDArray[np.int8], FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray
-]
+@dataclass(frozen=True)
+class _Columns:
+    """Positions' columns, flattened, scalars to length one; what they were, and the shape of the result."""
+
+    flat: tuple[NDArray[np.int8], FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+    given: dict[str, NDArray[Any]]
+    shape: tuple[int, ...]
+
+    def check(self) -> None:
+        for name, array in self.given.items():
+            if name != "side":
+                finite_array(name, array)
+        for name in ("quantity", "entry_price"):
+            positive(name, self.given[name])
+        for name in ("maintenance", "other_maintenance"):
+            check(name, self.given[name], self.given[name] >= 0, "at least 0")
+        share = self.given["share"]
+        check("share", share, (share >= 0) & (share <= 1), "from 0 to 1")
+
+    def shaped(self, out: FloatArray) -> FloatArray | float:
+        return out.reshape(self.shape) if self.shape else float(out[0])
 
 
-def _columns(side: ArrayLike, *values: ArrayLike) -> tuple[_MarginColumns, tuple[int, ...]]:
-    """Check the columns and flatten them, scalars to length one; return them with the shape of the result."""
+def _columns(side: ArrayLike, *values: ArrayLike) -> _Columns:
+    """Bring the columns into form; their numbers are still to be checked, but for the sides."""
     names = ("quantity", "entry_price", "margin", "maintenance", "other_pnl", "other_maintenance", "share")
     arrays: dict[str, NDArray[Any]] = {"side": sides(side)}
-    for name, value in zip(names, values, strict=True):
-        arrays[name] = finite_array(name, value)
-    positive("quantity", arrays["quantity"])
-    positive("entry_price", arrays["entry_price"])
-    for name in ("maintenance", "other_maintenance"):
-        check(name, arrays[name], arrays[name] >= 0, "at least 0")
-    check("share", arrays["share"], (arrays["share"] >= 0) & (arrays["share"] <= 1), "from 0 to 1")
+    arrays |= {name: real_array(name, value) for name, value in zip(names, values, strict=True)}
     try:
         shape = np.broadcast_shapes(*(a.shape for a in arrays.values()))
     except ValueError:
@@ -352,4 +366,4 @@ def _columns(side: ArrayLike, *values: ArrayLike) -> tuple[_MarginColumns, tuple
         else np.ascontiguousarray(np.broadcast_to(a, shape)).reshape(-1)
         for a in arrays.values()
     ]
-    return tuple(flat), shape  # type: ignore[return-value]
+    return _Columns(tuple(flat), arrays, shape)  # type: ignore[arg-type]

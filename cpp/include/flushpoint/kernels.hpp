@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "flushpoint/market.hpp"
 #include "flushpoint/process.hpp"
@@ -9,6 +10,27 @@
 #include "flushpoint/response.hpp"
 
 namespace flushpoint {
+
+// Tiers of maintenance valued at the mark, each as if it held everywhere: there the notional is (t - offset) * high for the
+// side that has the highest of all tiers', (t - offset) * low for the other; see margin.cpp. The first has no offset.
+struct TierLines {
+    const double* offset;
+    const double* high;
+    const double* low;
+    std::size_t count;
+    bool inverse;  // shorts, not longs, have the highest
+};
+
+// Positions in them; `fee` is what the collateral owes besides.
+struct TierColumns {
+    const std::int8_t* side;
+    const double* quantity;
+    const double* entry_price;
+    const double* margin;
+    const double* other_pnl;
+    const double* other_maintenance;
+    const double* fee;
+};
 
 struct Kernels {
     const char* name;
@@ -29,6 +51,9 @@ struct Kernels {
     // Log-normal numbers, median * exp(sigma * a standard normal), eight at a time.
     void (*log_normals)(random::Generator<random::Word4>& lanes, double median, double sigma, double* out,
                         std::size_t count);
+    // Liquidation prices of `count` positions, a multiple of 16, not limited to positive ones. Tells whether all their
+    // numbers are plainly good: finite, and of the sign they must have.
+    bool (*tier_prices)(const TierLines& tiers, const TierColumns& in, std::size_t count, double* out);
 };
 
 // Those this processor can run, the plainest first.

@@ -57,8 +57,8 @@ struct MarginColumns {
 };
 
 // Where each position is liquidated. 0 or inf where no price between is: never, or for one whose collateral is long gone,
-// at any price.
-void liquidation_prices(const MarginRule& rule, const MarginColumns& in, double* out, int threads, const Poll& poll);
+// at any price. Tells whether it looked at all numbers and found them good: where not, they may still be.
+bool liquidation_prices(const MarginRule& rule, const MarginColumns& in, double* out, int threads, const Poll& poll);
 
 // Where the collateral (its share of it) is used up, the closing fee included; not limited to positive prices.
 void bankruptcy_prices(bool inverse, double fee_rate, const MarginColumns& in, double* out, int threads,
