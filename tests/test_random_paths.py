@@ -276,6 +276,28 @@ def test_notionals_on_demand(options: dict[str, Any]) -> None:
     assert 100 < e.short_notional.sum() / e.short_quantity.sum() < 120
 
 
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("name", ["1.0", "Exponential", "LogNormal"])
+def test_notionals_have_their_law(name: str, side: int) -> None:
+    """Sizes are independent of where positions stood: five of them, spread over one unit of log price, all closed."""
+    law, square = {
+        "1.0": (1.0, 1.0), "Exponential": (fp.Exponential(1.0), 2.0),
+        "LogNormal": (fp.LogNormal(math.exp(-0.08), 0.4), math.exp(0.16)),
+    }[name]  # fmt: skip
+    n, count = 100_000, 5
+    book = fp.RandomBook(count=count, distance=fp.Uniform(0, 1), quantity=law, side=side)
+    returns = fp.Returns(np.full((n, 1), -side * 2.0))
+    e = fp.simulate(book, fp.Market(1.0, fp.LinearImpact(0.0)), returns, 1.0, 1, n, 8)
+    found = e.liquidated_notional
+    first, second = -side * math.expm1(-side), -side * math.expm1(-2 * side) / 2  # of the trigger price
+    variance = count * (square * second - first**2)
+    squares = (found - count * first) ** 2
+    assert abs(found.mean() - count * first) <= SIGMAS * math.sqrt(variance / n)
+    assert abs(squares.mean() - variance) <= SIGMAS * squares.std() / math.sqrt(n)
+    both = (found - count * first) * (e.liquidated_quantity - count)
+    assert abs(both.mean() - count * first * (square - 1)) <= SIGMAS * both.std() / math.sqrt(n) + 1e-12
+
+
 def test_every_column_may_stand_alone() -> None:
     whole = run()
     for name in (*COLUMNS, "liquidated_quantity", "liquidated_notional"):

@@ -464,7 +464,8 @@ def simulate(
     if script is not None:
         script._engine(run.dt, step_count)
     if living is not None:
-        memory("open positions", living._most_open(seconds), 24 * _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
+        at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
+        memory("open positions", living._most_open(seconds), 24 * at_once)
     memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
 
     values: dict[str, Any] = dict(run.paths(chosen, run.known(_needed(names, run.drawn)), recorded, progress))
