@@ -23,8 +23,8 @@ class Turnover:
     ----------
     opening_rate : float
         Openings a second, at random times (a Poisson process), at least 0. Each happens at the end of the step it
-        falls into, at the traded price after that step's cascade; not where that is 0 or inf, in a market used up. Where
-        the market's mark weighs an index that lies elsewhere, a position can be crossed as soon as it is open.
+        falls into, at the traded price after that step's cascade; not where that is 0 or inf, in a market used up.
+        Where the market's mark weighs an index that lies elsewhere, a position can be crossed as soon as it is open.
     quantity : Law or float
         Base units of each opening.
     leverage_mix : LeverageMix, optional
