@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
 from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only
+from flushpoint._validate import names as check_names
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
@@ -103,7 +105,9 @@ class SimulationResult(BookOutcome, Ensemble):
         # Only what is not there yet comes here: columns that the engine has not been asked for.
         if name == "prices":
             raise AttributeError("record must be given for prices in time, was None")
-        if name not in (*_ENGINE, *_COSTLY) or "_run" not in self.__dict__:
+        run = self.__dict__.get("_run")
+        drawn = ("runaway",) if run is not None and isinstance(run.book, RandomBook) else ()
+        if run is None or name not in (*_ENGINE, *_COSTLY, *drawn):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self._fetch(name)
 
@@ -179,8 +183,7 @@ class SimulationResult(BookOutcome, Ensemble):
 
     def __repr__(self) -> str:
         closing = np.count_nonzero(self.waves)
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"<{type(self).__name__}: {self._count:,} paths, {closing:,} of them with liquidations{seed}>"
+        return f"<{type(self).__name__}: {self._count:,} paths, {closing:,} of them with liquidations{self._seeded}>"
 
 
 class DrawnSimulationResult(SimulationResult):
@@ -392,7 +395,9 @@ def simulate(
     watch : array_like of int, optional
         Positions, by their place in the book's input, whose probability of being closed is wanted.
     antithetic : bool, default False
-        Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`.
+        Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`. The
+        intervals of `summary` and `exceedance` take paths for independent: of figures that moves of either direction
+        change alike, such as liquidations on both sides, they are then too narrow by up to a factor of sqrt(2).
     script : Script, optional
         Sales and moves of the exogenous price at given times, the same in every path.
     turnover : Turnover, optional
@@ -444,7 +449,7 @@ def simulate(
         raise TypeError(f"progress must be callable, was {progress!r}")
     bridge = monitoring == "bridge"
     _check_process(process, step_count, chosen, bridge, bool(antithetic))
-    living = _check_turnover(turnover, random, bridge)
+    living = _check_turnover(turnover, random, bridge, seconds)
     most = _check_book(book, market, bridge, max_count)
     kind = DrawnSimulationResult if random or living else SimulationResult
     names = _columns(columns, random, living is not None)
@@ -500,7 +505,7 @@ def _check_process(process: Process, steps: int, paths: range, bridge: bool, ant
             raise ValueError(f"paths must end within the {rows:,} rows of Returns, was {paths!r}")
 
 
-def _check_turnover(turnover: object, random: bool, bridge: bool) -> Turnover | None:
+def _check_turnover(turnover: object, random: bool, bridge: bool, seconds: float) -> Turnover | None:
     """Return the turnover unless it changes nothing."""
     if turnover is None:
         return None
@@ -510,6 +515,8 @@ def _check_turnover(turnover: object, random: bool, bridge: bool) -> Turnover | 
         raise ValueError(f"turnover must be left out for a random book, was {turnover!r}")
     if bridge:
         raise ValueError(f"turnover must be left out where monitoring is 'bridge', was {turnover!r}")
+    # The engine keeps both sides of an opening, of 24 bytes each, until the price gets there.
+    memory("opening_rate x horizon", math.ceil(min(turnover.opening_rate * seconds, 1e300)), 48)
     return None if turnover._still else turnover
 
 
@@ -539,16 +546,7 @@ def _columns(columns: Sequence[str] | None, random: bool, living: bool) -> tuple
         usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
     if columns is None:
         return usual
-    if isinstance(columns, str) or not isinstance(columns, Iterable):
-        raise TypeError(f"columns must be a sequence of names, was {columns!r}")
-    names = tuple(columns)
-    known = tuple(dict.fromkeys((*usual, *SimulationResult._known)))
-    for name in names:
-        if name not in known:
-            raise ValueError(f"columns must be among {', '.join(known)}, was {name!r}")
-    if not names:
-        raise ValueError("columns must name at least one, was empty")
-    return tuple(dict.fromkeys(names))
+    return check_names("columns", columns, (*usual, *SimulationResult._known))
 
 
 def _needed(names: tuple[str, ...], drawn: bool) -> tuple[str, ...]:
