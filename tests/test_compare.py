@@ -157,6 +157,8 @@ BAD: list[tuple[Any, type[Exception], str]] = [
     (lambda a: fp.compare(None, a), TypeError, r"^a must be a result of many paths, was NoneType$"),
     (lambda a: fp.compare(a, a, ["z"]), ValueError, r"^columns must be among x, was 'z'$"),
     (lambda a: fp.compare(a, fake(y=[1, 2]), ["x"]), ValueError, r"^columns must be among y, was 'x'$"),
+    (lambda a: fp.compare(a, fake(y=[1, 2])), ValueError, r"^columns must be at least one that both results have"),
+    (lambda a: fp.compare(a, a, []), ValueError, r"^columns must be at least one"),
     (lambda a: fp.compare(a, a, levels=2), ValueError, r"^levels must be below 1, was 2\.0$"),
     (lambda a: fp.compare(a, a, confidence=0), ValueError, r"^confidence must be positive, was 0\.0$"),
 ]
@@ -186,3 +188,14 @@ def test_printing_and_pickling():
     assert len(lines) == 5
     assert repr(c) == "<Comparison: 2 columns of 1,000 paths>"
     assert str(pickle.loads(pickle.dumps(c))) == str(c)
+
+
+def test_runs_that_do_not_share_their_random_numbers_are_refused():
+    book, market = fp.Book(1, 1.0, 95.0), fp.Market(100.0, fp.LinearImpact(1e-4))
+    plain, mirrored = (
+        fp.simulate(book, market, fp.GBM(0.5), steps=2, paths=4, seed=1, antithetic=flag) for flag in (False, True)
+    )
+    with pytest.raises(ValueError, match=r"^b must have the antithetic of a, False, was True$"):
+        fp.compare(plain, mirrored)
+    with pytest.raises(ValueError, match=r"^b must have the question of a, simulate, was stress$"):
+        fp.compare(plain, fp.stress(book, market, [-0.1] * 4, seed=1))

@@ -150,3 +150,12 @@ def test_bad_types():
     for name in ("leverage_mix", "entry_prices", "schedule"):
         with pytest.raises(TypeError, match=rf"^{name} must be an? \w+, was tuple"):
             made(**{name: (1, 2)})
+
+
+def test_equal_by_value_and_short_in_print():
+    mix, entries = fp.LeverageMix.power_law(), fp.EntryPrices.normal()
+    assert mix == fp.LeverageMix(mix.leverage, mix.share)
+    assert mix != fp.LeverageMix.power_law(1.9)
+    assert entries == fp.EntryPrices.normal()
+    assert entries != mix
+    assert repr(mix) == "LeverageMix(<32 leverages from 2 to 125>)"

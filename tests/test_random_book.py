@@ -420,7 +420,7 @@ bad: list[tuple[Callable[[], Any], type[Exception], str]] = [
     ),
     (lambda: fp.RandomBook(count=1, quantity=1.0), TypeError, r"^distance must be a law .*None"),
     (lambda: fp.RandomBook(count=-1, distance=fp.Exponential(1), quantity=1.0), ValueError, r"^count must .*-1"),
-    (lambda: fp.RandomBook(count=1.5, distance=fp.Exponential(1), quantity=1.0), ValueError, r"^count must .*1\.5"),  # type: ignore[arg-type]
+    (lambda: fp.RandomBook(count=1.5, distance=fp.Exponential(1), quantity=1.0), TypeError, r"^count must .*1\.5"),  # type: ignore[arg-type]
     (
         lambda: fp.RandomBook(count=2**51, distance=fp.Exponential(1), quantity=1.0),
         ValueError,
@@ -464,7 +464,7 @@ bad: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ValueError,
         r"^distance must leave positions beyond 0",
     ),
-    (lambda: fp.stress(LONGS, MARKET, max_count=1.5), ValueError, r"^max_count must be a whole number, was 1\.5"),  # type: ignore[arg-type]
+    (lambda: fp.stress(LONGS, MARKET, max_count=1.5), TypeError, r"^max_count must be an integer, was 1\.5"),  # type: ignore[arg-type]
     (lambda: fp.stress(LONGS, MARKET, max_count=0), ValueError, r"^max_count must be at least 1, was 0"),
     (lambda: fp.stress(LONGS, 3), TypeError, r"^market must be a Market"),  # type: ignore[arg-type]
     (lambda: fp.stress(fp.Book(1, 1.0, 90.0), MARKET, max_count=5), ValueError, r"^max_count must be left out"),
@@ -477,3 +477,42 @@ bad: list[tuple[Callable[[], Any], type[Exception], str]] = [
 def test_bad_input(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_what_needs_known_positions_says_so() -> None:
+    for result in (fp.stress(LONGS, MARKET, -0.05, seed=1), fp.simulate(LONGS, MARKET, fp.GBM(0.5), paths=2, steps=2)):
+        for name in ("groups", "group_quantity", "group_notional"):
+            with pytest.raises(ValueError, match=r"^book must be a Book"):
+                getattr(result, name)
+
+
+def test_runaway_is_told_when_it_was_no_column() -> None:
+    run = {"paths": 50, "steps": 4, "seed": 3, "max_count": 20}
+    e = fp.simulate(LONGS, MARKET, fp.GBM(3.0), columns=["waves"], **run)  # type: ignore[arg-type]
+    whole = fp.simulate(LONGS, MARKET, fp.GBM(3.0), **run)  # type: ignore[arg-type]
+    assert 0 < np.count_nonzero(whole["runaway"]) < 50
+    np.testing.assert_array_equal(e.runaway, whole["runaway"])  # type: ignore[attr-defined]
+
+
+def test_reprs_are_one_short_line() -> None:
+    seed = np.random.SeedSequence(5).spawn(1)[0]
+    assert repr(fp.stress(LONGS, MARKET, [-0.05, 0.0], seed=seed)).startswith("<RandomStressResult: 2 scenarios, ")
+    everything = (
+        fp.stress(LONGS, MARKET, -0.05, seed=seed),
+        fp.simulate(LONGS, MARKET, fp.GBM(0.5), paths=2, steps=2, seed=seed),
+        fp.RandomBook(count=5, distance=fp.Leveraged(MIX, 0.03), quantity=fp.Table(np.arange(1.0, 1e4))),
+    )
+    for thing in everything:
+        assert "\n" not in repr(thing)
+        assert len(repr(thing)) < 300
+
+
+def test_laws_keep_plain_numbers_and_compare_by_value() -> None:
+    mean = np.array(0.1)
+    law = fp.Exponential(mean)  # type: ignore[arg-type]
+    mean[...] = -1.0
+    assert law == fp.Exponential(0.1)
+    assert repr(fp.Uniform(0, 1)) == "Uniform(low=0.0, high=1.0)"
+    leveraged = fp.Leveraged(MIX, 0.03)
+    assert pickle.loads(pickle.dumps(leveraged)) == leveraged
+    assert leveraged != fp.Leveraged(fp.LeverageMix.power_law(1.9), 0.03)

@@ -235,6 +235,13 @@ bad: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ValueError,
         r"^seed must be an integer .* was -1",
     ),
+    (lambda: fp.stress(BOOK, MARKET, columns=[]), ValueError, r"^columns must name at least one, was empty"),
+    (lambda: fp.stress(BOOK, MARKET, columns=5), TypeError, r"^columns must be a sequence of names, was 5"),  # type: ignore[arg-type]
+    (
+        lambda: fp.stress(BOOK, MARKET, np.ma.masked_less([-0.1, 0.2], 0.0)),
+        ValueError,
+        r"^shock must have no masked entries, was with 1",
+    ),
     (lambda: fp.stress(BOOK, MARKET, seed=1.5), TypeError, r"^seed must .*1\.5"),  # type: ignore[arg-type]
     (lambda: fp.stress(BOOK, MARKET, seed=True), TypeError, r"^seed must .*True"),
     (
@@ -263,3 +270,7 @@ def test_results_are_frozen() -> None:
     with pytest.raises(AttributeError):
         s.waves = s.waves
     assert s.provenance["question"] == "stress"
+
+
+def test_columns_from_a_generator() -> None:
+    assert list(fp.stress(BOOK, MARKET, columns=(n for n in ("waves", "proceeds", "waves")))) == ["waves", "proceeds"]  # type: ignore[arg-type]

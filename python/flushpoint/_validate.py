@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -72,10 +73,26 @@ def count(name: str, value: object, at_least: int, at_most: int | None = None) -
     return whole
 
 
+def names(name: str, values: object, known: Iterable[str]) -> tuple[str, ...]:
+    """Return names that are all known, each once, at least one."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence of names, was {values!r}")
+    chosen = tuple(values)
+    choice = tuple(dict.fromkeys(known))
+    for i, one in enumerate(chosen):
+        if one not in choice:
+            raise ValueError(f"{name} must be among {', '.join(choice)}, was {one!r} at index {i}")
+    if not chosen:
+        raise ValueError(f"{name} must name at least one, was empty")
+    return tuple(dict.fromkeys(chosen))
+
+
 def real_array(name: str, values: ArrayLike) -> FloatArray:
     """Return `values` as a C-contiguous array of native float64, without a copy where it is one already."""
     if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous:
         return values
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(f"{name} must have no masked entries, was with {np.count_nonzero(values.mask):,}")
     try:
         array = np.asarray(values)
     except ValueError as error:

@@ -109,19 +109,25 @@ def compare(
     Raises
     ------
     ValueError
-        Where seed, stream of random numbers or paths differ, so that a path of a is not the same path of b.
+        Where question, seed, stream of random numbers, paths or `antithetic` differ, so that a path of a is not the
+        same path of b; where they have no column in common.
     """
     for name, result in (("a", a), ("b", b)):
         if not isinstance(result, Ensemble):
             raise TypeError(f"{name} must be a result of many paths, was {type(result).__name__}")
     for what, mine, theirs in (
+        ("question", a.provenance["question"], b.provenance["question"]),
         ("seed", a.seed, b.seed),
         ("stream of random numbers", a.provenance["stream"], b.provenance["stream"]),
         ("paths", a.provenance["paths"], b.provenance["paths"]),
+        # An antithetic path has the random numbers of its pair.
+        ("antithetic", *(result.provenance["arguments"].get("antithetic", False) for result in (a, b))),
     ):
         if _digest(mine) != _digest(theirs):
             raise ValueError(f"b must have the {what} of a, {mine}, was {theirs}")
     names = [name for name in a if name in b] if columns is None else check_columns(b, check_columns(a, columns))
+    if not names:
+        raise ValueError("columns must be at least one that both results have, were none")
     wanted = check_levels(levels)
     sure = check_confidence(confidence)
     figures = {}

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from flushpoint._validate import read_only
 from flushpoint.result import Result
-from flushpoint.seed import Seed
+from flushpoint.seed import Seed, shown
 from flushpoint.summary import Summary, exceedance, summarise
 
 Ranges = tuple[tuple[int, int], ...]
@@ -164,9 +164,13 @@ class Ensemble(Result):
 
     def __repr__(self) -> str:
         ranges = self.provenance["paths"]
-        shown = ", ".join(_shown(*one) for one in ranges[:3]) + (", ..." if len(ranges) > 3 else "")
-        seed = "" if self.seed is None else f", seed {self.seed if isinstance(self.seed, int) else 'a SeedSequence'}"
-        return f"<{type(self).__name__}: {self._count:,} paths ({shown}), {len(self)} columns{seed}>"
+        some = ", ".join(_shown(*one) for one in ranges[:3]) + (", ..." if len(ranges) > 3 else "")
+        return f"<{type(self).__name__}: {self._count:,} paths ({some}), {len(self)} columns{self._seeded}>"
+
+    @property
+    def _seeded(self) -> str:
+        """What a repr says of the seed."""
+        return "" if self.seed is None else f", seed {shown(self.seed)}"
 
 
 def _shown(start: int, stop: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,9 @@ _NEVER = 1e300  # a distance
 
 class Law(ABC):
     """A law of positive numbers; see its kinds."""
+
+    def _check(self, name: str, **bounds: Any) -> None:
+        object.__setattr__(self, name, number(name, getattr(self, name), **bounds))
 
     @abstractmethod
     def _engine(self, side: int) -> EngineLaw:
@@ -40,11 +43,11 @@ class Uniform(Law):
     high: float
 
     def __post_init__(self) -> None:
-        number("low", self.low, at_least=0)
-        number("high", self.high, above=self.low)
+        self._check("low", at_least=0)
+        self._check("high", above=self.low)
 
     def _engine(self, side: int) -> EngineLaw:
-        return 1, np.array([self.low, self.high], dtype=float)
+        return 1, np.array([self.low, self.high])
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,10 @@ class Exponential(Law):
     mean: float
 
     def __post_init__(self) -> None:
-        number("mean", self.mean, above=0)
+        self._check("mean", above=0)
 
     def _engine(self, side: int) -> EngineLaw:
-        return 2, np.array([self.mean], dtype=float)
+        return 2, np.array([self.mean])
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,11 @@ class LogNormal(Law):
     sigma: float
 
     def __post_init__(self) -> None:
-        number("median", self.median, above=0)
-        number("sigma", self.sigma, above=0, at_most=20)
+        self._check("median", above=0)
+        self._check("sigma", above=0, at_most=20)
 
     def _engine(self, side: int) -> EngineLaw:
-        return 3, np.array([self.median, self.sigma], dtype=float)
+        return 3, np.array([self.median, self.sigma])
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,11 @@ class Pareto(Law):
     exponent: float
 
     def __post_init__(self) -> None:
-        number("scale", self.scale, above=0)
-        number("exponent", self.exponent, at_least=0.1)
+        self._check("scale", above=0)
+        self._check("exponent", at_least=0.1)
 
     def _engine(self, side: int) -> EngineLaw:
-        return 4, np.array([self.scale, self.exponent], dtype=float)
+        return 4, np.array([self.scale, self.exponent])
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +141,9 @@ class Table(Law):
         return isinstance(other, Table) and np.array_equal(self.values, other.values)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Table(<{self.values.size:,} values from {self.values[0]:g} to {self.values[-1]:g}>)"
 
     def _engine(self, side: int) -> EngineLaw:
         return 5, self.values
@@ -173,9 +179,9 @@ class Leveraged(Law):
     def __post_init__(self) -> None:
         if not isinstance(self.leverage_mix, LeverageMix):
             raise TypeError(f"leverage_mix must be a LeverageMix, was {self.leverage_mix!r}")
-        number("entry_spread", self.entry_spread, above=0)
-        number("maintenance_rate", self.maintenance_rate, at_least=0, below=1)
-        number("nearest", self.nearest, at_least=0)
+        self._check("entry_spread", above=0)
+        self._check("maintenance_rate", at_least=0, below=1)
+        self._check("nearest", at_least=0)
 
     def _engine(self, side: int) -> EngineLaw:
         left = np.maximum(1 - side / self.leverage_mix.leverage, 0.0) / (1 - side * self.maintenance_rate)

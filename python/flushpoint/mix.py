@@ -41,6 +41,16 @@ class LeverageMix:
 
     __setstate__ = restore
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LeverageMix):
+            return NotImplemented
+        return np.array_equal(self.leverage, other.leverage) and np.array_equal(self.share, other.share)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"LeverageMix(<{self.leverage.size:,} leverages from {self.leverage[0]:g} to {self.leverage[-1]:g}>)"
+
     @classmethod
     def power_law(
         cls, exponent: float = 1.3, lowest: float = 2.0, highest: float = 125.0, classes: int = 32
@@ -176,6 +186,13 @@ class EntryPrices:
         _columns(self, "offset")
 
     __setstate__ = restore
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EntryPrices):
+            return NotImplemented
+        return np.array_equal(self.offset, other.offset) and np.array_equal(self.share, other.share)
+
+    __hash__ = None  # type: ignore[assignment]
 
     @classmethod
     def normal(cls, spread: float = 0.025, classes: int = 32) -> EntryPrices:

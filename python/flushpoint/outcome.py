@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
@@ -86,17 +87,21 @@ class BookOutcome:
     @cached_property
     def group_quantity(self) -> FloatArray:
         """Quantity closed of each group, base units, shape (rows, groups)."""
-        return frozen(self._group_sums(self._book.quantity))
+        return frozen(self._group_sums(lambda book: book.quantity))
 
     @cached_property
     def group_notional(self) -> FloatArray:
         """Sum of quantity x trigger price closed of each group, quote units, shape (rows, groups)."""
-        triggers = np.where(np.isfinite(self._book.trigger_price), self._book.trigger_price, 0.0)
-        return frozen(self._group_sums(self._book.quantity * triggers))
+        return frozen(
+            self._group_sums(
+                lambda book: book.quantity * np.where(np.isfinite(book.trigger_price), book.trigger_price, 0.0)
+            )
+        )
 
-    def _group_sums(self, amount: FloatArray) -> FloatArray:
+    def _group_sums(self, amount_of: Callable[[Book], FloatArray]) -> FloatArray:
         out = np.zeros((self.long_count.size, self.groups.size))
         sides = ((self._book.long, self.long_count), (self._book.short, self.short_count))
+        amount = amount_of(self._book)
         for column, label in enumerate(self.groups):
             mine = np.where(self._book.group == label, amount, 0.0)
             for side, count in sides:

@@ -15,6 +15,7 @@ from flushpoint._validate import FloatArray, check, count, finite_array, positiv
 from flushpoint.book import Book
 from flushpoint.hidden import predict_liquidations, row_seconds
 from flushpoint.mix import LeverageMix
+from flushpoint.seed import shown
 
 Seed: TypeAlias = int | np.random.SeedSequence | None
 
@@ -247,7 +248,7 @@ class HiddenBooks(Sequence[Book]):
         return long, short
 
     def __repr__(self) -> str:
-        return f"<HiddenBooks: {len(self)} books, seed {self.seed}>"
+        return f"<HiddenBooks: {len(self)} books, seed {shown(self.seed)}>"
 
 
 def sample_hidden_books(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from flushpoint._validate import count as whole
 from flushpoint._validate import number, sides
 from flushpoint.laws import EngineLaw, Law, Uniform, engine_of_quantity, sized
 
@@ -94,14 +95,12 @@ class RandomBook:
             raise TypeError(f"side must be one number, was of shape {which.shape}")
         size = sized("quantity", quantity)
         if count is not None:
-            held = number("count", count, at_least=0, at_most=MOST_COUNTED)
-            if held != int(held):
-                raise ValueError(f"count must be a whole number, was {count}")
+            held = whole("count", count, 0, MOST_COUNTED)
             if not isinstance(distance, Law):
                 raise TypeError(f"distance must be a law such as LogNormal(0.2, 1.0), was {distance!r}")
             if extent != math.inf:
                 raise ValueError(f"extent must be left out where count is given, was {extent!r}")
-            part = _Part(int(which), int(held), 0.0, math.inf, distance, size)
+            part = _Part(int(which), held, 0.0, math.inf, distance, size)
         else:
             if distance is not None:
                 raise ValueError(f"distance must be left out where density is given, was {distance!r}")

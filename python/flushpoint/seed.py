@@ -43,6 +43,11 @@ def resolve(seed: object) -> tuple[Seed, int]:
     return (entropy if plain and isinstance(entropy, int) else sequence), key
 
 
+def shown(seed: Seed) -> str:
+    """Tell a seed in a few words."""
+    return str(seed) if isinstance(seed, int) else "a SeedSequence"
+
+
 def _whole_number(seed: object) -> int:
     rule = "seed must be an integer at least 0, a numpy SeedSequence or None"
     if isinstance(seed, (bool, np.bool_)):

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
 from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only
+from flushpoint._validate import names as check_names
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
@@ -183,8 +184,7 @@ class SimulationResult(BookOutcome, Ensemble):
 
     def __repr__(self) -> str:
         closing = np.count_nonzero(self.waves)
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"<{type(self).__name__}: {self._count:,} paths, {closing:,} of them with liquidations{seed}>"
+        return f"<{type(self).__name__}: {self._count:,} paths, {closing:,} of them with liquidations{self._seeded}>"
 
 
 class DrawnSimulationResult(SimulationResult):
@@ -401,7 +401,9 @@ def simulate(
     watch : array_like of int, optional
         Positions, by their place in the book's input, whose probability of being closed is wanted.
     antithetic : bool, default False
-        Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`.
+        Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`. The
+        intervals of `summary` and `exceedance` take paths for independent: of figures that moves of either direction
+        change alike, such as liquidations on both sides, they are then too narrow by up to a factor of sqrt(2).
     script : Script, optional
         Sales and moves of the exogenous price at given times, the same in every path.
     turnover : Turnover, optional
@@ -552,16 +554,7 @@ def _columns(columns: Sequence[str] | None, random: bool, living: bool) -> tuple
         usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
     if columns is None:
         return usual
-    if isinstance(columns, str) or not isinstance(columns, Iterable):
-        raise TypeError(f"columns must be a sequence of names, was {columns!r}")
-    names = tuple(columns)
-    known = tuple(dict.fromkeys((*usual, *SimulationResult._known)))
-    for name in names:
-        if name not in known:
-            raise ValueError(f"columns must be among {', '.join(known)}, was {name!r}")
-    if not names:
-        raise ValueError("columns must name at least one, was empty")
-    return tuple(dict.fromkeys(names))
+    return check_names("columns", columns, (*usual, *SimulationResult._known))
 
 
 def _needed(names: tuple[str, ...], drawn: bool) -> tuple[str, ...]:

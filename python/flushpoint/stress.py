@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from flushpoint import _core
 from flushpoint._validate import (
     FloatArray,
     check,
+    count,
     finite_array,
     memory,
     number,
@@ -20,6 +21,7 @@ from flushpoint._validate import (
     read_only,
     real_array,
 )
+from flushpoint._validate import names as check_names
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
@@ -135,8 +137,8 @@ class StressResult(BookOutcome, Ensemble):
         return self._money[1]
 
     def __repr__(self) -> str:
-        count = self.final_price.size
-        return f"<StressResult: {count:,} scenarios, {np.count_nonzero(self.waves):,} of them with liquidations>"
+        name, closing = type(self).__name__, np.count_nonzero(self.waves)
+        return f"<{name}: {self._count:,} scenarios, {closing:,} of them with liquidations{self._seeded}>"
 
 
 class RandomStressResult(StressResult):
@@ -191,6 +193,11 @@ class RandomStressResult(StressResult):
     def proceeds(self) -> FloatArray:
         """Money received for the longs closed less money paid for the shorts, quote units; without the initial sale."""
         return self._sums(False)[0]
+
+    @property
+    def groups(self) -> NDArray[Any]:
+        """Not known: drawn positions have no groups."""
+        raise ValueError("book must be a Book for sums by group, was a RandomBook")
 
     @cached_property
     def _money(self) -> tuple[FloatArray, FloatArray]:
@@ -271,16 +278,14 @@ def stress(
     given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=False))
     hidden = {"_market": market, "_scenarios": scenarios, "_threads": workers}
     if isinstance(book, RandomBook):
-        most = number("max_count", 1_000_000 if max_count is None else max_count, at_least=1, at_most=MOST_COUNTED)
-        if most != int(most):
-            raise ValueError(f"max_count must be a whole number, was {max_count}")
+        most = count("max_count", 1_000_000 if max_count is None else max_count, 1, MOST_COUNTED)
         names = _chosen(columns, RandomStressResult)
         kept, key = resolve(seed)
-        found = _core.stress_random(book._engine, key, most, market._engine, scenarios, workers, progress)
+        found = _core.stress_random(book._engine, key, float(most), market._engine, scenarios, workers, progress)
         values = dict(zip((*_FROM_ENGINE, "long_quantity", "short_quantity", "runaway"), found, strict=True))
         read_only(found)
-        hidden |= {"_names": names, "_random_book": book, "_key": key, "_max_count": most}
-        arguments = {"market": market, "book": book, "max_count": int(most), **given}
+        hidden |= {"_names": names, "_random_book": book, "_key": key, "_max_count": float(most)}
+        arguments = {"market": market, "book": book, "max_count": most, **given}
         return RandomStressResult("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
     if max_count is not None:
         raise ValueError(f"max_count must be left out for a book of known positions, was {max_count!r}")
@@ -314,23 +319,17 @@ def _scenarios(
     except ValueError:
         shapes = ", ".join(str(array.shape) for array in given)
         raise ValueError(f"shock, sell and liquidity must broadcast together, were of shapes {shapes}") from None
-    count = int(np.prod(shape, dtype=object))
-    memory("shock, sell and liquidity together", count, 100)
+    scenarios = int(np.prod(shape, dtype=object))
+    memory("shock, sell and liquidity together", scenarios, 100)
     flat = []
     for array in given:
         column = array.reshape(-1) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)
         column = column.copy() if np.shares_memory(column, array) else column  # later changes do not reach the result
         flat.append(frozen(column))
-    return flat[0], flat[1], flat[2], share, count
+    return flat[0], flat[1], flat[2], share, scenarios
 
 
 def _chosen(columns: Sequence[str] | None, kind: type[StressResult]) -> tuple[str, ...]:
     if columns is None:
         return kind._names
-    if isinstance(columns, str):
-        raise TypeError(f"columns must be a sequence of names, was {columns!r}")
-    known = kind._names + kind._on_demand
-    for i, name in enumerate(columns):
-        if name not in known:
-            raise ValueError(f"columns must be of {', '.join(known)}, was {name!r} at index {i}")
-    return tuple(columns)
+    return check_names("columns", columns, kind._names + kind._on_demand)

@@ -18,6 +18,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Fewer values beyond the value at risk than this say too little of the expected shortfall's error.
 _FEWEST = 10
 _MOST_VALUES = 200
+#: Nearer to 0 or 1 a probability is nothing but rounding.
+_LEAST = 1e-12
 _EXCEEDANCE = np.dtype([(name, np.float64) for name in ("value", "probability", "low", "high")])
 
 
@@ -166,12 +168,19 @@ def check_columns(result: Mapping[str, Any], columns: Iterable[str] | None) -> l
 
 def check_levels(levels: ArrayLike) -> tuple[float, ...]:
     """Return levels as a tuple of probabilities above 0 and below 1."""
-    return tuple(number("levels", level, above=0, below=1) for level in np.ravel(real_array("levels", levels)))
+    return tuple(_inside("levels", level) for level in np.ravel(real_array("levels", levels)))
 
 
 def check_confidence(confidence: float) -> float:
     """Return a confidence above 0 and below 1."""
-    return number("confidence", confidence, above=0, below=1)
+    return _inside("confidence", confidence)
+
+
+def _inside(name: str, probability: object) -> float:
+    value = number(name, probability, above=0, below=1)
+    if not _LEAST <= value <= 1 - _LEAST:
+        raise ValueError(f"{name} must be at least {_LEAST:g} away from 0 and 1, was {value}")
+    return value
 
 
 def normal_quantile(confidence: float) -> float:
