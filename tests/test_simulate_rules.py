@@ -416,7 +416,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"monitoring": "bridge", "process": fp.StudentT(1.0, 3.0)}, ValueError, "'bridge' with a StudentT"),
     ({"monitoring": "bridge", "process": PROCESSES["Returns"]}, ValueError, "'bridge' with a Returns"),
     ({"columns": "waves"}, TypeError, "columns must be a sequence of names, was 'waves'"),
-    ({"turnover": fp.Turnover(1e300, 1.0)}, ValueError, "opening_rate x horizon must fit in memory"),
+    ({"turnover": fp.Turnover(1e300, 1.0)}, ValueError, "open positions must fit in memory"),
     ({"columns": 3}, TypeError, "columns must be a sequence of names, was 3"),
     ({"columns": ()}, ValueError, "columns must name at least one, was empty"),
     ({"columns": ("waves", "wave")}, ValueError, "columns must be among .*, was 'wave'"),

@@ -239,7 +239,7 @@ BAD: list[tuple[Any, type[Exception], str]] = [
     (lambda e: e.summary(levels="0.9"), TypeError, r"^levels must be real numbers, was '0\.9'$"),
     (lambda e: e.summary(confidence=1.0), ValueError, r"^confidence must be below 1, was 1\.0$"),
     (lambda e: e.summary(confidence=95), ValueError, r"^confidence must be below 1, was 95\.0$"),
-    (lambda e: e.exceedance("y"), ValueError, r"^columns must be among x, z, was 'y'$"),
+    (lambda e: e.exceedance("y"), ValueError, r"^column must be among x, z, was 'y'$"),
     (lambda e: e.exceedance("z"), ValueError, r"^z must be known on every path, was nan on 1 of 2$"),
     (lambda e: e.exceedance("x", [NAN]), ValueError, r"^values must be a number, was nan at index 0$"),
     (lambda e: e.exceedance("x", [[1.0]]), ValueError, r"^values must have one dimension, was of shape \(1, 1\)$"),
@@ -259,3 +259,41 @@ def test_names_of_a_subclass_hold_for_all():
 
     e = Named("fake", {}, {"gain": np.arange(10.0)}, seed=None, ranges=((0, 10),))
     assert e.summary(levels=0.9)["gain"]["value_at_risk"][0.9].value == 1.0
+
+
+def test_antithetic_pairs_are_not_taken_for_independent_paths():
+    """A long and a short make both paths of a pair alike, a mean price nearly opposite: intervals must know both."""
+    book, market = fp.Book([1, -1], [1.0, 1.0], [98.0, 100 / 0.98]), fp.Market(100.0, fp.LinearImpact(1e-9))
+    process = fp.GBM(0.6, drift=0.18)
+    chance = 2 * float(normal_tail(math.log(1 / 0.98) / (0.6 * math.sqrt(1 / 365))))
+    covered = {"mean": 0, "positive": 0}
+    runs = 200
+    for seed in range(runs):
+        e = fp.simulate(book, market, process, steps=1, paths=400, antithetic=True, seed=seed)
+        f = e.summary("liquidated_count")["liquidated_count"]
+        for name in covered:
+            covered[name] += f[name].low <= chance <= f[name].high
+    # 95 % of 200 less 4.5 deviations is 176; taken for independent, 83 % would be 166 on average.
+    assert min(covered.values()) >= 176, covered
+    plain = fp.simulate(book, market, process, steps=1, paths=400, seed=1).summary("final_price")["final_price"]["mean"]
+    paired = e.summary("final_price")["final_price"]["mean"]
+    assert paired.high - paired.low < 0.2 * (plain.high - plain.low)
+    curve = e.exceedance("final_price", [100.0])
+    assert curve["high"][0] - curve["low"][0] > 1.3 * (2 * 1.96 * 0.5 / 20)  # half of 400 paths, as if pairs were alike
+
+
+def normal_tail(x):
+    return 0.5 * math.erfc(x / math.sqrt(2))
+
+
+def test_columns_on_demand_are_summarised():
+    book = fp.Book(1, [10.0, 10.0], [95.0, 90.0], [94.0, 89.0])
+    market = fp.Market(100.0, fp.LinearImpact(2e-3))
+    s = fp.stress(book, market, shock=[-0.01, -0.06, -0.12])
+    assert s.summary(["shortfall"])["shortfall"]["mean"].value == pytest.approx(s.shortfall.mean())
+    assert s.exceedance("proceeds", [1.0])["probability"][0] == pytest.approx(2 / 3)
+    e = fp.simulate(book, market, fp.GBM(1.0), steps=3, paths=20, seed=1, columns=["final_price"])
+    assert e.summary("shortfall")["shortfall"]["mean"].value == pytest.approx(e.shortfall.mean())
+    with pytest.raises(ValueError, match=r"^column must be among .*, was 'nonsense'"):
+        e.exceedance("nonsense")
+    assert fp.compare(e, e, ["proceeds"])["proceeds"]["difference"].value == 0

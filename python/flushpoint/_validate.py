@@ -159,7 +159,8 @@ def memory(what: str, count: int, bytes_each: int) -> None:
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if count * bytes_each > installed:
         raise ValueError(
-            f"{what} must fit in memory, was {count:,} of {bytes_each} bytes each in {installed / 2**30:.1f} GiB"
+            f"{what} must fit in memory, was {f'{count:,}' if count < 1e18 else f'{count:.3g}'} of {bytes_each} bytes "
+            f"each in {installed / 2**30:.1f} GiB"
         )
 
 

@@ -14,10 +14,12 @@ from flushpoint.ensemble import Ensemble, _digest
 from flushpoint.summary import (
     Estimate,
     Figures,
+    Pairs,
     beyond,
     check_columns,
     check_confidence,
     check_levels,
+    column_of,
     enough,
     mean,
     percent,
@@ -132,36 +134,43 @@ def compare(
     sure = check_confidence(confidence)
     figures = {}
     for name in names:
-        truth = a[name].dtype.kind == "b"
-        first, second = a[name].astype(np.float64), b[name].astype(np.float64)
+        one, other = column_of(a, name), column_of(b, name)
+        truth = one.dtype.kind == "b"
+        first, second = one.astype(np.float64), other.astype(np.float64)
         known = ~(np.isnan(first) | np.isnan(second))
         first, second = first[known], second[known]
+        pairs = None if a._pairs is None else a._pairs[known]
         with np.errstate(invalid="ignore", over="ignore"):  # infinite and huge values have no deviation
-            figures[name] = {"count": first.size, "nan": known.size - first.size, **_means(first, second, sure)}
+            figures[name] = {"count": first.size, "nan": known.size - first.size, **_means(first, second, sure, pairs)}
             if not truth:
-                figures[name] |= _tails(first, second, wanted, sure, name in a._low_is_bad)
+                figures[name] |= _tails(first, second, wanted, sure, name in a._low_is_bad, pairs)
     return Comparison(a._count, wanted, sure, figures)
 
 
-def _means(first: FloatArray, second: FloatArray, confidence: float) -> dict[str, Any]:
+def _means(first: FloatArray, second: FloatArray, confidence: float, pairs: Pairs) -> dict[str, Any]:
     paired = second - first
-    error = standard_error(paired)
-    independent = math.hypot(standard_error(first), standard_error(second))
+    error = standard_error(paired, pairs)
+    independent = math.hypot(standard_error(first, pairs), standard_error(second, pairs))
     ratio = independent / error if error else math.inf if independent else math.nan
     return {
         "mean_a": mean(first, confidence).value,
         "mean_b": mean(second, confidence).value,
-        "difference": mean(paired, confidence),
+        "difference": mean(paired, confidence, pairs),
         "standard_error": error,
         "independent_standard_error": independent,
         "variance_reduction": ratio * ratio,
-        "larger": share(second > first, confidence),
-        "smaller": share(second < first, confidence),
+        "larger": share(second > first, confidence, pairs),
+        "smaller": share(second < first, confidence, pairs),
     }
 
 
 def _tails(
-    first: FloatArray, second: FloatArray, levels: tuple[float, ...], confidence: float, low_is_bad: bool
+    first: FloatArray,
+    second: FloatArray,
+    levels: tuple[float, ...],
+    confidence: float,
+    low_is_bad: bool,
+    pairs: Pairs,
 ) -> dict[str, Any]:
     # With a low tail it is -x that is bad where high, and what its figure loses from a to b is what x's gains.
     one, other = (-second, -first) if low_is_bad else (first, second)
@@ -171,11 +180,11 @@ def _tails(
         if not one.size:
             risks[level] = shortfalls[level] = Estimate(math.nan, math.nan, math.nan)
             continue
-        here, there = (quantile(ordered, level, confidence) for ordered in (ordered_one, ordered_other))
+        here, there = (quantile(ordered, level, confidence, pairs) for ordered in (ordered_one, ordered_other))
         reach = _reach(here, there, _correlation(one > here.value, other > there.value))
         change = there.value - here.value
         risks[level] = Estimate(change, change - reach, change + reach)
-        shortfall = mean(beyond(other, there.value, level) - beyond(one, here.value, level), confidence)
+        shortfall = mean(beyond(other, there.value, level) - beyond(one, here.value, level), confidence, pairs)
         if not enough(one.size, level):
             shortfall = Estimate(shortfall.value, math.nan, math.nan)
         shortfalls[level] = shortfall

@@ -44,6 +44,8 @@ class Ensemble(Result):
 
     #: Columns in which low values are the bad ones; in all others high values are.
     _low_is_bad: ClassVar[frozenset[str]] = frozenset({"final_price", "low_price", "surplus", "fund_end"})
+    #: Columns that are worked out when they are first asked for, so that the mapping need not hold them.
+    _on_demand: ClassVar[tuple[str, ...]] = ()
     #: Attributes besides the columns that belong to the question as a whole; a joined result keeps the left one's.
     _shared: ClassVar[tuple[str, ...]] = ()
 
@@ -79,6 +81,13 @@ class Ensemble(Result):
     def _count(self) -> int:
         """How many paths."""
         return sum(stop - start for start, stop in self.provenance["paths"])
+
+    @property
+    def _pairs(self) -> NDArray[np.int64] | None:
+        """Of antithetic paths, which pair each belongs to; None where paths are independent."""
+        if not self.provenance["arguments"].get("antithetic", False):
+            return None
+        return np.concatenate([np.arange(start, stop) for start, stop in self.provenance["paths"]]) // 2
 
     def __add__(self: _E, other: object) -> _E:
         """Join two path ranges of one run, in order of the path.
@@ -140,7 +149,7 @@ class Ensemble(Result):
         Summary
             A mapping of column to figures; printed, a table. `Summary` says how each figure is worked out.
         """
-        return summarise(self, columns, levels, confidence, self._low_is_bad)
+        return summarise(self, columns, levels, confidence, self._low_is_bad, self._pairs)
 
     def exceedance(self, column: str, values: ArrayLike | None = None, confidence: float = 0.95) -> NDArray[np.void]:
         """Probability that a column reaches each value.
@@ -160,7 +169,7 @@ class Ensemble(Result):
         structured ndarray, shape (n,)
             ``value``, ``probability`` of a value at least as large, ``low`` and ``high`` ends of its interval.
         """
-        return exceedance(self, column, values, confidence)
+        return exceedance(self, column, values, confidence, self._pairs)
 
     def __repr__(self) -> str:
         ranges = self.provenance["paths"]

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, finite_array, number, positive, read_only, restore
+from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only, restore
 from flushpoint.mix import LeverageMix
 
 EngineLaw: TypeAlias = tuple[int, FloatArray]
 _NEVER = 1e300  # a distance
+_LARGEST = 1e100  # of what laws are made of: sums of very many large draws stay finite
 
 
 class Law(ABC):
@@ -44,7 +45,7 @@ class Uniform(Law):
 
     def __post_init__(self) -> None:
         self._check("low", at_least=0)
-        self._check("high", above=self.low)
+        self._check("high", above=self.low, at_most=_LARGEST)
 
     def _engine(self, side: int) -> EngineLaw:
         return 1, np.array([self.low, self.high])
@@ -57,13 +58,13 @@ class Exponential(Law):
     Parameters
     ----------
     mean : float
-        Positive.
+        Positive, at most 1e100.
     """
 
     mean: float
 
     def __post_init__(self) -> None:
-        self._check("mean", above=0)
+        self._check("mean", above=0, at_most=_LARGEST)
 
     def _engine(self, side: int) -> EngineLaw:
         return 2, np.array([self.mean])
@@ -76,7 +77,7 @@ class LogNormal(Law):
     Parameters
     ----------
     median : float
-        Positive. The mean is median * exp(sigma ** 2 / 2).
+        Positive, at most 1e100. The mean is median * exp(sigma ** 2 / 2).
     sigma : float
         Standard deviation of the logarithm, above 0 and at most 20.
     """
@@ -85,7 +86,7 @@ class LogNormal(Law):
     sigma: float
 
     def __post_init__(self) -> None:
-        self._check("median", above=0)
+        self._check("median", above=0, at_most=_LARGEST)
         self._check("sigma", above=0, at_most=20)
 
     def _engine(self, side: int) -> EngineLaw:
@@ -99,7 +100,7 @@ class Pareto(Law):
     Parameters
     ----------
     scale : float
-        The least value, positive.
+        The least value, positive, at most 1e100.
     exponent : float
         At least 0.1. The mean is scale * exponent / (exponent - 1), infinite for exponents up to 1.
     """
@@ -108,7 +109,7 @@ class Pareto(Law):
     exponent: float
 
     def __post_init__(self) -> None:
-        self._check("scale", above=0)
+        self._check("scale", above=0, at_most=_LARGEST)
         self._check("exponent", at_least=0.1)
 
     def _engine(self, side: int) -> EngineLaw:
@@ -122,7 +123,7 @@ class Table(Law):
     Parameters
     ----------
     values : array_like, shape (n,)
-        Positive; the law keeps a sorted copy.
+        Positive, at most 1e100; the law keeps a sorted copy.
     """
 
     values: FloatArray
@@ -131,7 +132,9 @@ class Table(Law):
         array = np.sort(finite_array("values", values), axis=None)
         if np.ndim(values) != 1 or array.size == 0:
             raise ValueError(f"values must have one dimension and at least one entry, was of shape {np.shape(values)}")
-        positive("values", finite_array("values", values))
+        given = finite_array("values", values)
+        positive("values", given)
+        check("values", given, given <= _LARGEST, f"at most {_LARGEST:g}")
         read_only(array)
         object.__setattr__(self, "values", array)
 
@@ -197,7 +200,7 @@ def sized(name: str, quantity: object) -> Law | float:
     """Return a law of sizes, or a positive number."""
     if isinstance(quantity, Leveraged):
         raise TypeError(f"{name} must be a law of sizes, was {quantity!r}")
-    return quantity if isinstance(quantity, Law) else number(name, quantity, above=0)
+    return quantity if isinstance(quantity, Law) else number(name, quantity, above=0, at_most=_LARGEST)
 
 
 def engine_of_quantity(quantity: Law | float, side: int) -> EngineLaw:

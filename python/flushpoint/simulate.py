@@ -95,7 +95,7 @@ class SimulationResult(BookOutcome, Ensemble):
         "waves",
         "exhausted",
     )
-    _known: ClassVar[tuple[str, ...]] = (*_names, *_COSTLY)
+    _on_demand: ClassVar[tuple[str, ...]] = (*_names, *_COSTLY)
     _shared: ClassVar[tuple[str, ...]] = ("_book", "_run", "_record", "_watch")
 
     _run: _Run
@@ -243,6 +243,8 @@ class PathResult(Result):
     long_count, short_count : int
     exhausted : bool
         As in `SimulationResult`.
+    runaway : bool
+        Of a random book only; as in `DrawnSimulationResult`.
     """
 
     _names: ClassVar[tuple[str, ...]] = ("time", "price")
@@ -258,6 +260,7 @@ class PathResult(Result):
     long_count: int
     short_count: int
     exhausted: bool
+    runaway: bool
 
     def __repr__(self) -> str:
         return (
@@ -335,7 +338,7 @@ class _Run:
     def replay(self, path: int) -> PathResult:
         memory("steps", self.steps + 1, 24)
         everything = np.arange(self.steps + 1)
-        totals = tuple(name for name in _ENGINE if name != "waves")
+        totals = tuple(name for name in self.engine_columns if name not in ("waves", *_COSTLY))
         columns, waves = _core.replay(*self._engine(), path, totals, everything)
         values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name != "prices"}
         values |= {
@@ -401,9 +404,8 @@ def simulate(
     watch : array_like of int, optional
         Positions, by their place in the book's input, whose probability of being closed is wanted.
     antithetic : bool, default False
-        Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`. The
-        intervals of `summary` and `exceedance` take paths for independent: of figures that moves of either direction
-        change alike, such as liquidations on both sides, they are then too narrow by up to a factor of sqrt(2).
+        Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`.
+        `summary`, `exceedance` and `compare` know of it: they judge means by pairs.
     script : Script, optional
         Sales and moves of the exogenous price at given times, the same in every path.
     turnover : Turnover, optional
@@ -554,7 +556,7 @@ def _columns(columns: Sequence[str] | None, random: bool, living: bool) -> tuple
         usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
     if columns is None:
         return usual
-    return check_names("columns", columns, (*usual, *SimulationResult._known))
+    return check_names("columns", columns, (*usual, *SimulationResult._on_demand))
 
 
 def _needed(names: tuple[str, ...], drawn: bool) -> tuple[str, ...]:

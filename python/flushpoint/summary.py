@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from flushpoint._validate import FloatArray, check, number, real_array
 
+#: Of antithetic paths, which pair each one belongs to, in order of the path; None where all are independent.
+Pairs = NDArray[np.int64] | None
+
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Fewer values beyond the value at risk than this say too little of the expected shortfall's error.
 _FEWEST = 10
@@ -87,7 +90,8 @@ class Summary(Figures):
     as they say; an end is infinite where there are too few values to say. Those of probabilities are Clopper and
     Pearson's, which do so, too. That of an expected shortfall ES is normal with the standard error of
     VaR + mean(max(x - VaR, 0))/(1 - level), se^2 = [Var(tail) + level (ES - VaR)^2]/(n (1 - level)); it covers somewhat
-    less often than it says for tails of 100 values or fewer, and is nan for fewer than 10.
+    less often than it says for tails of 100 values or fewer, and is nan for fewer than 10. Antithetic paths are not
+    independent: means are then judged by their pairs, and quantiles and probabilities as if each pair were one path.
 
     Attributes
     ----------
@@ -141,6 +145,7 @@ def summarise(
     levels: ArrayLike,
     confidence: float,
     low_is_bad: Collection[str],
+    pairs: Pairs = None,
 ) -> Summary:
     """Work out a `Summary`; see `Ensemble.summary`."""
     names = check_columns(result, columns)
@@ -152,18 +157,24 @@ def summarise(
         paths=len(result[next(iter(result))]),
         levels=wanted,
         confidence=sure,
-        _figures={name: _figures(result[name], wanted, sure, name in low_is_bad) for name in names},
-        liquidation=None if anything is None else share(anything, sure),
+        _figures={name: _figures(column_of(result, name), wanted, sure, name in low_is_bad, pairs) for name in names},
+        liquidation=None if anything is None else share(anything, sure, pairs),
     )
 
 
-def check_columns(result: Mapping[str, Any], columns: Iterable[str] | None) -> list[str]:
-    """Return the names of columns asked for, all by default."""
+def check_columns(result: Mapping[str, Any], columns: Iterable[str] | None, argument: str = "columns") -> list[str]:
+    """Return the names of columns asked for, all that the mapping has by default."""
     names = list(result) if columns is None else [columns] if isinstance(columns, str) else list(columns)
+    known = dict.fromkeys((*result, *getattr(result, "_on_demand", ())))
     for name in names:
-        if name not in result:
-            raise ValueError(f"columns must be among {', '.join(result)}, was {name!r}")
+        if name not in known:
+            raise ValueError(f"{argument} must be among {', '.join(known)}, was {name!r}")
     return names
+
+
+def column_of(result: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """Return a column, even one that is worked out only when asked for."""
+    return result[name] if name in result else getattr(result, name)
 
 
 def check_levels(levels: ArrayLike) -> tuple[float, ...]:
@@ -188,17 +199,20 @@ def normal_quantile(confidence: float) -> float:
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
-def share(truth: NDArray[Any], confidence: float) -> Estimate:
+def share(truth: NDArray[Any], confidence: float, pairs: Pairs = None) -> Estimate:
     """Probability of truth, with its interval."""
-    return proportion(int(np.count_nonzero(truth)), truth.size, confidence)
+    return proportion(int(np.count_nonzero(truth)), truth.size, confidence, pairs)
 
 
-def proportion(k: int, n: int, confidence: float) -> Estimate:
-    """Share k / n with the interval of Clopper and Pearson (1934)."""
-    if n == 0:
-        return Estimate(math.nan, 0.0, 1.0)
+def proportion(k: int, n: int, confidence: float, pairs: Pairs = None) -> Estimate:
+    """Share k / n with the interval of Clopper and Pearson (1934); of antithetic paths, that of half as many."""
+    each = 1 if pairs is None else 2
+    if n < each:
+        return Estimate(k / n if n else math.nan, 0.0, 1.0)
     tail = (1 - confidence) / 2
-    return Estimate(k / n, _lowest_share(k, n, tail), 1 - _lowest_share(n - k, n, tail))
+    return Estimate(
+        k / n, _lowest_share(k // each, n // each, tail), 1 - _lowest_share((n - k) // each, n // each, tail)
+    )
 
 
 def _lowest_share(k: int, n: int, tail: float) -> float:
@@ -258,10 +272,14 @@ def order_statistic(n: int, p: float) -> int:
     return min(max(math.ceil(n * p * (1 - 1e-15)), 1), n)
 
 
-def quantile(ordered: FloatArray, p: float, confidence: float) -> Estimate:
-    """Quantile of sorted values, at least one, with its interval."""
+def quantile(ordered: FloatArray, p: float, confidence: float, pairs: Pairs = None) -> Estimate:
+    """Quantile of sorted values, at least one, with its interval; of antithetic paths, that of half as many."""
     n = ordered.size
-    low, high = ranks(n, p, confidence)
+    if pairs is None:
+        low, high = ranks(n, p, confidence)
+    else:  # as if each value stood there twice
+        low, high = ranks(n // 2, p, confidence) if n > 1 else (0, 1)
+        low, high = 2 * low - 1, n + 1 if high > n // 2 else 2 * high
     return Estimate(
         float(ordered[order_statistic(n, p) - 1]),
         float(ordered[low - 1]) if low >= 1 else -math.inf,
@@ -269,15 +287,21 @@ def quantile(ordered: FloatArray, p: float, confidence: float) -> Estimate:
     )
 
 
-def mean(values: FloatArray, confidence: float) -> Estimate:
+def mean(values: FloatArray, confidence: float, pairs: Pairs = None) -> Estimate:
     """Mean with its normal interval, nan for fewer than two values."""
     centre = float(values.mean()) if values.size else math.nan
-    reach = normal_quantile(confidence) * standard_error(values)
+    reach = normal_quantile(confidence) * standard_error(values, pairs)
     return Estimate(centre, centre - reach, centre + reach)
 
 
-def standard_error(values: FloatArray) -> float:
-    """Standard error of the mean, nan for fewer than two values."""
+def standard_error(values: FloatArray, pairs: Pairs = None) -> float:
+    """Standard error of the mean, nan for fewer than two values or pairs that are independent."""
+    if pairs is not None and values.size:
+        # What a pair adds to the sum varies from pair to pair.
+        starts = np.flatnonzero(np.diff(pairs, prepend=pairs[0] - 1))
+        sums = np.add.reduceat(values - values.mean(), starts)
+        n = sums.size
+        return math.sqrt(float(sums @ sums) * n / (n - 1)) / values.size if n > 1 else math.nan
     return float(values.std(ddof=1)) / math.sqrt(values.size) if values.size > 1 else math.nan
 
 
@@ -292,10 +316,15 @@ def enough(n: int, level: float) -> bool:
     return n * (1 - level) >= _FEWEST * (1 - 1e-12)
 
 
-def _figures(column: NDArray[Any], levels: tuple[float, ...], confidence: float, low_is_bad: bool) -> dict[str, Any]:
+def _figures(
+    column: NDArray[Any], levels: tuple[float, ...], confidence: float, low_is_bad: bool, pairs: Pairs
+) -> dict[str, Any]:
     if column.dtype.kind == "b":
-        return {"count": column.size, "nan": 0, "probability": share(column, confidence)}
-    known = np.sort(column[~np.isnan(column)].astype(np.float64))
+        return {"count": column.size, "nan": 0, "probability": share(column, confidence, pairs)}
+    there = ~np.isnan(column)
+    values = column[there].astype(np.float64)  # in order of the path
+    pairs = None if pairs is None else pairs[there]
+    known = np.sort(values)
     n = known.size
     unknown = Estimate(math.nan, math.nan, math.nan)
     bad = -known[::-1] if low_is_bad else known
@@ -306,18 +335,18 @@ def _figures(column: NDArray[Any], levels: tuple[float, ...], confidence: float,
     risks, shortfalls = {}, {}
     with np.errstate(invalid="ignore", over="ignore"):  # infinite and huge values have no deviation
         for level in levels:
-            risk = quantile(bad, level, confidence) if n else unknown
-            shortfall = mean(beyond(bad, risk.value, level), confidence)
+            risk = quantile(bad, level, confidence, pairs) if n else unknown
+            shortfall = mean(beyond(-values if low_is_bad else values, risk.value, level), confidence, pairs)
             if not enough(n, level):
                 shortfall = Estimate(shortfall.value, math.nan, math.nan)
             risks[level], shortfalls[level] = turned(risk), turned(shortfall)
         return {
             "count": n,
             "nan": column.size - n,
-            "mean": mean(known, confidence),
+            "mean": mean(values, confidence, pairs),
             "standard_deviation": float(known.std(ddof=1)) if n > 1 else math.nan,
-            "positive": share(known > 0, confidence),
-            "quantile": {p: quantile(known, p, confidence) if n else unknown for p in QUANTILES},
+            "positive": share(known > 0, confidence, pairs),
+            "quantile": {p: quantile(known, p, confidence, pairs) if n else unknown for p in QUANTILES},
             "tail": "low" if low_is_bad else "high",
             "value_at_risk": risks,
             "expected_shortfall": shortfalls,
@@ -325,12 +354,16 @@ def _figures(column: NDArray[Any], levels: tuple[float, ...], confidence: float,
 
 
 def exceedance(
-    result: Mapping[str, NDArray[Any]], column: str, values: ArrayLike | None, confidence: float
+    result: Mapping[str, NDArray[Any]],
+    column: str,
+    values: ArrayLike | None,
+    confidence: float,
+    pairs: Pairs = None,
 ) -> NDArray[np.void]:
     """Work out a curve of exceedance; see `Ensemble.exceedance`."""
-    check_columns(result, [column])
+    check_columns(result, [column], "column")
     sure = check_confidence(confidence)
-    ordered = np.sort(result[column].astype(np.float64))
+    ordered = np.sort(column_of(result, column).astype(np.float64))
     unknown = int(np.count_nonzero(np.isnan(ordered)))
     if unknown:
         raise ValueError(f"{column} must be known on every path, was nan on {unknown:,} of {ordered.size:,}")
@@ -348,7 +381,7 @@ def exceedance(
     reached = n - np.searchsorted(ordered, at, side="left")
     out = np.empty(at.size, dtype=_EXCEEDANCE)
     for i, value in enumerate(at):
-        out[i] = (value, *proportion(int(reached[i]), n, sure))
+        out[i] = (value, *proportion(int(reached[i]), n, sure, pairs))
     out.flags.writeable = False
     return out
 
