@@ -75,14 +75,26 @@ inline void each_half(Walk& walk, Body&& body) {
 inline Double4 load(const double* at) { return *reinterpret_cast<const Double4*>(at); }
 inline void store(double* at, Double4 value) { *reinterpret_cast<Double4*>(at) = value; }
 
-// Steps go in pairs, since normals come in pairs; the row after an odd number of steps is not looked at.
+// Steps go in pairs, since normals come in pairs, and pairs in batches: what one pair waits for, others need not. Rows past
+// the last step are not looked at.
 void normal_returns(Walk& walk, int steps, double mean, double deviation) {
+    constexpr int batch = 4;
+    static_assert(block_steps % (2 * batch) == 0);
     each_half(walk, [&](int half, random::Generator<Word4>& g) {
         const Double4 scale = deviation * load(walk.sign + 4 * half);
-        for (int s = 0; s < steps; s += 2) {
-            const auto [first, second] = random::normals<Double4>(g);
-            store(walk.path[s] + 4 * half, mean + scale * first);
-            store(walk.path[s + 1] + 4 * half, mean + scale * second);
+        for (int s = 0; s < steps; s += 2 * batch) {
+            Word4 words[batch], turns[batch];
+            Double4 radius[batch];
+            for (int i = 0; i < batch; ++i) {
+                words[i] = g.next();
+                turns[i] = g.next();
+            }
+            for (int i = 0; i < batch; ++i) radius[i] = random::normal_radius<Double4>(words[i]);
+            for (int i = 0; i < batch; ++i) {
+                const auto [c, d] = random::cos_sin_of_turn<Double4, Word4>(random::normal_turn<Double4>(turns[i]));
+                store(walk.path[s + 2 * i] + 4 * half, mean + scale * (radius[i] * c));
+                store(walk.path[s + 2 * i + 1] + 4 * half, mean + scale * (radius[i] * d));
+            }
         }
     });
 }

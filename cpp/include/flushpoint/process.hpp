@@ -62,8 +62,8 @@ public:
 
     // Puts paths first, first + 1, ... (`count` of them, at most `walk_lanes`) at the start.
     void start(std::uint64_t first, int count, double log_price, Walk& walk);
-    // Advances all lanes by `steps`, at most block_steps and even but for the last block. `moves`, if given, are added to
-    // each path's returns.
+    // Advances all lanes by `steps`: block_steps, or fewer in the last block. `moves`, if given, are added to each path's
+    // returns.
     void advance(Walk& walk, int steps, const double* moves);
 
 private:
