@@ -1,8 +1,4 @@
-"""The random numbers of paths, written slowly from their published descriptions: integers and the math module only.
-
-Philox4x32-10 (Salmon et al. 2011) seeds a xoshiro256++ (Blackman and Vigna 2019) for each path and use; normals are
-Box and Muller's. Nothing here is shared with the package.
-"""
+"""The log returns of paths, drawn slowly from the generators with the math module only."""
 
 from __future__ import annotations
 
@@ -10,69 +6,24 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
+from reference_generators import M32, Xoshiro, generator, key_of, part, philox
 
-WORD, HALF = 2**64 - 1, 2**32 - 1
 YEAR = 365 * 86_400.0
 RETURNS, JUMPS, EXTREMES, BLOCKS = 0, 1, 2, 5  # streams
 
 
-def philox(counter: tuple[int, int, int, int], key: int) -> tuple[int, int, int, int]:
-    k0, k1 = key & HALF, key >> 32
-    a, b, c, d = counter
-    for _ in range(10):
-        left, right = 0xD2511F53 * a, 0xCD9E8D57 * c
-        a, b, c, d = (right >> 32) ^ b ^ k0, right & HALF, (left >> 32) ^ d ^ k1, left & HALF
-        k0, k1 = (k0 + 0x9E3779B9) & HALF, (k1 + 0xBB67AE85) & HALF
-    return a, b, c, d
+def words(seed: int, path: int, stream: int) -> Xoshiro:
+    return generator(key_of(seed), path, stream)
 
 
-def xoshiro(state: list[int]) -> Iterator[int]:
-    """xoshiro256++."""
-
-    def rotated(x: int, k: int) -> int:
-        return ((x << k) | (x >> (64 - k))) & WORD
-
-    s = list(state)
+def normals(numbers: Xoshiro) -> Iterator[float]:
     while True:
-        yield (rotated((s[0] + s[3]) & WORD, 23) + s[0]) & WORD
-        t = (s[1] << 17) & WORD
-        s[2] ^= s[0]
-        s[3] ^= s[1]
-        s[1] ^= s[2]
-        s[0] ^= s[3]
-        s[2] ^= t
-        s[3] = rotated(s[3], 45)
-
-
-def key_of(seed: int) -> int:
-    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
-
-
-def words(seed: int, path: int, stream: int) -> Iterator[int]:
-    state = []
-    for block in (0, 1):
-        w = philox((path & HALF, path >> 32, stream, block), key_of(seed))
-        state += [w[0] | w[1] << 32, w[2] | w[3] << 32]
-    return xoshiro(state)
-
-
-def part(word: int) -> float:
-    """In [0, 1), on a grid of 2^-52."""
-    return (word >> 12) * 2.0**-52
-
-
-def normals(numbers: Iterator[int]) -> Iterator[float]:
-    for word in numbers:
-        radius = math.sqrt(-2 * math.log(1 - part(word)))
-        turn = 2 * math.pi * part(next(numbers))
-        yield radius * math.cos(turn)
-        yield radius * math.sin(turn)
+        yield from numbers.normals()
 
 
 def extreme(seed: int, path: int, step: int) -> float:
     """The uniform number in (0, 1] from which the extreme within a step, counted from 1, is drawn."""
-    w = philox((path & HALF, path >> 32, EXTREMES, step), key_of(seed))
+    w = philox((path & M32, path >> 32, EXTREMES, step), key_of(seed))
     return 1 - part(w[0] | w[1] << 32)
 
 

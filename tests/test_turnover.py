@@ -21,9 +21,9 @@ import pytest
 from scipy import stats
 
 import flushpoint as fp
-import random_reference
 import reference
-from reference_random import key_of
+import reference_random_book as random_book
+from reference_generators import Xoshiro, generator, key_of
 
 SIGMAS = 4.5
 OPENINGS, CLOSINGS = 4, 7  # streams
@@ -126,20 +126,20 @@ class Lived:
     doubtful: bool = False
 
 
-def one_size(law: fp.Law | float, g: random_reference.Xoshiro, lanes: list[random_reference.Xoshiro]) -> float:
+def one_size(law: fp.Law | float, g: Xoshiro, lanes: list[Xoshiro]) -> float:
     if isinstance(law, float):
         g.uniform()
         return law
     if isinstance(law, fp.Exponential):
         return -law.mean * math.log(g.uniform())
     if isinstance(law, fp.Uniform):
-        return random_reference.sizes(random_reference.Part(1, ("Uniform", (law.low, law.high))), 1, g, lanes)
+        return random_book.sizes(random_book.Part(1, ("Uniform", (law.low, law.high))), 1, g, lanes)
     if isinstance(law, fp.Pareto):
-        return random_reference.sizes(random_reference.Part(1, ("Pareto", (law.scale, law.exponent))), 1, g, lanes)
+        return random_book.sizes(random_book.Part(1, ("Pareto", (law.scale, law.exponent))), 1, g, lanes)
     if isinstance(law, fp.Table):
-        return random_reference.sizes(random_reference.Part(1, ("Table", (law.values.tolist(),))), 1, g, lanes)
+        return random_book.sizes(random_book.Part(1, ("Table", (law.values.tolist(),))), 1, g, lanes)
     assert isinstance(law, fp.LogNormal)
-    return random_reference.sizes(random_reference.Part(1, ("LogNormal", (law.median, law.sigma))), 1, g, lanes)
+    return random_book.sizes(random_book.Part(1, ("LogNormal", (law.median, law.sigma))), 1, g, lanes)
 
 
 def slowly(
@@ -148,9 +148,9 @@ def slowly(
 ) -> Lived:  # fmt: skip
     now = market.fresh()
     key = key_of(seed)
-    closing = random_reference.generator(key, path, CLOSINGS)
-    opening = random_reference.generator(key, path, OPENINGS)
-    lanes = [random_reference.generator(key, path, OPENINGS, lane) for lane in (1, 2, 3, 4)]
+    closing = generator(key, path, CLOSINGS)
+    opening = generator(key, path, OPENINGS)
+    lanes = [generator(key, path, OPENINGS, lane) for lane in (1, 2, 3, 4)]
     out = Lived([now.price], low=now.price, high=now.price)
     everybody = [Living(s, q, t, None) for s, q, t in zip(book.side, book.quantity, book.trigger, strict=True)]
     schedule = fp.MarginSchedule.flat(rule.maintenance_rate)
@@ -272,8 +272,8 @@ def test_equal_triggers_add_up_from_the_largest() -> None:
     rule = fp.Turnover(300.0, fp.LogNormal(1.0, 3.0), fp.LeverageMix([10.0], [1.0]), side=1)
     returns = fp.Returns([[0.0, -1.0]])
     e = fp.simulate(NOBODY, FLAT, returns, 2.0, 2, 1, 1, turnover=rule)
-    g = random_reference.generator(key_of(1), 0, OPENINGS)
-    lanes = [random_reference.generator(key_of(1), 0, OPENINGS, lane) for lane in (1, 2, 3, 4)]
+    g = generator(key_of(1), 0, OPENINGS)
+    lanes = [generator(key_of(1), 0, OPENINGS, lane) for lane in (1, 2, 3, 4)]
     sizes, time = [], -math.log(g.uniform()) / 300.0
     while time <= 1.0:
         sizes.append(one_size(rule.quantity, g, lanes))

@@ -709,8 +709,8 @@ private:
     }
 };
 
-// What a run of paths is made of: (half_life, step, steps), (seed, antithetic), (moves, sales), bridge, turnover or None,
-// (parts of a random book, most_closed) or None; see paths.hpp.
+// What a run of paths is made of: (longs, shorts, positions, market, process, (half_life, step, steps), (seed, antithetic),
+// (moves, sales), bridge, turnover or None, (parts of a random book, most_closed) or None); see paths.hpp.
 struct PathArrays {
     Book book;
     Market market;
@@ -720,11 +720,14 @@ struct PathArrays {
     std::optional<RandomBook> random;
     fp::PathJob job;
 
-    PathArrays(const py::tuple& longs, const py::tuple& shorts, const py::tuple& columns, const py::tuple& market_items,
-               const py::tuple& process_items, const py::tuple& clock, const py::tuple& randomness,
-               const py::tuple& script, bool bridge, const py::object& turnover_items,
-               const py::object& random_items)
-        : book(longs, shorts), market(market_items), positions(book, columns), process(process_items) {
+    explicit PathArrays(const py::tuple& run)
+        : book(run[0].cast<py::tuple>(), run[1].cast<py::tuple>()),
+          market(run[3].cast<py::tuple>()),
+          positions(book, run[2].cast<py::tuple>()),
+          process(run[4].cast<py::tuple>()) {
+        const auto clock = run[5].cast<py::tuple>(), randomness = run[6].cast<py::tuple>(), script = run[7].cast<py::tuple>();
+        const bool bridge = run[8].cast<bool>();
+        const py::object turnover_items = run[9], random_items = run[10];
         const fp::Clock time{clock[1].cast<double>(), clock[0].cast<double>(), clock[2].cast<std::int64_t>()};
         require(time.steps >= 0 && time.steps <= 0xffffffff, "_core: steps must be between 0 and 2^32 - 1");
         require(!bridge || process.data.kind == fp::ProcessKind::gbm, "_core: only a GBM has a bridge");
@@ -795,11 +798,9 @@ private:
     }
 };
 
-py::dict simulate(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions, const py::tuple& market,
-                  const py::tuple& process, const py::tuple& clock, const py::tuple& randomness, const py::tuple& script,
-                  bool bridge, const py::object& turnover, const py::object& random, std::uint64_t first, std::size_t count, const py::tuple& wanted,
+py::dict simulate(const py::tuple& run, std::uint64_t first, std::size_t count, const py::tuple& wanted,
                   const py::object& record, int threads, const py::object& progress) {
-    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge, turnover, random);
+    const PathArrays in(run);
     require(in.process.reaches(first, count, in.job.clock.steps), "_core: there are fewer returns than paths or steps");
     PathOutput out(count, wanted, record, in.knows_bankruptcy(), in.job.clock.steps);
     {
@@ -810,11 +811,8 @@ py::dict simulate(const py::tuple& longs, const py::tuple& shorts, const py::tup
     return out.columns;
 }
 
-py::tuple replay(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions, const py::tuple& market,
-                 const py::tuple& process, const py::tuple& clock, const py::tuple& randomness, const py::tuple& script,
-                 bool bridge, const py::object& turnover, const py::object& random, std::uint64_t path, const py::tuple& wanted,
-                 const py::object& record) {
-    const PathArrays in(longs, shorts, positions, market, process, clock, randomness, script, bridge, turnover, random);
+py::tuple replay(const py::tuple& run, std::uint64_t path, const py::tuple& wanted, const py::object& record) {
+    const PathArrays in(run);
     require(in.process.reaches(path, 1, in.job.clock.steps), "_core: there are fewer returns than paths or steps");
     PathOutput out(1, wanted, record, in.knows_bankruptcy(), in.job.clock.steps);
     std::vector<fp::PathWave> waves;
@@ -894,13 +892,9 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("infer_book", &infer_book, py::arg("history"), py::arg("hours"), py::arg("share"), py::arg("long_distance"),
           py::arg("short_distance"), py::arg("turnover"), py::arg("activity"), py::arg("body"), py::arg("cell"),
           py::arg("steps"));
-    m.def("simulate", &simulate, py::arg("longs"), py::arg("shorts"), py::arg("positions"), py::arg("market"),
-          py::arg("process"), py::arg("clock"), py::arg("randomness"), py::arg("script"), py::arg("bridge"),
-          py::arg("turnover"), py::arg("random"), py::arg("first"), py::arg("count"), py::arg("wanted"), py::arg("record"), py::arg("threads"),
-          py::arg("progress"));
-    m.def("replay", &replay, py::arg("longs"), py::arg("shorts"), py::arg("positions"), py::arg("market"),
-          py::arg("process"), py::arg("clock"), py::arg("randomness"), py::arg("script"), py::arg("bridge"),
-          py::arg("turnover"), py::arg("random"), py::arg("path"), py::arg("wanted"), py::arg("record"));
+    m.def("simulate", &simulate, py::arg("run"), py::arg("first"), py::arg("count"), py::arg("wanted"), py::arg("record"),
+          py::arg("threads"), py::arg("progress"));
+    m.def("replay", &replay, py::arg("run"), py::arg("path"), py::arg("wanted"), py::arg("record"));
     m.def("exp", &exponentials, py::arg("values").noconvert());
     m.def("log", &logarithms, py::arg("values").noconvert());
     m.def("displacement", &displacement, py::arg("market"), py::arg("sold").noconvert());

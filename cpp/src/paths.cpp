@@ -24,7 +24,8 @@ struct SortedPositions {
     static constexpr bool lives = false;
     SortedSide longs, shorts;
 
-    SortedPositions(const PathJob& job, std::uint64_t, Pulse&, bool) : longs{job.book.longs, false}, shorts{job.book.shorts, true} {}
+    SortedPositions(const PathJob& job, std::uint64_t, Pulse&, bool)
+        : longs{job.book.longs, false}, shorts{job.book.shorts, true} {}
 };
 
 class LivingPositions {
@@ -38,11 +39,8 @@ public:
           rule_(*job.turnover),
           pulse_(pulse),
           closing_(random::generator(job.randomness.seed, numbers, Stream::closings)),
-          opening_(random::generator(job.randomness.seed, numbers, Stream::openings)) {
-        for (std::uint32_t lane = 0; lane < 4; ++lane) {
-            const auto g = random::generator(job.randomness.seed, numbers, Stream::openings, lane + 1);
-            for (int i = 0; i < 4; ++i) lanes_.s[i][lane] = g.s[i];
-        }
+          opening_(random::generator(job.randomness.seed, numbers, Stream::openings)),
+          lanes_(random::lane_generators(job.randomness.seed, numbers, Stream::openings)) {
         longs.generator = shorts.generator = &closing_;
         wait(0.0);
     }
@@ -78,7 +76,7 @@ private:
     const Turnover& rule_;
     Pulse& pulse_;
     random::Generator<std::uint64_t> closing_, opening_;
-    random::Generator<random::Word4> lanes_{};
+    random::Generator<random::Word4> lanes_;
     double next_;  // seconds
 };
 

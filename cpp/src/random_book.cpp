@@ -10,8 +10,7 @@ void stress(const RandomBook& book, const MarketData& data, const Scenarios& sce
             int threads, const Progress& progress) {
     with_market(data, 1.0, [&](const auto& whole) {
         for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
-            auto market = whole;
-            market.liquidity = scenarios.liquidity[i];
+            const auto market = whole.with_liquidity(scenarios.liquidity[i]);
             Draws draws(book, i, pulse);
             RandomSide longs(book, false, data.price, draws), shorts(book, true, data.price, draws);
             CascadeTotals totals = run_cascade(longs, shorts, market, data.price, scenarios[i],
@@ -30,8 +29,7 @@ void stress_sums(const RandomBook& book, const MarketData& data, const Scenarios
                  int threads, const Progress& progress) {
     with_market(data, 1.0, [&](const auto& whole) {
         for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
-            auto market = whole;
-            market.liquidity = scenarios.liquidity[i];
+            const auto market = whole.with_liquidity(scenarios.liquidity[i]);
             Draws draws(book, i, pulse);
             auto details = random::generator(book.seed, i, Stream::details);
             if (out.long_notional) draws.details = &details;
@@ -41,8 +39,7 @@ void stress_sums(const RandomBook& book, const MarketData& data, const Scenarios
                         [&](double start, const Trading& before, Closed sold, Closed bought) {
                             pulse.spent(50);
                             if (!out.proceeds) return;
-                            proceeds += market.proceeds(start, before.state, sold.quantity);
-                            proceeds += market.proceeds(start, before.state.after(sold.quantity), -bought.quantity);
+                            proceeds += wave_proceeds(market, start, before.state, sold.quantity, bought.quantity);
                         });
             if (out.proceeds) out.proceeds[i] = proceeds;
             if (out.long_notional) {

@@ -6,8 +6,7 @@ void stress(const BookView& book, const MarketData& data, const Scenarios& scena
             int threads, const Progress& progress) {
     with_market(data, 1.0, [&](const auto& whole) {
         for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
-            auto market = whole;
-            market.liquidity = scenarios.liquidity[i];
+            const auto market = whole.with_liquidity(scenarios.liquidity[i]);
             out.write(i, run_cascade(book, market, data.price, scenarios[i],
                                      [&](double, const Trading&, Range, Range) { pulse.spent(10); }));
         });

@@ -19,6 +19,19 @@ _Scenarios: TypeAlias = tuple[_F8, _F8, _F8, float, int]
 _Law: TypeAlias = tuple[int, _F8]
 _Part: TypeAlias = tuple[bool, float, float, float, _Law, _Law]
 _Stress: TypeAlias = tuple[_F8, _F8, _F8, _F8, NDArray[np.bool_], _I8, _I8, _I8]
+_Run: TypeAlias = tuple[
+    _Side,
+    _Side,
+    _Positions,
+    _Market,
+    _Process,
+    tuple[float, float, int],
+    tuple[int, bool],
+    tuple[_F8 | None, _F8 | None],
+    bool,
+    _Turnover | None,
+    tuple[tuple[_Part, ...], float] | None,
+]
 
 __version__: str
 
@@ -116,17 +129,7 @@ def infer_book(
     steps: int,
 ) -> tuple[tuple[_F8, _F8], tuple[_F8, _F8], int]: ...
 def simulate(
-    longs: _Side,
-    shorts: _Side,
-    positions: _Positions,
-    market: _Market,
-    process: _Process,
-    clock: tuple[float, float, int],
-    randomness: tuple[int, bool],
-    script: tuple[_F8 | None, _F8 | None],
-    bridge: bool,
-    turnover: _Turnover | None,
-    random: tuple[tuple[_Part, ...], float] | None,
+    run: _Run,
     first: int,
     count: int,
     wanted: tuple[str, ...],
@@ -135,20 +138,7 @@ def simulate(
     progress: Callable[[int, int], object] | None,
 ) -> dict[str, NDArray[Any]]: ...
 def replay(
-    longs: _Side,
-    shorts: _Side,
-    positions: _Positions,
-    market: _Market,
-    process: _Process,
-    clock: tuple[float, float, int],
-    randomness: tuple[int, bool],
-    script: tuple[_F8 | None, _F8 | None],
-    bridge: bool,
-    turnover: _Turnover | None,
-    random: tuple[tuple[_Part, ...], float] | None,
-    path: int,
-    wanted: tuple[str, ...],
-    record: NDArray[np.int64] | None,
+    run: _Run, path: int, wanted: tuple[str, ...], record: NDArray[np.int64] | None
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.void]]: ...
 def exp(values: _F8) -> _F8: ...
 def log(values: _F8) -> _F8: ...

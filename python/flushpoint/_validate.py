@@ -45,32 +45,38 @@ def number(
     return value
 
 
+def integer(rule: str, value: object) -> int:
+    """Return an integer, or say the rule that the value breaks."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{rule}, was {value!r}")
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{rule}, was {value!r}") from None
+
+
 def threads(value: object) -> int:
     """Return a thread count: 0 means all processors."""
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"threads must be an integer, was {value!r}")
-    try:
-        count = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"threads must be an integer, was {value!r}") from None
-    if not 0 <= count <= 1024:
-        raise ValueError(f"threads must be between 0 (all processors) and 1024, was {count}")
-    return count
+    wanted = integer("threads must be an integer", value)
+    if not 0 <= wanted <= 1024:
+        raise ValueError(f"threads must be between 0 (all processors) and 1024, was {wanted}")
+    return wanted
 
 
 def count(name: str, value: object, at_least: int, at_most: int | None = None) -> int:
     """Return an integer that lies within the bounds."""
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer, was {value!r}")
-    try:
-        whole = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, was {value!r}") from None
+    whole = integer(f"{name} must be an integer", value)
     if whole < at_least:
         raise ValueError(f"{name} must be at least {at_least}, was {whole}")
     if at_most is not None and whole > at_most:
         raise ValueError(f"{name} must be at most {at_most}, was {whole}")
     return whole
+
+
+def progress(value: object) -> None:
+    """Raise unless a progress callback can be called, or is None."""
+    if value is not None and not callable(value):
+        raise TypeError(f"progress must be callable, was {value!r}")
 
 
 def names(name: str, values: object, known: Iterable[str]) -> tuple[str, ...]:

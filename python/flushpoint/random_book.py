@@ -133,3 +133,12 @@ class RandomBook:
 
     def __repr__(self) -> str:
         return " + ".join(map(str, self._parts))
+
+
+def most_closed(book: object, max_count: object) -> int:
+    """Return how many positions of a random book may close; 0 for a book of known positions, which has no bound."""
+    if isinstance(book, RandomBook):
+        return whole("max_count", 1_000_000 if max_count is None else max_count, 1, MOST_COUNTED)
+    if max_count is not None:
+        raise ValueError(f"max_count must be left out for a book of known positions, was {max_count!r}")
+    return 0

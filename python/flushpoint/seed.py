@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 from numpy.random import SeedSequence
+
+from flushpoint._validate import integer
 
 Seed = int | SeedSequence
 
@@ -50,12 +50,7 @@ def shown(seed: Seed) -> str:
 
 def _whole_number(seed: object) -> int:
     rule = "seed must be an integer at least 0, a numpy SeedSequence or None"
-    if isinstance(seed, (bool, np.bool_)):
-        raise TypeError(f"{rule}, was {seed!r}")
-    try:
-        value = operator.index(seed)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{rule}, was {seed!r}") from None
+    value = integer(rule, seed)
     if value < 0:
         raise ValueError(f"{rule}, was {value}")
     return value

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from flushpoint import _core
 from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only
 from flushpoint._validate import names as check_names
+from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
@@ -22,7 +23,7 @@ from flushpoint.ensemble import Ensemble
 from flushpoint.market import EngineMarket, Market
 from flushpoint.outcome import BookOutcome, frozen
 from flushpoint.process import GBM, Bootstrap, EngineProcess, Process, Returns
-from flushpoint.random_book import MOST_COUNTED, EnginePart, RandomBook
+from flushpoint.random_book import EnginePart, RandomBook, most_closed
 from flushpoint.result import Result
 from flushpoint.script import Script
 from flushpoint.seed import resolve
@@ -333,13 +334,13 @@ class _Run:
         record: NDArray[np.int64] | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> dict[str, NDArray[Any]]:
-        return _core.simulate(*self._engine(), paths.start, len(paths), tuple(columns), record, self.threads, progress)
+        return _core.simulate(self._engine(), paths.start, len(paths), tuple(columns), record, self.threads, progress)
 
     def replay(self, path: int) -> PathResult:
         memory("steps", self.steps + 1, 24)
         everything = np.arange(self.steps + 1)
         totals = tuple(name for name in self.engine_columns if name not in ("waves", *_COSTLY))
-        columns, waves = _core.replay(*self._engine(), path, totals, everything)
+        columns, waves = _core.replay(self._engine(), path, totals, everything)
         values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name != "prices"}
         values |= {
             "path": path,
@@ -435,9 +436,10 @@ def simulate(
     (1000,)
     """
     random = isinstance(book, RandomBook)
-    if not random:
+    if random:
+        _check_market(market)
+    else:
         _check_inputs(book, market)
-    _check_market(market)
     if not isinstance(process, Process):
         raise TypeError(f"process must be a process such as GBM(0.6), was {type(process).__name__}")
     seconds = number("horizon", horizon, above=0)
@@ -451,12 +453,12 @@ def simulate(
     if script is not None and not isinstance(script, Script):
         raise TypeError(f"script must be a Script, was {type(script).__name__}")
     workers = check_threads(threads)
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable, was {progress!r}")
+    check_progress(progress)
     bridge = monitoring == "bridge"
     _check_process(process, step_count, chosen, bridge, bool(antithetic))
     living = _check_turnover(turnover, random, bridge)
-    most = _check_book(book, market, bridge, max_count)
+    most = most_closed(book, max_count)
+    _check_book(book, market, bridge)
     # Given returns and a known book hold nothing random: without a seed, shards of one run still join.
     fixed = isinstance(process, Returns) and not random and living is None
     kept, key = (None, 0) if seed is None and fixed else resolve(seed)
@@ -465,8 +467,6 @@ def simulate(
     recorded = _recorded(record, step_count)
     watched = _watched(watch, book, living)
     run = _Run(book, market, process, script, living, seconds, step_count, key, bool(antithetic), bridge, most, workers)
-    if script is not None:
-        script._engine(run.dt, step_count)
     if living is not None:
         at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
         memory("open positions", living._most_open(seconds), 24 * at_once)
@@ -530,24 +530,17 @@ def _check_turnover(turnover: object, random: bool, bridge: bool) -> Turnover | 
     return None if turnover._still else turnover
 
 
-def _check_book(book: Book | RandomBook, market: Market, bridge: bool, max_count: object) -> int:
-    """Return how many positions of a random book may close."""
+def _check_book(book: Book | RandomBook, market: Market, bridge: bool) -> None:
     if isinstance(book, RandomBook):
-        sides = {part.side for part in book._parts}
-        two = len(sides) > 1
-        most = count("max_count", 1_000_000 if max_count is None else max_count, 1, MOST_COUNTED)
+        two = len({part.side for part in book._parts}) > 1
     else:
-        if max_count is not None:
-            raise ValueError(f"max_count must be left out for a book of known positions, was {max_count!r}")
         two = bool(book.long._live and book.short._live)
-        most = 0
         _check_at_rest(book, market)
     if bridge and two:
         raise ValueError(
             "monitoring must be 'step' for a book of longs and shorts, was 'bridge': one bridge has either its low or "
             "its high drawn from an exact law"
         )
-    return most
 
 
 def _columns(columns: Sequence[str] | None, random: bool, living: bool) -> tuple[str, ...]:

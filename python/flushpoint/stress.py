@@ -13,7 +13,6 @@ from flushpoint import _core
 from flushpoint._validate import (
     FloatArray,
     check,
-    count,
     finite_array,
     memory,
     number,
@@ -22,13 +21,14 @@ from flushpoint._validate import (
     real_array,
 )
 from flushpoint._validate import names as check_names
+from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
 from flushpoint.ensemble import Ensemble
 from flushpoint.market import Market
 from flushpoint.outcome import BookOutcome, Counts, frozen
-from flushpoint.random_book import MOST_COUNTED, RandomBook
+from flushpoint.random_book import RandomBook, most_closed
 from flushpoint.seed import resolve
 
 _FROM_ENGINE = (
@@ -69,15 +69,7 @@ class StressResult(BookOutcome, Ensemble):
         "final_price",
         "low_price",
         "high_price",
-        "liquidated_quantity",
-        "liquidated_count",
-        "liquidated_notional",
-        "long_quantity",
-        "short_quantity",
-        "long_count",
-        "short_count",
-        "long_notional",
-        "short_notional",
+        *BookOutcome._outcome_names,
         "waves",
         "amplification",
         "exhausted",
@@ -268,17 +260,17 @@ def stress(
     >>> s.liquidated_count, s.final_price.round(3)
     (array([2, 2, 1]), array([80.71 , 85.701, 89.645]))
     """
-    if not isinstance(book, RandomBook):
+    if isinstance(book, RandomBook):
+        _check_market(market)
+    else:
         _check_inputs(book, market)
-    _check_market(market)
     workers = check_threads(threads)
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable, was {progress!r}")
+    check_progress(progress)
+    most = most_closed(book, max_count)
     scenarios = _scenarios(market, shock, sell, liquidity, refill)
     given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=False))
     hidden = {"_market": market, "_scenarios": scenarios, "_threads": workers}
     if isinstance(book, RandomBook):
-        most = count("max_count", 1_000_000 if max_count is None else max_count, 1, MOST_COUNTED)
         names = _chosen(columns, RandomStressResult)
         kept, key = resolve(seed)
         found = _core.stress_random(book._engine, key, float(most), market._engine, scenarios, workers, progress)
@@ -287,8 +279,6 @@ def stress(
         hidden |= {"_names": names, "_random_book": book, "_key": key, "_max_count": float(most)}
         arguments = {"market": market, "book": book, "max_count": most, **given}
         return RandomStressResult("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
-    if max_count is not None:
-        raise ValueError(f"max_count must be left out for a book of known positions, was {max_count!r}")
     names = _chosen(columns, StressResult)
     given_seed = None if seed is None else resolve(seed)[0]
     _check_at_rest(book, market)

@@ -35,6 +35,13 @@ struct Market {
     double mark_weight;
     double liquidity;
 
+    // The same market, so many times as deep.
+    Market with_liquidity(double times) const {
+        Market out = *this;
+        out.liquidity = times;
+        return out;
+    }
+
     double recovering_displacement(double volume) const {
         return volume >= 0.0 ? impact.h(volume / liquidity, false) : -impact.h(-volume / liquidity, true);
     }

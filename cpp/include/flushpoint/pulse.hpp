@@ -14,8 +14,8 @@ namespace flushpoint {
 // Called now and then by the calling thread with the number of scenarios or paths done; throws to stop the work.
 using Progress = std::function<void(std::size_t)>;
 
-// Keeps a run of scenarios or paths stoppable: asked along the way, it calls `progress` at most every poll_interval from the thread that
-// made it, and where that throws, ends the work of the other threads too.
+// Keeps a run of scenarios or paths stoppable: told of work along the way, it calls `progress` at most every
+// poll_interval from the thread that made it, and where that throws, ends the work of the other threads too.
 class Pulse {
 public:
     explicit Pulse(const Progress& progress) : progress_(progress) {}

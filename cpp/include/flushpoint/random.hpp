@@ -77,6 +77,16 @@ static inline Generator<std::uint64_t> generator(std::uint64_t seed, std::uint64
     return out;
 }
 
+// One generator in each lane of a vector, none of them the path's and stream's plain one.
+static inline Generator<Word4> lane_generators(std::uint64_t seed, std::uint64_t path, Stream stream) {
+    Generator<Word4> out;
+    for (std::uint32_t lane = 0; lane < 4; ++lane) {
+        const auto g = generator(seed, path, stream, lane + 1);
+        for (int i = 0; i < 4; ++i) out.s[i][lane] = g.s[i];
+    }
+    return out;
+}
+
 // In [1, 2), on a grid of 2^-52.
 template <class D, class W>
 static inline D from_one_to_two(W word) {

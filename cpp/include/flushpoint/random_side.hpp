@@ -19,10 +19,7 @@ struct Draws {
         : pulse(p), left(book.most_closed), main(random::generator(book.seed, scenario, random::Stream::book)) {
         const auto drawn_singly = [](const RandomPositions& one) { return one.quantity.kind() == LawKind::log_normal; };
         if (std::any_of(book.positions.begin(), book.positions.end(), drawn_singly)) {
-            for (std::uint32_t lane = 0; lane < 4; ++lane) {
-                const auto g = random::generator(book.seed, scenario, random::Stream::book, lane + 1);
-                for (int i = 0; i < 4; ++i) lanes.s[i][lane] = g.s[i];
-            }
+            lanes = random::lane_generators(book.seed, scenario, random::Stream::book);
         }
     }
 

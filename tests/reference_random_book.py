@@ -1,7 +1,7 @@
 """Random books in plain Python: the same random numbers, one scenario and one wave at a time.
 
-Philox and xoshiro256++ follow their authors' papers, with integers instead of machine words. What is drawn from them
-follows the engine's order, in Python's own mathematics: counts come out the same, quantities but for rounding.
+What is drawn from the generators follows the engine's order, in Python's own mathematics: counts come out the same,
+quantities but for rounding.
 """
 
 from __future__ import annotations
@@ -11,58 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import reference
+from reference_generators import Xoshiro, generator
 
-M32, M64 = 2**32 - 1, 2**64 - 1
 BOOK, DETAILS = 3, 6  # streams
-
-
-def philox(counter: tuple[int, int, int, int], key: int) -> tuple[int, int, int, int]:
-    a, b, c, d = counter
-    k0, k1 = key & M32, key >> 32
-    for _ in range(10):
-        left, right = 0xD2511F53 * a, 0xCD9E8D57 * c
-        a, b, c, d = (right >> 32) ^ b ^ k0, right & M32, (left >> 32) ^ d ^ k1, left & M32
-        k0, k1 = (k0 + 0x9E3779B9) & M32, (k1 + 0xBB67AE85) & M32
-    return a, b, c, d
-
-
-class Xoshiro:
-    def __init__(self, state: list[int]) -> None:
-        self.s = list(state)
-
-    def next(self) -> int:
-        s = self.s
-        total = (s[0] + s[3]) & M64
-        out = (((total << 23) | (total >> 41)) + s[0]) & M64
-        t = (s[1] << 17) & M64
-        s[2] ^= s[0]
-        s[3] ^= s[1]
-        s[1] ^= s[2]
-        s[0] ^= s[3]
-        s[2] ^= t
-        s[3] = ((s[3] << 45) | (s[3] >> 19)) & M64
-        return out
-
-    def part(self) -> float:
-        """In [0, 1)."""
-        return (self.next() >> 12) * 2.0**-52
-
-    def uniform(self) -> float:
-        """In (0, 1]."""
-        return 1.0 - self.part()
-
-    def normals(self) -> tuple[float, float]:
-        radius = math.sqrt(-2.0 * math.log(self.uniform()))
-        angle = 2.0 * math.pi * self.part()
-        return radius * math.cos(angle), radius * math.sin(angle)
-
-
-def generator(seed: int, path: int, stream: int, lane: int = 0) -> Xoshiro:
-    state = []
-    for block in (2 * lane, 2 * lane + 1):
-        w = philox((path & M32, path >> 32, stream, block), seed)
-        state += [w[0] | w[1] << 32, w[2] | w[3] << 32]
-    return Xoshiro(state)
 
 
 # --- samplers, with the C library's log-gamma ---
