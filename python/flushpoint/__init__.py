@@ -33,6 +33,7 @@ from flushpoint.simulate import DrawnSimulationResult, PathResult, SimulationRes
 from flushpoint.stress import RandomStressResult, StressResult, stress
 from flushpoint.summary import Estimate, Summary
 from flushpoint.turnover import Turnover
+from flushpoint.venue import Venue
 
 __version__ = _core.__version__
 
@@ -82,6 +83,7 @@ __all__ = [
     "Table",
     "Turnover",
     "Uniform",
+    "Venue",
     "bankruptcy_price",
     "build_info",
     "cascade",
