@@ -12,7 +12,6 @@ import csv
 import gzip
 import inspect
 import itertools
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from page import table, write
 from scipy import stats
 
 import flushpoint as fp
@@ -123,12 +123,6 @@ def five(data: Data, forecast: Sequence[Floats]) -> list[float]:
         *(correlation(a[k], b[k]) for a, b in pairs),
         *(rank_correlation(a[k], b[k]) for a, b in pairs),
     ]
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Set rows as a Markdown table, all columns but the first to the right."""
-    rules = ["---"] + ["--:"] * (len(rows[0]) - 1)
-    return "".join(f"| {' | '.join(row)} |\n" for row in [rows[0], rules, *rows[1:]])
 
 
 def shown(values: Iterable[float], digits: int = 3) -> list[str]:
@@ -321,15 +315,6 @@ def bands_block(bitcoin: Data, draws: int) -> str:
     return text
 
 
-def insert(page: str, name: str, text: str) -> str:
-    """Put `text` between the two marks of a block."""
-    begin, end = f"<!-- {name}: written by validation/hidden_book.py -->\n", f"<!-- end of {name} -->"
-    if page.count(begin) != 1 or page.count(end) != 1:
-        raise ValueError(f"the page must have the marks of {name!r} once, was without or has more")
-    before, rest = page.split(begin)
-    return f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure everything and rewrite the page's blocks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -354,20 +339,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "cross-validation": lambda: cross_block(bitcoin, ether, options.candidates // 4),
         "bands": lambda: bands_block(bitcoin, options.draws),
     }
-    for name in blocks:
-        insert(options.output.read_text(), name, "")  # a missing mark is found before the work
-    texts = {}
-    for name, measure in blocks.items():
-        start = time.perf_counter()
-        texts[name] = measure()
-        print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
-    page = options.output.read_text()
-    for name, text in texts.items():
-        page = insert(page, name, text)
-    part = options.output.with_name(options.output.name + ".part")
-    part.write_text(page)
-    part.replace(options.output)
-    print(f"wrote {options.output}")
+    write(options.output, blocks, "validation/hidden_book.py")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from flushpoint import _core, io, plot
 from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, cascade
 from flushpoint.compare import Comparison, compare
+from flushpoint.deleverage import auto_deleverage
 from flushpoint.ensemble import Ensemble
+from flushpoint.experiment import Experiment, Policy, experiment
 from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
     DepthImpact,
@@ -30,9 +32,11 @@ from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
 from flushpoint.script import Script
 from flushpoint.simulate import DrawnSimulationResult, PathResult, SimulationResult, simulate
+from flushpoint.size_fund import FundSize, size_fund
 from flushpoint.stress import RandomStressResult, StressResult, stress
 from flushpoint.summary import Estimate, Summary
 from flushpoint.turnover import Turnover
+from flushpoint.venue import Venue
 
 __version__ = _core.__version__
 
@@ -50,7 +54,9 @@ __all__ = [
     "EntryPrices",
     "Estimate",
     "EvaporatingImpact",
+    "Experiment",
     "Exponential",
+    "FundSize",
     "HiddenBooks",
     "Impact",
     "JumpDiffusion",
@@ -65,6 +71,7 @@ __all__ = [
     "Market",
     "Pareto",
     "PathResult",
+    "Policy",
     "PowerImpact",
     "Process",
     "RandomBook",
@@ -82,10 +89,13 @@ __all__ = [
     "Table",
     "Turnover",
     "Uniform",
+    "Venue",
+    "auto_deleverage",
     "bankruptcy_price",
     "build_info",
     "cascade",
     "compare",
+    "experiment",
     "io",
     "liquidation_price",
     "plot",
@@ -93,6 +103,7 @@ __all__ = [
     "response",
     "sample_hidden_books",
     "simulate",
+    "size_fund",
     "stress",
 ]
 

@@ -93,6 +93,12 @@ def names(name: str, values: object, known: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
+def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Raise unless a value is one of the words allowed."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, was {value!r}")
+
+
 def real_array(name: str, values: ArrayLike) -> FloatArray:
     """Return `values` as a C-contiguous array of native float64, without a copy where it is one already."""
     if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous:

@@ -22,6 +22,7 @@ from flushpoint._validate import (
     check,
     finite_array,
     number,
+    one_of,
     positive,
     read_only,
     real_array,
@@ -233,9 +234,9 @@ def liquidation_price(
     >>> round(liquidation_price(+1, 1.0, 100.0, 10.0, schedule), 4)
     90.4523
     """
-    _one_of("contract", contract, _CONTRACTS)
-    _one_of("fee_at", fee_at, _FEES)
-    _one_of("valuation", valuation, _VALUATIONS)
+    one_of("contract", contract, _CONTRACTS)
+    one_of("fee_at", fee_at, _FEES)
+    one_of("valuation", valuation, _VALUATIONS)
     if valuation == "absolute":
         if maintenance is None:
             raise ValueError("maintenance must be given with valuation 'absolute', was None")
@@ -308,16 +309,11 @@ def bankruptcy_price(
     >>> bankruptcy_price([+1, -1], 1.0, 100.0, 10.0)
     array([ 90., 110.])
     """
-    _one_of("contract", contract, _CONTRACTS)
+    one_of("contract", contract, _CONTRACTS)
     fee = _fee(fee_rate, 0.0)
     columns = _columns(side, quantity, entry_price, margin, 0.0, other_pnl, other_maintenance, share)
     columns.check()
     return columns.shaped(_core.bankruptcy_prices(columns.flat, contract == "inverse", fee, 0))
-
-
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, was {value!r}")
 
 
 def _fee(fee_rate: object, highest_rate: float) -> float:

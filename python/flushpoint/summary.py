@@ -179,15 +179,16 @@ def column_of(result: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
 
 def check_levels(levels: ArrayLike) -> tuple[float, ...]:
     """Return levels as a tuple of probabilities above 0 and below 1."""
-    return tuple(_inside("levels", level) for level in np.ravel(real_array("levels", levels)))
+    return tuple(inside("levels", level) for level in np.ravel(real_array("levels", levels)))
 
 
 def check_confidence(confidence: float) -> float:
     """Return a confidence above 0 and below 1."""
-    return _inside("confidence", confidence)
+    return inside("confidence", confidence)
 
 
-def _inside(name: str, probability: object) -> float:
+def inside(name: str, probability: object) -> float:
+    """Return a probability above 0 and below 1."""
     value = number(name, probability, above=0, below=1)
     if not _LEAST <= value <= 1 - _LEAST:
         raise ValueError(f"{name} must be at least {_LEAST:g} away from 0 and 1, was {value}")
