@@ -617,7 +617,7 @@ class Desk:
 
     def scale(self, start: float, final: float) -> float:
         """What a rounding of money is relative to."""
-        held = math.fsum(p.original * (start + final + p.first_bankruptcy + p.bankruptcy) for p in self.positions)
+        held = sum(p.original * (start + final + p.first_bankruptcy + abs(p.bankruptcy)) for p in self.positions)
         return self.gross + held
 
 
@@ -850,3 +850,45 @@ def random_case(seed: int, n: int, *, alive: bool = False, family: str | None = 
         surplus_to=str(rng.choice(["fund", "trader", "venue"])), adl_price=str(rng.choice(["bankruptcy", "mark"])),
         fee_rate=float(rng.choice([0.0, 0.005])), fee_to=str(rng.choice(["venue", "fund"])), **part,
     ))  # fmt: skip
+
+
+@dataclass
+class VenueRun:
+    """A case and what moves it in time: a row of log returns a path."""
+
+    case: VenueCase
+    returns: list[list[float]]
+    dt: float = 1.0
+    half_life: float = INFINITE
+
+    def market(self) -> Any:
+        from dataclasses import replace
+
+        return replace(self.case.market(), half_life=self.half_life)
+
+    def expected(self) -> list[Outcome]:
+        market = self.case.case.venue
+        market.half_life = self.half_life
+        return [run(self.case.positions, market, self.case.rules, row, self.dt) for row in self.returns]
+
+
+@st.composite
+def runs(draw: st.DrawFn, *, paced: bool | None = None, **options: Any) -> VenueRun:
+    """A few short paths; half of the venues (all, none: paced) pace, delay or band their trades."""
+    case = draw(cases(alive=True, max_size=8, **options))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    paths, steps = draw(st.integers(1, 3)), draw(st.integers(1, 12))
+    size = draw(st.sampled_from([0.02, 0.1, 0.3]))
+    returns = size * rng.standard_normal((paths, steps))
+    returns[rng.random((paths, steps)) < 0.2] = 0.0
+    returns[:, 0] -= draw(st.sampled_from([0.0, 0.1, -0.1]))
+    dt = draw(st.sampled_from([1.0, 60.0, 0.25]))
+    half_life = dt * draw(st.sampled_from([INFINITE, INFINITE, 0.5, 3.0]))
+    if draw(st.booleans()) if paced is None else paced:
+        total = sum(case.case.quantity)
+        pacing = draw(st.sampled_from([INFINITE, 0.5, 0.1, 0.02])) * total / dt
+        delay = dt * draw(st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0]))
+        band = draw(st.sampled_from([INFINITE, INFINITE, 0.02, 0.2]))
+        arguments = {**case.rules.__dict__, "pacing": pacing, "delay": delay, "price_band": band}
+        case = VenueCase(case.case, case.entry, Rules(**arguments))
+    return VenueRun(case, returns.tolist(), dt, half_life)
