@@ -783,10 +783,11 @@ def rules(draw: st.DrawFn, money: float, *, adl: str | None = None, close: str |
     if close != "full":
         out["whole_below"] = money * draw(st.sampled_from([0.0, 0.0, 0.01, 0.1]))
     share = draw(st.one_of(st.sampled_from([0.0, 0.0, 0.001, 0.01, 0.1, 10.0]), st.floats(0.0, 0.2)))
+    adl = draw(st.sampled_from(POLICIES)) if adl is None else adl
+    if adl not in ("none", "socialised"):
+        out["adl_price"] = draw(st.sampled_from(["bankruptcy", "bankruptcy", "mark"]))
     return Rules(
-        close=close, fund=share * money, adl=draw(st.sampled_from(POLICIES)) if adl is None else adl,
-        surplus_to=draw(st.sampled_from(["fund", "trader", "venue"])),
-        adl_price=draw(st.sampled_from(["bankruptcy", "bankruptcy", "mark"])),
+        close=close, fund=share * money, adl=adl, surplus_to=draw(st.sampled_from(["fund", "trader", "venue"])),
         fee_rate=draw(st.sampled_from([0.0, 0.005, 0.05])), fee_to=draw(st.sampled_from(["venue", "fund"])),
         mark_weight=draw(st.sampled_from([None, None, 0.0, 0.5, 1.0])), **out,
     )  # fmt: skip
@@ -845,9 +846,12 @@ def random_case(seed: int, n: int, *, alive: bool = False, family: str | None = 
         part = {"schedule": schedule if rng.random() < 0.5 else None, "target": float(rng.choice([1.0, 1.2]))}
         if rng.random() < 0.4:
             part = {"fraction": float(rng.choice([0.2, 0.5]))}
+    adl, adl_price = str(rng.choice(POLICIES)), str(rng.choice(["bankruptcy", "mark"]))
+    if adl not in ("none", "socialised"):
+        part["adl_price"] = adl_price
     return VenueCase(case, entry, Rules(
-        close=close, fund=money * float(rng.choice([0.0, 0.001, 0.01])), adl=str(rng.choice(POLICIES)),
-        surplus_to=str(rng.choice(["fund", "trader", "venue"])), adl_price=str(rng.choice(["bankruptcy", "mark"])),
+        close=close, fund=money * float(rng.choice([0.0, 0.001, 0.01])), adl=adl,
+        surplus_to=str(rng.choice(["fund", "trader", "venue"])),
         fee_rate=float(rng.choice([0.0, 0.005])), fee_to=str(rng.choice(["venue", "fund"])), **part,
     ))  # fmt: skip
 
