@@ -73,7 +73,7 @@ def test_without_the_data_the_command_says_so(command, tmp_path, capsys):
 def test_blocks_are_found_or_refused(command):
     page = "text\n<!-- a: written by x.py -->\nold\n<!-- end of a -->\nmore\n"
     insert = sys.modules["page"].insert
-    assert insert(page, "a", "new", "x.py") == page.replace("old", "\nnew\n")
+    assert insert(page, "a", "new", "x.py") == page.replace("old", "\nnew")
     with pytest.raises(ValueError, match=r"the marks of 'b' once"):
         insert(page, "b", "new", "x.py")
 
