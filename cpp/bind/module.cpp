@@ -1,14 +1,10 @@
 // The only place that knows pybind11: arrays in, views, the GIL released, arrays out. No arithmetic.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-
 #include <algorithm>
-#include <cstring>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "venue.hpp"
 #include "flushpoint/book.hpp"
 #include "flushpoint/cascade.hpp"
 #include "flushpoint/hidden_book.hpp"
@@ -20,97 +16,11 @@
 #include "flushpoint/response.hpp"
 #include "flushpoint/stress.hpp"
 
-namespace py = pybind11;
-namespace fp = flushpoint;
+namespace flushpoint::bind {
 
 namespace {
 
-using Doubles = py::array_t<double, py::array::c_style>;
-using Singles = py::array_t<float, py::array::c_style>;
-using Sides = py::array_t<std::int8_t, py::array::c_style>;
-using Indices = py::array_t<std::int32_t, py::array::c_style>;
 using Rows = py::array_t<fp::Step, py::array::c_style>;
-
-void require(bool holds, const char* what) {
-    if (!holds) throw std::invalid_argument(what);
-}
-
-template <class Array>
-std::size_t length(const Array& array) {
-    require(array.ndim() == 1, "_core: an array must have one dimension");
-    return static_cast<std::size_t>(array.size());
-}
-
-template <class Array>
-Array array_of(const py::object& item) {
-    if (!py::isinstance<Array>(item)) throw py::type_error("_core: an array has the wrong type");
-    return py::reinterpret_borrow<Array>(item);
-}
-template <class Array>
-Array array_at(const py::tuple& items, std::size_t i) {
-    return array_of<Array>(items[i]);
-}
-
-Doubles doubles(std::size_t count) { return Doubles(static_cast<py::ssize_t>(count)); }
-
-template <class T>
-py::array_t<T> copied(const std::vector<T>& values) {
-    py::array_t<T> out(static_cast<py::ssize_t>(values.size()));
-    if (!values.empty()) std::memcpy(out.mutable_data(), values.data(), values.size() * sizeof(T));
-    return out;
-}
-
-// Ctrl-C, asked for from the calling thread while the GIL is released.
-void check_signals() {
-    const py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-}
-
-// (trigger, quantity, quantity_sum, notional_sum, live)
-struct Side {
-    Doubles trigger, quantity, quantity_sum, notional_sum;
-    fp::SideView view;
-
-    explicit Side(const py::tuple& items)
-        : trigger(array_at<Doubles>(items, 0)),
-          quantity(array_at<Doubles>(items, 1)),
-          quantity_sum(array_at<Doubles>(items, 2)),
-          notional_sum(array_at<Doubles>(items, 3)),
-          view{trigger.data(), quantity.data(), quantity_sum.data(), notional_sum.data(), items[4].cast<std::size_t>()} {
-        const std::size_t n = length(trigger);
-        require(length(quantity) == n && length(quantity_sum) == n + 1 && length(notional_sum) == n + 1 && view.count <= n,
-                "_core: the columns of a side do not fit together");
-    }
-};
-
-struct Book {
-    Side longs, shorts;
-    fp::BookView view;
-
-    Book(const py::tuple& long_items, const py::tuple& short_items)
-        : longs(long_items), shorts(short_items), view{longs.view, shorts.view} {}
-};
-
-// (price, permanent, spread, mark_weight, kind, parameters)
-struct Market {
-    Doubles parameters;
-    fp::MarketData data;
-
-    explicit Market(const py::tuple& items)
-        : parameters(array_at<Doubles>(items, 5)),
-          data{items[0].cast<double>(), items[1].cast<double>(), items[2].cast<double>(), items[3].cast<double>(),
-               {static_cast<fp::ImpactKind>(items[4].cast<int>()), parameters.data(), length(parameters)}} {
-        const std::size_t n = data.impact.count;
-        switch (data.impact.kind) {
-            case fp::ImpactKind::linear: require(n == 1, "_core: a linear impact has 1 parameter"); break;
-            case fp::ImpactKind::power:
-            case fp::ImpactKind::square_root:
-            case fp::ImpactKind::evaporating: require(n == 2, "_core: this impact has 2 parameters"); break;
-            case fp::ImpactKind::depth: require(n >= 3 && n % 3 == 0, "_core: a depth has 3 columns"); break;
-            default: throw std::invalid_argument("_core: no such impact");
-        }
-    }
-};
 
 // (rows, first, top, scale)
 struct Steps {
@@ -215,43 +125,6 @@ double cascade_proceeds(const py::tuple& longs, const py::tuple& shorts, const p
     return fp::cascade_proceeds(book.view, m.data, {shock, sell, refill});
 }
 
-// The columns that tell positions apart: index and, where known, bankruptcy prices of each side.
-struct Positions {
-    Indices long_index, short_index;
-    std::optional<Doubles> long_bankruptcy, short_bankruptcy;
-
-    Positions(const Book& book, const py::tuple& items)
-        : long_index(array_at<Indices>(items, 0)), short_index(array_at<Indices>(items, 1)) {
-        if (!items[2].is_none()) {
-            long_bankruptcy = array_at<Doubles>(items, 2);
-            short_bankruptcy = array_at<Doubles>(items, 3);
-        }
-        const auto fits = [](const Side& side, const Indices& index, const std::optional<Doubles>& bankruptcy) {
-            const std::size_t n = length(side.trigger);
-            return length(index) == n && (!bankruptcy || length(*bankruptcy) == n);
-        };
-        require(fits(book.longs, long_index, long_bankruptcy) && fits(book.shorts, short_index, short_bankruptcy),
-                "_core: the columns of a side do not fit together");
-    }
-    fp::PositionOutcome outcome() const {
-        return {long_index.data(), short_index.data(), long_bankruptcy ? long_bankruptcy->data() : nullptr,
-                short_bankruptcy ? short_bankruptcy->data() : nullptr, nullptr, nullptr, nullptr};
-    }
-};
-
-py::tuple cascade_money(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions,
-                        const py::tuple& market, double shock, double sell, double refill) {
-    const Book book(longs, shorts);
-    const Market m(market);
-    const Positions columns(book, positions);
-    fp::Money money;
-    {
-        const py::gil_scoped_release release;
-        money = fp::cascade_positions(book.view, m.data, {shock, sell, refill}, columns.outcome());
-    }
-    return py::make_tuple(money.shortfall, money.surplus);
-}
-
 // Writes into proceeds, shortfall and surplus, one entry a position in input order.
 void cascade_positions(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions,
                        const py::tuple& market, double shock, double sell, double refill, Doubles proceeds,
@@ -274,52 +147,6 @@ void cascade_positions(const py::tuple& longs, const py::tuple& shorts, const py
     const py::gil_scoped_release release;
     fp::cascade_positions(book.view, m.data, {shock, sell, refill}, out);
 }
-
-// (shock, sell, liquidity, refill, count), the first three of length 1 or count
-struct Scenarios {
-    Doubles columns[3];
-    fp::Scenarios view;
-
-    explicit Scenarios(const py::tuple& items) {
-        view.refill = items[3].cast<double>();
-        view.count = items[4].cast<std::size_t>();
-        fp::ScenarioColumn* const to[] = {&view.shock, &view.sell, &view.liquidity};
-        for (std::size_t i = 0; i < 3; ++i) {
-            columns[i] = array_at<Doubles>(items, i);
-            require(length(columns[i]) == 1 || length(columns[i]) == view.count, "_core: the columns must have one length");
-            *to[i] = {columns[i].data(), length(columns[i]) == 1 ? 0u : 1u};
-        }
-    }
-};
-
-// Ctrl-C, and Python's own callable (done, total) or None.
-fp::Progress progress_of(const py::object& callable, std::size_t total) {
-    return [&callable, total](std::size_t done) {
-        const py::gil_scoped_acquire gil;
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        if (!callable.is_none()) callable(done, total);
-    };
-}
-
-// final_price, low_price, high_price, amplification, exhausted, waves, long_count, short_count
-struct StressColumns {
-    Doubles numbers[4];
-    py::array_t<bool> exhausted;
-    py::array_t<std::int64_t> counts[3];
-
-    explicit StressColumns(std::size_t count) : exhausted(static_cast<py::ssize_t>(count)) {
-        for (auto& column : numbers) column = doubles(count);
-        for (auto& column : counts) column = py::array_t<std::int64_t>(static_cast<py::ssize_t>(count));
-    }
-    fp::StressColumns view() {
-        return {numbers[0].mutable_data(), numbers[1].mutable_data(), numbers[2].mutable_data(),
-                numbers[3].mutable_data(), exhausted.mutable_data(), counts[0].mutable_data(),
-                counts[1].mutable_data(), counts[2].mutable_data()};
-    }
-    py::tuple result() const {
-        return py::make_tuple(numbers[0], numbers[1], numbers[2], numbers[3], exhausted, counts[0], counts[1], counts[2]);
-    }
-};
 
 py::tuple stress(const py::tuple& longs, const py::tuple& shorts, const py::tuple& market, const py::tuple& scenarios,
                  int threads, const py::object& progress) {
@@ -349,25 +176,6 @@ Doubles stress_proceeds(const py::tuple& longs, const py::tuple& shorts, const p
                             progress_of(nobody, in.view.count));
     }
     return out;
-}
-
-// (shortfall, surplus)
-py::tuple stress_money(const py::tuple& longs, const py::tuple& shorts, const Doubles& long_bankruptcy,
-                       const Doubles& short_bankruptcy, const py::tuple& market, const py::tuple& scenarios, int threads) {
-    const Book book(longs, shorts);
-    const Market m(market);
-    const Scenarios in(scenarios);
-    require(length(long_bankruptcy) == length(book.longs.trigger) && length(short_bankruptcy) == length(book.shorts.trigger),
-            "_core: the columns of a side do not fit together");
-    Doubles shortfall = doubles(in.view.count), surplus = doubles(in.view.count);
-    double *short_to = shortfall.mutable_data(), *over_to = surplus.mutable_data();
-    {
-        const py::none nobody;
-        const py::gil_scoped_release release;
-        fp::stress_money(book.view, long_bankruptcy.data(), short_bankruptcy.data(), m.data, in.view, short_to, over_to,
-                         fp::resolve_threads(threads), progress_of(nobody, in.view.count));
-    }
-    return py::make_tuple(shortfall, surplus);
 }
 
 // (kind, parameters)
@@ -574,21 +382,6 @@ Doubles logarithms(const Doubles& values) {
     return for_each(values, [](double x) { return fp::math::log(x); });
 }
 
-// (floor, rate, deduction)
-struct Tiers {
-    Doubles floor, rate, deduction;
-    fp::TierView view;
-
-    explicit Tiers(const py::tuple& items)
-        : floor(array_at<Doubles>(items, 0)),
-          rate(array_at<Doubles>(items, 1)),
-          deduction(array_at<Doubles>(items, 2)),
-          view{floor.data(), rate.data(), deduction.data(), length(floor)} {
-        require(view.count > 0 && length(rate) == view.count && length(deduction) == view.count,
-                "_core: the columns of a schedule do not fit together");
-    }
-};
-
 // (side, quantity, entry_price, margin, maintenance, other_pnl, other_maintenance, share), each of length 1 or n
 struct MarginArrays {
     Sides side;
@@ -710,14 +503,15 @@ private:
 };
 
 // What a run of paths is made of: (longs, shorts, positions, market, process, (half_life, step, steps), (seed, antithetic),
-// (moves, sales), bridge, turnover or None, (parts of a random book, most_closed) or None); see paths.hpp.
+// (moves, sales), bridge, turnover or None, (parts of a random book, most_closed) or None, venue or None); see paths.hpp.
 struct PathArrays {
     Book book;
     Market market;
-    Positions positions;
+    VenuePositions positions;
     ProcessArrays process;
     std::optional<TurnoverArrays> turnover;
     std::optional<RandomBook> random;
+    std::optional<Venue> venue;
     fp::PathJob job;
 
     explicit PathArrays(const py::tuple& run)
@@ -737,45 +531,43 @@ struct PathArrays {
             random.emplace(items[0].cast<py::tuple>(), randomness[0].cast<std::uint64_t>(), items[1].cast<double>());
             require(!random->book.positions.empty(), "_core: a random book is empty");
         }
-        const fp::PositionOutcome outcome = positions.outcome();
-        job = {book.view, outcome.long_bankruptcy, outcome.short_bankruptcy, turnover ? &turnover->data : nullptr,
+        const py::object venue_items = run[11];
+        if (!venue_items.is_none()) {
+            venue.emplace(venue_items.cast<py::tuple>());
+            positions.require_for(venue->data);
+            require(!turnover && !random, "_core: a venue needs a known book");
+        }
+        job = {positions.view, venue ? &venue->data : nullptr, turnover ? &turnover->data : nullptr,
                random ? &random->book : nullptr, market.data, process.data,
                {randomness[0].cast<std::uint64_t>(), randomness[1].cast<bool>()}, time,
                {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge};
     }
-    bool knows_bankruptcy() const { return positions.long_bankruptcy.has_value(); }
+    bool knows_bankruptcy() const { return positions.knows_bankruptcy(); }
 };
 
-// The columns of paths, those not wanted None.
+// The columns of paths that are wanted.
 struct PathOutput {
-    py::dict columns;
+    NamedColumns named;
     fp::PathColumns view{};
     fp::Recording recording{nullptr, 0, nullptr};
 
     PathOutput(std::size_t count, const py::tuple& wanted, const py::object& record, bool knows_bankruptcy,
-               std::int64_t steps) {
+               std::int64_t steps)
+        : named{{}, count} {
         for (const py::handle item : wanted) {
             const auto name = item.cast<std::string>();
-            const auto real = [&](double*& at) { at = add<double>(name, count); };
-            const auto whole = [&](std::int64_t*& at) { at = add<std::int64_t>(name, count); };
-            if (name == "final_price") real(view.final_price);
-            else if (name == "low_price") real(view.low_price);
-            else if (name == "high_price") real(view.high_price);
-            else if (name == "low_time") real(view.low_time);
-            else if (name == "long_count") whole(view.long_count);
-            else if (name == "short_count") whole(view.short_count);
-            else if (name == "long_quantity") real(view.long_quantity);
-            else if (name == "short_quantity") real(view.short_quantity);
-            else if (name == "long_notional") real(view.long_notional);
-            else if (name == "short_notional") real(view.short_notional);
-            else if (name == "waves") whole(view.waves);
-            else if (name == "exhausted") view.exhausted = add<bool>(name, count);
-            else if (name == "runaway") view.runaway = add<bool>(name, count);
-            else if (name == "proceeds") real(view.proceeds);
-            else if (name == "shortfall" && knows_bankruptcy) real(view.shortfall);
-            else if (name == "surplus" && knows_bankruptcy) real(view.surplus);
-            else throw std::invalid_argument("_core: no such column");
+            const bool known = add(name, "final_price", view.final_price) || add(name, "low_price", view.low_price) ||
+                               add(name, "high_price", view.high_price) || add(name, "low_time", view.low_time) ||
+                               add(name, "long_count", view.long_count) || add(name, "short_count", view.short_count) ||
+                               add(name, "long_quantity", view.long_quantity) ||
+                               add(name, "short_quantity", view.short_quantity) ||
+                               add(name, "long_notional", view.long_notional) ||
+                               add(name, "short_notional", view.short_notional) || add(name, "waves", view.waves) ||
+                               add(name, "exhausted", view.exhausted) || add(name, "runaway", view.runaway) ||
+                               named.add(name, view.ledger);
+            require(known, "_core: no such column");
         }
+        require(knows_bankruptcy || !view.ledger.needs_bankruptcy(), "_core: bankruptcy prices are missing");
         if (record.is_none()) return;
         const auto at = array_of<py::array_t<std::int64_t, py::array::c_style>>(record);
         recording.count = length(at);
@@ -786,15 +578,15 @@ struct PathOutput {
         }
         Doubles prices({static_cast<py::ssize_t>(count), static_cast<py::ssize_t>(recording.count)});
         recording.prices = prices.mutable_data();
-        columns["prices"] = prices;
+        named.columns["prices"] = prices;
     }
 
 private:
     template <class T>
-    T* add(const std::string& name, std::size_t count) {
-        py::array_t<T> array(static_cast<py::ssize_t>(count));
-        columns[name.c_str()] = array;
-        return array.mutable_data();
+    bool add(const std::string& name, const char* known, T*& at) {
+        if (name != known) return false;
+        named.add(name, at);
+        return true;
     }
 };
 
@@ -808,7 +600,7 @@ py::dict simulate(const py::tuple& run, std::uint64_t first, std::size_t count, 
         fp::simulate(in.job, first, count, out.view, out.recording, fp::resolve_threads(threads),
                      progress_of(progress, count));
     }
-    return out.columns;
+    return out.named.columns;
 }
 
 py::tuple replay(const py::tuple& run, std::uint64_t path, const py::tuple& wanted, const py::object& record) {
@@ -821,7 +613,7 @@ py::tuple replay(const py::tuple& run, std::uint64_t path, const py::tuple& want
         const py::gil_scoped_release release;
         waves = fp::replay(in.job, path, out.view, out.recording, progress_of(nobody, 1));
     }
-    return py::make_tuple(out.columns, copied(waves));
+    return py::make_tuple(out.named.columns, copied(waves));
 }
 
 py::dict build_info() {
@@ -846,7 +638,7 @@ py::dict build_info() {
 
 }  // namespace
 
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+void bind_all(py::module_& m) {
     PYBIND11_NUMPY_DTYPE(fp::Wave, price, quantity, count, notional);
     PYBIND11_NUMPY_DTYPE(fp::PathWave, step, price, quantity, count, notional);
     PYBIND11_NUMPY_DTYPE(fp::Step, key, price_factor, closed);
@@ -861,8 +653,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           py::arg("sell"), py::arg("refill"));
     m.def("cascade_proceeds", &cascade_proceeds, py::arg("longs"), py::arg("shorts"), py::arg("market"),
           py::arg("shock"), py::arg("sell"), py::arg("refill"));
-    m.def("cascade_money", &cascade_money, py::arg("longs"), py::arg("shorts"), py::arg("positions"),
-          py::arg("market"), py::arg("shock"), py::arg("sell"), py::arg("refill"));
     m.def("cascade_positions", &cascade_positions, py::arg("longs"), py::arg("shorts"), py::arg("positions"),
           py::arg("market"), py::arg("shock"), py::arg("sell"), py::arg("refill"), py::arg("proceeds").noconvert(),
           py::arg("shortfall").noconvert(), py::arg("surplus").noconvert());
@@ -870,8 +660,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           py::arg("threads"), py::arg("progress"));
     m.def("stress_proceeds", &stress_proceeds, py::arg("longs"), py::arg("shorts"), py::arg("market"),
           py::arg("scenarios"), py::arg("threads"));
-    m.def("stress_money", &stress_money, py::arg("longs"), py::arg("shorts"), py::arg("long_bankruptcy").noconvert(),
-          py::arg("short_bankruptcy").noconvert(), py::arg("market"), py::arg("scenarios"), py::arg("threads"));
     m.def("stress_random", &stress_random, py::arg("parts"), py::arg("seed"), py::arg("most_closed"), py::arg("market"),
           py::arg("scenarios"), py::arg("threads"), py::arg("progress"));
     m.def("stress_random_sums", &stress_random_sums, py::arg("parts"), py::arg("seed"), py::arg("most_closed"),
@@ -900,4 +688,9 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("displacement", &displacement, py::arg("market"), py::arg("sold").noconvert());
     m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());
     m.def("proceeds", &proceeds, py::arg("market"), py::arg("sold").noconvert(), py::arg("quantity").noconvert());
+    bind_venue(m);
 }
+
+}  // namespace flushpoint::bind
+
+PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) { flushpoint::bind::bind_all(m); }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flushpoint/math.hpp"
+#include "flushpoint/running_sum.hpp"
 
 namespace flushpoint {
 
@@ -207,20 +208,7 @@ std::size_t count_live(const double* trigger, std::size_t count) {
 
 void accumulate(const double* quantity, const double* trigger, std::size_t count, std::size_t live,
                 double* quantity_sum, double* notional_sum) {
-    // What each addition loses is summed beside the sum and given back in what is stored.
-    struct Running {
-        double sum = 0.0, lost = 0.0, stored = 0.0;
-
-        double add(double x) {
-            const double total = sum + x;
-            if (!(total < math::infinity)) return stored = sum = total;
-            lost += math::sum_error(sum, x, total);
-            sum = total;
-            stored = std::max(stored, sum + lost);  // rounding must not make a running sum fall
-            return stored;
-        }
-    };
-    Running q, n;
+    RunningSum q, n;
     quantity_sum[0] = notional_sum[0] = 0.0;
     for (std::size_t i = 0; i < live; ++i) {
         quantity_sum[i + 1] = q.add(quantity[i]);
@@ -228,7 +216,7 @@ void accumulate(const double* quantity, const double* trigger, std::size_t count
     }
     for (std::size_t i = live; i < count; ++i) {
         quantity_sum[i + 1] = q.add(quantity[i]);
-        notional_sum[i + 1] = n.stored;
+        notional_sum[i + 1] = n.value();
     }
 }
 

@@ -2,24 +2,6 @@
 
 namespace flushpoint {
 
-namespace {
-// Sums of few terms term by term, which keeps a small wave exact beside large running sums.
-constexpr std::size_t few = 64;
-
-double quantity_of(const SideView& side, Range range) {
-    if (range.size() > few) return range.sum(side.quantity_sum);
-    double sum = 0.0;
-    for (std::size_t i = range.begin; i < range.end; ++i) sum += side.quantity[i];
-    return sum;
-}
-double notional_of(const SideView& side, Range range) {
-    if (range.size() > few) return range.sum(side.notional_sum);
-    double sum = 0.0;
-    for (std::size_t i = range.begin; i < range.end; ++i) sum += side.quantity[i] * side.trigger[i];
-    return sum;
-}
-}  // namespace
-
 std::size_t crossed(const SideView& side, bool shorts, double price) {
     return SortedSide{side, shorts}.take(1.0, price).size();
 }
@@ -28,10 +10,7 @@ CascadeTotals cascade(const BookView& book, const MarketData& data, const Scenar
     return with_market(data, scenario.liquidity, [&](const auto& market) {
         return run_cascade(book, market, data.price, scenario,
                            [&](double start, const Trading& before, Range sold, Range bought) {
-                               waves.push_back({start * math::exp(-before.displacement),
-                                                quantity_of(book.longs, sold) + quantity_of(book.shorts, bought),
-                                                static_cast<std::int64_t>(sold.size() + bought.size()),
-                                                notional_of(book.longs, sold) + notional_of(book.shorts, bought)});
+                               waves.push_back(wave_of(book, start, before, sold, bought));
                            });
     });
 }

@@ -9,13 +9,32 @@
 
 namespace flushpoint {
 
-namespace {
-
 std::size_t tier_of(const TierView& tiers, double notional) {
     std::size_t k = 0;
     for (std::size_t j = 1; j < tiers.count; ++j) k += tiers.floor[j] < notional;
     return k;
 }
+
+double largest_notional(const TierView& tiers, double equity, double target) {
+    double most = math::infinity;
+    for (std::size_t k = 0; k < tiers.count; ++k) {
+        if (tiers.rate[k] > 0.0) most = std::min(most, (equity / target + tiers.deduction[k]) / tiers.rate[k]);
+    }
+    return most;
+}
+
+// s q (T - B) = m_k q T - d_k, tier by tier; as for MarkTiers a long's price is the greatest of them, a short's the least.
+double trigger_price(const TierView& tiers, bool shorts, double quantity, double bankruptcy) {
+    const double s = shorts ? -1.0 : 1.0;
+    double price = shorts ? math::infinity : 0.0;
+    for (std::size_t k = 0; k < tiers.count; ++k) {
+        const double own = (s * bankruptcy - tiers.deduction[k] / quantity) / (s - tiers.rate[k]);
+        price = shorts ? std::min(price, own) : std::max(price, own);
+    }
+    return price > 0.0 ? price : 0.0;
+}
+
+namespace {
 
 double maintenance_of(const TierView& tiers, double notional) {
     const std::size_t k = tier_of(tiers, notional);

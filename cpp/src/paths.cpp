@@ -6,6 +6,8 @@
 
 #include "flushpoint/cascade.hpp"
 #include "flushpoint/random_side.hpp"
+#include "flushpoint/settlement.hpp"
+#include "flushpoint/waterfall.hpp"
 
 namespace flushpoint {
 
@@ -19,14 +21,36 @@ constexpr double slack = 4e-12;
 // Uniform random numbers are at least 2^-52, so no bridge strays further than sqrt(-log(2^-52) / 2) deviations.
 constexpr double longest_stray = 4.26;
 
+// Of runs without one; only what positions lack or leave is asked for then.
+const VenueData no_venue{};
+
 // The positions of a path: a book as it is, one whose positions open and close of themselves, or a random one.
 struct SortedPositions {
     static constexpr bool lives = false;
     SortedSide longs, shorts;
 
     SortedPositions(const PathJob& job, std::uint64_t, Pulse&, bool)
-        : longs{job.book.longs, false}, shorts{job.book.shorts, true} {}
+        : longs{job.positions.book.longs, false}, shorts{job.positions.book.shorts, true} {}
 };
+
+// A book that a venue closes in its own way.
+struct VenuePositions {
+    static constexpr bool lives = false;
+    VenueBook book;
+    VenueBook::Side &longs, &shorts;
+
+    VenuePositions(const PathJob& job, std::uint64_t, Pulse&, bool)
+        : book(*job.venue, job.positions.book, job.positions.longs, job.positions.shorts),
+          longs(book.longs),
+          shorts(book.shorts) {}
+};
+
+// Closed by force, however.
+template <class Side>
+double closed_quantity(const Side& side) {
+    return side.quantity();
+}
+double closed_quantity(const VenueBook::Side& side) { return side.closed_quantity(); }
 
 class LivingPositions {
 public:
@@ -34,8 +58,8 @@ public:
     LivingSide longs, shorts;
 
     LivingPositions(const PathJob& job, std::uint64_t numbers, Pulse& pulse, bool)
-        : longs{job.book.longs, false, job.turnover->closing_rate},
-          shorts{job.book.shorts, true, job.turnover->closing_rate},
+        : longs{job.positions.book.longs, false, job.turnover->closing_rate},
+          shorts{job.positions.book.shorts, true, job.turnover->closing_rate},
           rule_(*job.turnover),
           pulse_(pulse),
           closing_(random::generator(job.randomness.seed, numbers, Stream::closings)),
@@ -113,9 +137,10 @@ public:
           market_(&market),
           waves_(waves),
           pulse_(&pulse),
-          wants_proceeds_(columns.proceeds != nullptr),
-          wants_money_(columns.shortfall != nullptr || columns.surplus != nullptr),
+          wants_proceeds_(columns.ledger.proceeds != nullptr),
+          wants_money_(columns.ledger.needs_bankruptcy()),
           positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
+          ledger_(job.venue ? *job.venue : no_venue),
           low_(f),
           high_(f) {
         next_triggers();
@@ -124,7 +149,7 @@ public:
 
     // Whether a stretch whose exogenous log prices span [low, high] may hold a trigger or, unless extremes can be told
     // by `glide`, a new extreme.
-    bool concerned(double low, double high) const { return low <= lower_ || high >= upper_; }
+    bool concerned(double low, double high) const { return low <= lower_ || high >= upper_ || waiting(); }
 
     // A stretch in which nothing fires, with its lowest exogenous log price, which stands at step `step`, and its highest.
     template <class Step>
@@ -150,13 +175,16 @@ public:
         trading_.update(*market_);
         trading_.highest = trading_.lowest = trading_.displacement;
         const bool crosses = f <= long_trigger_ + weighted(trading_.displacement) + slack ||
-                             f >= short_trigger_ + weighted(trading_.displacement) - slack;
+                             f >= short_trigger_ + weighted(trading_.displacement) - slack || waiting();
         const std::int64_t waves = trading_.waves;
         if (crosses) {
             const double exogenous = math::exp(f);
             if constexpr (Positions::lives) positions_.set_time(time(step));
+            if constexpr (std::is_same_v<Positions, VenuePositions>) {
+                positions_.book.begin_step(time(step), job_->clock.step, trading_);
+            }
             run_waves(positions_.longs, positions_.shorts, *market_, exogenous, 0.0, trading_,
-                      [&](const auto& sold, const auto& bought) { settle(step, exogenous, sold, bought); });
+                      [&](auto& sold, auto& bought) { settle(step, exogenous, sold, bought); });
             next_triggers();
         }
         if (f - trading_.highest < low_) {
@@ -201,8 +229,8 @@ public:
         if (out.low_time) out.low_time[i] = time(low_step_);
         if (out.long_count) out.long_count[i] = positions_.longs.count();
         if (out.short_count) out.short_count[i] = positions_.shorts.count();
-        if (out.long_quantity) out.long_quantity[i] = positions_.longs.quantity();
-        if (out.short_quantity) out.short_quantity[i] = positions_.shorts.quantity();
+        if (out.long_quantity) out.long_quantity[i] = closed_quantity(positions_.longs);
+        if (out.short_quantity) out.short_quantity[i] = closed_quantity(positions_.shorts);
         if (out.long_notional) out.long_notional[i] = positions_.longs.notional();
         if (out.short_notional) out.short_notional[i] = positions_.shorts.notional();
         if (out.waves) out.waves[i] = trading_.waves;
@@ -210,9 +238,11 @@ public:
         if constexpr (std::is_same_v<Positions, DrawnPositions>) {
             if (out.runaway) out.runaway[i] = positions_.runaway();
         }
-        if (out.proceeds) out.proceeds[i] = proceeds_;
-        if (out.shortfall) out.shortfall[i] = money_.shortfall;
-        if (out.surplus) out.surplus[i] = money_.surplus;
+        if constexpr (std::is_same_v<Positions, VenuePositions>) {
+            out.ledger.write(i, positions_.book.ledger);
+        } else {
+            out.ledger.write(i, ledger_);
+        }
     }
 
 private:
@@ -250,27 +280,39 @@ private:
         upper_ = std::min(upper_, shifted(high_, low));
     }
 
+    // Whether some that were triggered wait to be closed.
+    bool waiting() const {
+        if constexpr (std::is_same_v<Positions, VenuePositions>) return positions_.book.waiting();
+        return false;
+    }
+
     template <class Wave>
-    void settle(std::int64_t step, double exogenous, const Wave& sold, const Wave& bought) {
+    void settle(std::int64_t step, double exogenous, Wave& sold, Wave& bought) {
         const auto &longs = positions_.longs, &shorts = positions_.shorts;
         pulse_->spent(10);
-        if (wants_proceeds_) {
-            proceeds_ += wave_proceeds(*market_, exogenous, trading_.state, longs.quantity(sold), shorts.quantity(bought));
-        }
-        if constexpr (std::is_same_v<Positions, SortedPositions>) {
-            if (wants_money_) {
-                wave_positions(*market_, exogenous, trading_.state, longs, sold, shorts, bought,
-                               [&](bool is_short, std::size_t i, double quantity, double proceeds) {
-                                   pulse_->spent(3);
-                                   const double* bankruptcy = is_short ? job_->short_bankruptcy : job_->long_bankruptcy;
-                                   money_.add(Money::of(quantity, bankruptcy[i], proceeds));
-                               });
+        double quantity;
+        if constexpr (std::is_same_v<Positions, VenuePositions>) {
+            pulse_->spent(5 * static_cast<std::size_t>(sold.size() + bought.size()));
+            Settlement<Impact>(*market_, exogenous, trading_, positions_.book).settle(sold, bought);
+            quantity = longs.wave_quantity() + shorts.wave_quantity();
+        } else {
+            quantity = longs.quantity(sold) + shorts.quantity(bought);
+            if constexpr (std::is_same_v<Positions, SortedPositions>) {
+                if (wants_money_) {
+                    pulse_->spent(100);
+                    const VenueBookView& view = job_->positions;
+                    settle_wave(*market_, exogenous, trading_.state, view.book, view.longs.bankruptcy, sold,
+                                view.shorts.bankruptcy, bought, ledger_);
+                }
+            }
+            if (wants_proceeds_ && !wants_money_) {
+                ledger_.proceeds +=
+                    wave_proceeds(*market_, exogenous, trading_.state, longs.quantity(sold), shorts.quantity(bought));
             }
         }
         if (waves_) {
             const double notional = longs.notional() + shorts.notional();
-            waves_->push_back({step, exogenous * math::exp(-trading_.displacement),
-                               longs.quantity(sold) + shorts.quantity(bought),
+            waves_->push_back({step, exogenous * math::exp(-trading_.displacement), quantity,
                                static_cast<std::int64_t>(sold.size() + bought.size()), notional - notional_});
             notional_ = notional;
         }
@@ -282,14 +324,13 @@ private:
     Pulse* pulse_;
     bool wants_proceeds_, wants_money_;  // of each wave
     Positions positions_;
+    Ledger ledger_;  // where the positions keep none themselves
     Trading trading_;
     std::int64_t since_ = 0;  // the step of the last trade
     double low_, high_;       // log price
     std::int64_t low_step_ = 0;
     bool exhausted_ = false;
-    double proceeds_ = 0.0;
     double notional_ = 0.0;  // closed so far
-    Money money_;
     double long_trigger_, short_trigger_;  // logs of the next ones
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
     bool constant_;                        // whether the displacement stays until the next trade
@@ -324,7 +365,7 @@ void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t f
     }
     process.start(first, count, start, walk);
 
-    const bool watches_low = job.bridge && (job.random ? !job.random->positions.front().shorts : job.book.longs.count > 0);
+    const bool watches_low = job.bridge && (job.random ? !job.random->positions.front().shorts : job.positions.book.longs.count > 0);
     const double stray = job.bridge ? longest_stray * job.process.parameters[1] : 0.0;
     double* const prices = recording.prices + row * recording.count;
     std::size_t recorded = 0;
@@ -407,6 +448,8 @@ void with_kinds(const PathJob& job, Run&& run) {
             run(std::type_identity<LivingPositions>{}, market);
         } else if (job.random) {
             run(std::type_identity<DrawnPositions>{}, market);
+        } else if (job.venue && job.venue->intervenes()) {
+            run(std::type_identity<VenuePositions>{}, market);
         } else {
             run(std::type_identity<SortedPositions>{}, market);
         }

@@ -21,16 +21,4 @@ void stress_proceeds(const BookView& book, const MarketData& data, const Scenari
     });
 }
 
-void stress_money(const BookView& book, const double* long_bankruptcy, const double* short_bankruptcy,
-                  const MarketData& data, const Scenarios& scenarios, double* shortfall, double* surplus, int threads,
-                  const Progress& progress) {
-    const PositionOutcome positions{nullptr, nullptr, long_bankruptcy, short_bankruptcy, nullptr, nullptr, nullptr};
-    for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
-        const Money money = cascade_positions(book, data, scenarios[i], positions);
-        shortfall[i] = money.shortfall;
-        surplus[i] = money.surplus;
-        pulse.spent(10'000);
-    });
-}
-
 }  // namespace flushpoint

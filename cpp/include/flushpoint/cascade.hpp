@@ -76,6 +76,21 @@ struct Range {
     double sum(const double* running) const { return running[end] - running[begin]; }
 };
 
+// What closed in [begin, end). Sums of few terms term by term, which keeps a small wave exact beside large running sums.
+inline constexpr std::size_t few_terms = 64;
+inline double quantity_of(const SideView& side, Range range) {
+    if (range.size() > few_terms) return range.sum(side.quantity_sum);
+    double sum = 0.0;
+    for (std::size_t i = range.begin; i < range.end; ++i) sum += side.quantity[i];
+    return sum;
+}
+inline double notional_of(const SideView& side, Range range) {
+    if (range.size() > few_terms) return range.sum(side.notional_sum);
+    double sum = 0.0;
+    for (std::size_t i = range.begin; i < range.end; ++i) sum += side.quantity[i] * side.trigger[i];
+    return sum;
+}
+
 // A wave of a side whose positions have no ranks: how many closed, and how much.
 struct Closed {
     std::int64_t count = 0;
@@ -182,8 +197,9 @@ struct Trading {
     }
 };
 
-// The state machine: waves from the start price until nothing is crossed. Calls on_wave(long range, short range) for
-// each before it is traded: the longs are sold from trading.state, the shorts bought back after them.
+// The state machine: waves from the start price until nothing is crossed. Calls on_wave(longs' wave, shorts' wave) for
+// each before it is traded: the longs are sold from trading.state, the shorts bought back after them. What is traded is
+// what the sides say then.
 template <class Impact, class Longs, class Shorts, class OnWave>
 inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market, double start, double refill,
                       Trading& trading, OnWave&& on_wave) {
@@ -192,8 +208,8 @@ inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market
     const double recovered = state.recovering - (longs.quantity() - shorts.quantity());
     for (;;) {
         const double factor = market.mark_factor(trading.displacement);
-        const auto sold = longs.take(factor, start);
-        const auto bought = shorts.take(factor, start);
+        auto sold = longs.take(factor, start);
+        auto bought = shorts.take(factor, start);
         if (sold.size() + bought.size() == 0) return;
         on_wave(sold, bought);
         ++trading.waves;
@@ -208,6 +224,13 @@ inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market
             trading.update(market);
         }
     }
+}
+
+// A wave of both sides, told.
+inline Wave wave_of(const BookView& book, double start, const Trading& before, Range sold, Range bought) {
+    return {start * math::exp(-before.displacement), quantity_of(book.longs, sold) + quantity_of(book.shorts, bought),
+            static_cast<std::int64_t>(sold.size() + bought.size()),
+            notional_of(book.longs, sold) + notional_of(book.shorts, bought)};
 }
 
 // What a wave's trades bring in, less what they cost: the longs are sold first.
@@ -261,7 +284,7 @@ inline CascadeTotals run_cascade(Longs& longs, Shorts& shorts, const Market<Impa
     const double log_start = math::log(start / price);
     const double first_move = log_start - trading.displacement;
     run_waves(longs, shorts, market, start, scenario.refill, trading,
-              [&](const auto& sold, const auto& bought) { on_wave(start, trading, sold, bought); });
+              [&](auto& sold, auto& bought) { on_wave(start, trading, sold, bought); });
     CascadeTotals totals{start * math::exp(-trading.displacement),
                          start * math::exp(-trading.highest),
                          start * math::exp(-trading.lowest),

@@ -64,6 +64,16 @@ bool liquidation_prices(const MarginRule& rule, const MarginColumns& in, double*
 void bankruptcy_prices(bool inverse, double fee_rate, const MarginColumns& in, double* out, int threads,
                        const Poll& poll);
 
+// How large a notional equity can hold at so many times its maintenance: maintenance rises with notional, and is the
+// greatest of all tiers' lines.
+double largest_notional(const TierView& tiers, double equity, double target);
+
+// The tier that a notional falls into.
+std::size_t tier_of(const TierView& tiers, double notional);
+
+// Where one linear position is liquidated whose margin is used up at `bankruptcy`; 0 or inf where nowhere.
+double trigger_price(const TierView& tiers, bool shorts, double quantity, double bankruptcy);
+
 // The maintenance margin of each notional.
 void maintenance_margins(const TierView& tiers, const double* notional, std::size_t count, double* out);
 

@@ -74,10 +74,15 @@ struct Market {
     double proceeds(double start, State s, double quantity) const {
         if (quantity == 0.0) return 0.0;
         const double amount = start * trade_integral(s, quantity);
-        return quantity > 0.0 ? amount * (1.0 - 0.5 * spread) : -amount * (1.0 + 0.5 * spread);
+        return quantity > 0.0 ? amount * with_spread(false) : -amount * with_spread(true);
+    }
+    // The price at which the next unit is sold (bought) from s.
+    double unit_price(double start, State s, bool buys) const {
+        return start * math::exp(-displacement(s)) * with_spread(buys);
     }
 
 private:
+    double with_spread(bool buys) const { return buys ? 1.0 + 0.5 * spread : 1.0 - 0.5 * spread; }
     // The same over one side of the depth, from `low` units consumed to `low + width`.
     double part(State s, double low, double width, bool asks) const {
         const double sold = s.sold + ((asks ? -low : low) - s.recovering);

@@ -11,6 +11,7 @@
 #include "flushpoint/pulse.hpp"
 #include "flushpoint/random_book.hpp"
 #include "flushpoint/turnover.hpp"
+#include "flushpoint/venue_run.hpp"
 
 namespace flushpoint {
 
@@ -26,7 +27,7 @@ struct Script {
     const double* sales;
 };
 
-// Where to write, one entry a path; any may be null. The last two need bankruptcy prices.
+// Where to write, one entry a path; any may be null. The ledger's but for proceeds need bankruptcy prices.
 struct PathColumns {
     double* final_price;
     double* low_price;
@@ -41,9 +42,7 @@ struct PathColumns {
     std::int64_t* waves;
     bool* exhausted;
     bool* runaway;
-    double* proceeds;
-    double* shortfall;
-    double* surplus;
+    LedgerColumns ledger;
 };
 
 // Prices after the steps `at`, which rise: prices[path * count + j].
@@ -62,11 +61,10 @@ struct PathWave {
 };
 
 struct PathJob {
-    BookView book;
-    const double* long_bankruptcy;  // in firing order
-    const double* short_bankruptcy;
+    VenueBookView positions;
+    const VenueData* venue;  // null for none
     const Turnover* turnover;  // null for positions that neither open nor close of themselves
-    const RandomBook* random;  // each path draws its own, instead of `book`; null for none
+    const RandomBook* random;  // each path draws its own, instead of `positions`; null for none
     MarketData market;
     ProcessData process;
     Randomness randomness;

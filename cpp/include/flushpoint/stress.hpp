@@ -79,9 +79,4 @@ void stress(const BookView& book, const MarketData& market, const Scenarios& sce
 void stress_proceeds(const BookView& book, const MarketData& market, const Scenarios& scenarios, double* proceeds,
                      int threads, const Progress& progress);
 
-// Shortfall and surplus; bankruptcy prices in firing order.
-void stress_money(const BookView& book, const double* long_bankruptcy, const double* short_bankruptcy,
-                  const MarketData& market, const Scenarios& scenarios, double* shortfall, double* surplus, int threads,
-                  const Progress& progress);
-
 }  // namespace flushpoint

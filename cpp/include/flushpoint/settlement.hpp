@@ -1,0 +1,186 @@
+// A venue settles a wave: who is sold in the market, who is closed against winners, and what money changes hands.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "flushpoint/venue_book.hpp"
+#include "flushpoint/waterfall.hpp"
+
+namespace flushpoint {
+
+inline namespace FLUSHPOINT_ARCH {
+
+template <class Impact>
+class Settlement {
+public:
+    // Before the wave has moved the market.
+    Settlement(const Market<Impact>& market, double start, const Trading& trading, VenueBook& book)
+        : market_(market),
+          start_(start),
+          mark_price_(start / market.mark_factor(trading.displacement)),
+          state_(trading.state),
+          book_(book),
+          ledger_(book.ledger) {}
+
+    // Longs, then shorts; leaves in the waves what was traded in the market.
+    void settle(VenueWave& sold, VenueWave& bought) {
+        settle(book_.longs, book_.shorts, sold);
+        settle(book_.shorts, book_.longs, bought);
+    }
+
+private:
+    using Side = VenueBook::Side;
+
+    void settle(Side& side, Side& other, VenueWave& wave) {
+        std::vector<Holding> rest;  // whose losses the fund cannot pay
+        if (book_.positions && !wave.listed) {
+            side.listed() = side.withhold(wave.run.begin, wave.run.end);
+            wave = {{0, 0}, wave.count, 0.0, true};
+        }
+        bool stops = ledger_.venue->closes_winners();
+        // Where nobody can be closed instead, the sale stands, and so do all that follow.
+        const auto defaults = [&] { return stops = any_winner(other); };
+        if (wave.listed) {
+            auto& listed = side.listed();
+            std::size_t i = 0;
+            while (i < listed.size() && !defaulted_) {
+                if (sell(side, listed[i], wave, stops)) {
+                    ++i;
+                } else {
+                    defaulted_ = defaults();
+                }
+            }
+            rest.assign(listed.begin() + static_cast<std::ptrdiff_t>(i), listed.end());
+        } else {
+            std::size_t end = wave.run.begin;
+            while (end < wave.run.end && !defaulted_) {
+                end = sell(side, {end, wave.run.end}, wave, stops);
+                if (end < wave.run.end) defaulted_ = defaults();
+            }
+            rest = side.withhold(end, wave.run.end);
+        }
+        if (rest.empty()) return;
+        close_against(side, other, rest);
+        for (Holding& one : rest) {
+            one.order = one.closing = one.quantity;
+            if (one.quantity > 0.0) sell(side, one, wave, false);
+        }
+    }
+
+    // Sells what is to be closed of a position; if it stops, not where that is all of it and the fund cannot pay its loss.
+    bool sell(Side& side, Holding& one, VenueWave& wave, bool stops) {
+        const double traded = side.sign() * one.closing, money = market_.proceeds(start_, state_, traded);
+        const double loss = traded * one.bankruptcy - money;
+        if (stops && one.closing == one.quantity && loss > ledger_.fund) return false;
+        wave.quantity += one.closing;
+        state_ = state_.after(traded);
+        ledger_.proceeds += money;
+        close(side, one, one.closing, money, true);
+        if (one.quantity > 0.0) side.give_back(one);
+        return true;
+    }
+    // Sells a part of the run, whole positions; if it stops, up to the one that is returned.
+    std::size_t sell(Side& side, Range run, VenueWave& wave, bool stops) {
+        Waterfall<Impact> waterfall(market_, start_, state_, side.view(), side.columns().bankruptcy, side.shorts(), run,
+                                    ledger_, stops);
+        const Range sold{run.begin, waterfall.close()};
+        const double quantity = sold.sum(side.view().quantity_sum), traded = side.sign() * quantity;
+        wave.quantity += quantity;
+        ledger_.proceeds += market_.proceeds(start_, state_, traded);
+        state_ = state_.after(traded);
+        side.sold(sold);
+        return sold.end;
+    }
+
+    bool any_winner(Side& side) const {
+        bool any = false;
+        side.for_open([&](double, double, double, std::size_t rank) {
+            const double entry = side.columns().entry_price[side.columns().index[rank]];
+            any |= side.sign() * (mark_price_ - entry) > 0.0;
+            return 0.0;
+        });
+        return any;
+    }
+
+    // Winners of the other side take over the positions of this one, in firing order, until none is left.
+    void close_against(Side& side, Side& other, std::vector<Holding>& losers) {
+        double needed = 0.0;
+        for (const Holding& one : losers) needed += one.quantity;
+        std::vector<Candidate> candidates;
+        other.for_open([&](double quantity, double trigger, double bankruptcy, std::size_t rank) {
+            const std::int32_t place = other.columns().index[rank];
+            candidates.push_back({quantity, other.columns().entry_price[place], bankruptcy, trigger, place});
+            return 0.0;
+        });
+        std::vector<double> taken(candidates.size());
+        const double found =
+            deleverage(ledger_.venue->adl, mark_price_, other.shorts(), needed, candidates, taken);
+        if (found == 0.0) return;
+
+        double left = found, money = 0.0;
+        for (Holding& one : losers) {
+            const double size = std::min(one.quantity, left);
+            if (size == 0.0) break;
+            const double price = ledger_.venue->adl_at_mark ? mark_price_ : one.bankruptcy;
+            left -= size;
+            money += size * price;
+            close(side, one, size, side.sign() * size * price, false);
+        }
+        const double price = money / found, s = other.sign();
+        std::size_t i = 0;
+        other.for_open([&](double, double, double bankruptcy, std::size_t rank) {
+            const double size = taken[i++];
+            if (size == 0.0) return size;
+            const double equity = s * size * (price - bankruptcy);
+            ledger_.adl_count += 1;
+            ledger_.released += equity;
+            ledger_.value += s * size * bankruptcy;
+            record(other, static_cast<std::int32_t>(rank), size, size * price, size, equity);
+            return size;
+        });
+        ledger_.adl_quantity += found;
+    }
+
+    // `size` of a position is closed for `money`, signed by its side.
+    void close(Side& side, Holding& one, double size, double money, bool in_market) {
+        const double s = side.sign(), owed = s * size * one.bankruptcy, gain = money - owed;
+        const double fee = in_market ? ledger_.fee(money, gain) : 0.0;
+        double credit = 0.0;
+        ledger_.value += owed;
+        if (size < one.quantity) {  // its margin pays or receives the difference
+            ledger_.charge(fee);
+            ledger_.value += gain - fee;
+            one.bankruptcy -= s * (gain - fee) / (one.quantity - size);
+        } else if (gain < 0.0) {
+            ledger_.lost(-gain);
+        } else {
+            ledger_.gained(gain, fee);
+            if (ledger_.venue->surplus_to == SurplusTo::trader) credit = gain - fee;
+        }
+        one.quantity -= size;
+        side.closed(one, size, in_market);
+        if (book_.positions) book_.positions->bankruptcy[side.columns().index[one.rank]] = one.bankruptcy;
+        record(side, one.rank, size, s * money, in_market ? 0.0 : size, credit);
+    }
+
+    void record(const Side& side, std::int32_t rank, double size, double money, double adl, double credit) {
+        if (!book_.positions) return;
+        const std::int32_t place = side.columns().index[rank];
+        book_.positions->quantity[place] += size;
+        book_.positions->money[place] += money;
+        book_.positions->adl_quantity[place] += adl;
+        book_.positions->credit[place] += credit;
+    }
+
+    const Market<Impact>& market_;
+    double start_, mark_price_;
+    State state_;  // of the market, as the wave is traded
+    VenueBook& book_;
+    Ledger& ledger_;
+    bool defaulted_ = false;  // the rest of the wave is closed against winners
+};
+
+}  // namespace FLUSHPOINT_ARCH
+}  // namespace flushpoint

@@ -1,0 +1,319 @@
+// A book whose positions a venue closes in part, lets wait, or takes from winners. Each side is a threshold heap: the
+// sorted run, and an overlay of the positions that returned to it with another trigger.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "flushpoint/cascade.hpp"
+#include "flushpoint/venue.hpp"
+#include "flushpoint/waterfall.hpp"
+
+namespace flushpoint {
+
+// What a venue has to know of one side besides its SideView.
+struct VenueColumns {
+    BankruptcyView bankruptcy;
+    const std::int32_t* index;  // each position's place in the input
+    const double* entry_price;  // in input order; null where nobody's is asked for
+    std::size_t count;          // with those that can never trigger
+};
+
+// What became of each position, in input order; added to as a run goes on.
+struct PositionLedger {
+    double* quantity;      // closed
+    double* money;         // fetched or cost, by market and by auto-deleveraging
+    double* adl_quantity;  // of it, by auto-deleveraging
+    double* credit;        // paid out to its trader
+    double* bankruptcy;    // price, of what is left
+};
+
+// What is left of a position that was taken out of the run.
+struct Holding {
+    double trigger;
+    double quantity;
+    double bankruptcy;
+    double rate;      // of maintenance, where there are no tiers
+    double original;   // quantity
+    double order;      // quantity that is to be closed, as sized when it was triggered
+    double closing;    // of it, now
+    std::int32_t rank;
+    bool hit;           // closed in part before
+    std::int64_t turn;  // in the queue
+};
+
+// A wave of a side: a range of the run, or listed holdings where something distinguishes them.
+struct VenueWave {
+    Range run{0, 0};
+    std::int64_t count = 0;
+    double quantity = 0.0;  // sold (bought) in the market, once it is settled
+    bool listed = false;
+
+    std::int64_t size() const { return count; }
+};
+
+// How much of a crossed position is closed at once, at a mark price.
+inline double close_size(const VenueData& venue, bool shorts, const Holding& one, double price) {
+    constexpr double least = 0.01;  // of the original quantity: nothing left open, and no sized close, is smaller
+    const double notional = one.quantity * price;
+    const double equity = one.quantity * (shorts ? one.bankruptcy - price : price - one.bankruptcy);
+    if (venue.close == CloseRule::full || !(equity > 0.0) || notional < venue.whole_below) return one.quantity;
+    double size = 0.0;
+    if (venue.close == CloseRule::tier_step_down) {
+        const std::size_t tier = tier_of(venue.tiers, notional);
+        size = tier == 0 ? one.quantity : (notional - venue.tiers.floor[tier]) / price;
+    } else if (venue.fraction == venue.fraction) {
+        size = venue.fraction * one.quantity;
+    } else if (venue.tiers.count > 0) {
+        size = one.quantity - largest_notional(venue.tiers, equity, venue.target) / price;
+    } else if (one.rate > 0.0) {
+        size = one.quantity - equity / (venue.target * one.rate * price);
+    }
+    if (!(venue.fraction == venue.fraction)) size = std::max(size, least * one.original);
+    return one.quantity - size < least * one.original ? one.quantity : size;
+}
+
+class VenueBook {
+public:
+    // One side, as run_waves works through it.
+    class Side {
+        // In firing order; ties in input order.
+        bool before(const Holding& a, const Holding& b) const {
+            if (a.trigger == b.trigger) return place(a) < place(b);
+            return shorts_ ? a.trigger < b.trigger : a.trigger > b.trigger;
+        }
+        std::int32_t place(const Holding& one) const { return columns_.index[one.rank]; }
+        auto later() const {
+            return [this](const Holding& a, const Holding& b) { return before(b, a); };
+        }
+
+    public:
+        Side(VenueBook& book, const SideView& view, const VenueColumns& columns, bool shorts)
+            : book_(book), columns_(columns), shorts_(shorts), run_{view, shorts} {}
+        Side(const Side&) = delete;  // the book's two know each other through it
+
+        VenueWave take(double mark_factor, double start) {
+            wave_quantity_ = wave_notional_ = 0.0;
+            if (!book_.venue_.waits()) return cross(mark_factor, start);
+            return book_.release(*this, mark_factor, start);
+        }
+        // Sold (bought) in the market since the book was whole, and in one wave.
+        double quantity() const { return run_.quantity() - unsold_ + sold_later_; }
+        double quantity(const VenueWave& wave) const { return wave.quantity; }
+        // Closed by force, in the market or against winners.
+        std::int64_t count() const { return count_; }
+        double closed_quantity() const { return run_.quantity() - open_ + closed_later_; }
+        double notional() const { return run_.notional() - open_notional_ + notional_later_; }
+        double next_trigger() const {
+            const double run = run_.next_trigger();
+            if (returned_.empty()) return run;
+            const double first = returned_.front().trigger;
+            return shorts_ ? std::min(run, first) : std::max(run, first);
+        }
+
+        const SideView& view() const { return run_.view; }
+        const VenueColumns& columns() const { return columns_; }
+        bool shorts() const { return shorts_; }
+        double sign() const { return shorts_ ? -1.0 : 1.0; }
+        std::vector<Holding>& listed() { return listed_; }
+
+        // Closed in the wave at hand.
+        double wave_quantity() const { return wave_quantity_; }
+        double wave_notional() const { return wave_notional_; }
+
+        // The positions [begin, end) of an unlisted wave are sold as their running sums say.
+        void sold(Range run) {
+            wave_quantity_ += quantity_of(run_.view, run);
+            wave_notional_ += notional_of(run_.view, run);
+        }
+        // Those that are not.
+        std::vector<Holding> withhold(std::size_t begin, std::size_t end) {
+            std::vector<Holding> out;
+            for (std::size_t i = begin; i < end; ++i) {
+                out.push_back(leave(i));
+                out.back().order = out.back().closing = out.back().quantity;
+            }
+            count_ -= static_cast<std::int64_t>(end - begin);
+            return out;
+        }
+        // Part or all of a holding has been closed.
+        void closed(Holding& one, double size, bool in_market) {
+            wave_quantity_ += size;
+            wave_notional_ += size * one.trigger;
+            if (in_market) sold_later_ += size;
+            closed_later_ += size;
+            notional_later_ += size * one.trigger;
+            count_ += !one.hit;
+            one.hit = true;
+            one.order = std::max(one.order - size, 0.0);
+        }
+        // The rest of a holding waits on if its order is not done, or goes back to the book, with the trigger that its
+        // margin now makes.
+        void give_back(const Holding& one) {
+            if (one.order > 0.0) {
+                waiting_.push_front({one, 0.0});
+                return;
+            }
+            Holding back = one;
+            const VenueData& venue = book_.venue_;
+            const double s = sign();
+            back.trigger = venue.tiers.count > 0 ? trigger_price(venue.tiers, shorts_, one.quantity, one.bankruptcy)
+                                                 : s * one.bankruptcy / (s - one.rate);
+            if (!shorts_ && !(back.trigger > 0.0)) back.trigger = 0.0;
+            returned_.push_back(back);
+            std::push_heap(returned_.begin(), returned_.end(), later());
+        }
+
+        // Calls f(quantity, trigger, bankruptcy price, rank) for all that are open; f returns how much to take from it.
+        template <class Function>
+        void for_open(Function&& f) {
+            for (std::size_t i = run_.closed; i < columns_.count; ++i) {
+                const double left = left_.empty() ? run_.view.quantity[i] : left_[i];
+                if (left <= 0.0) continue;
+                const double taken = f(left, run_.view.trigger[i], columns_.bankruptcy.price[i], i);
+                if (taken == 0.0) continue;
+                if (left_.empty()) left_.assign(run_.view.quantity, run_.view.quantity + columns_.count);
+                left_[i] -= taken;
+            }
+            for (Holding& one : returned_) {
+                if (one.quantity <= 0.0) continue;
+                one.quantity -= f(one.quantity, one.trigger, one.bankruptcy, static_cast<std::size_t>(one.rank));
+            }
+        }
+
+    private:
+        friend class VenueBook;
+        struct Waiting {
+            Holding holding;
+            double due;  // seconds
+        };
+
+        bool crossed(double trigger, double mark_factor, double start) const {
+            return shorts_ ? short_crossed(trigger, mark_factor, start) : long_crossed(trigger, mark_factor, start);
+        }
+        // Takes a position out of the run.
+        Holding leave(std::size_t i) {
+            const double whole = run_.view.quantity[i], trigger = run_.view.trigger[i];
+            const double bankruptcy = columns_.bankruptcy.price[i];
+            unsold_ += whole;
+            open_ += whole;
+            open_notional_ += whole * trigger;
+            return {trigger, left_.empty() ? whole : left_[i], bankruptcy, sign() * (trigger - bankruptcy) / trigger,
+                    whole, 0.0, 0.0, static_cast<std::int32_t>(i), false, 0};
+        }
+
+        // Takes out what the crossing test finds crossed.
+        VenueWave cross(double mark_factor, double start) {
+            const Range run = run_.take(mark_factor, start);
+            const bool as_it_is = book_.venue_.close == CloseRule::full && !book_.venue_.waits() && left_.empty();
+            if (as_it_is) {
+                const auto count = static_cast<std::int64_t>(run.size());
+                count_ += count;
+                return {run, count, 0.0, false};
+            }
+            listed_.clear();
+            const auto return_due = [&] {
+                if (returned_.empty()) return false;
+                const double first = returned_.front().trigger;
+                return (shorts_ || first > 0.0) && crossed(first, mark_factor, start);
+            };
+            const auto pop = [&] {
+                std::pop_heap(returned_.begin(), returned_.end(), later());
+                if (returned_.back().quantity > 0.0) listed_.push_back(returned_.back());
+                returned_.pop_back();
+            };
+            for (std::size_t i = run.begin; i < run.end; ++i) {
+                const Holding one = leave(i);
+                if (one.quantity <= 0.0) continue;
+                while (return_due() && before(returned_.front(), one)) pop();
+                listed_.push_back(one);
+            }
+            while (return_due()) pop();
+            return plan(start / mark_factor);
+        }
+        // Sizes the listed holdings' closes.
+        VenueWave plan(double price) {
+            VenueWave wave{{0, 0}, static_cast<std::int64_t>(listed_.size()), 0.0, true};
+            for (Holding& one : listed_) one.order = one.closing = close_size(book_.venue_, shorts_, one, price);
+            return wave;
+        }
+
+        VenueBook& book_;
+        const VenueColumns& columns_;
+        bool shorts_;
+        SortedSide run_;
+        std::vector<double> left_;       // of each position of the run, once winners have been closed
+        std::vector<Holding> returned_;  // a heap
+        std::vector<Holding> listed_;    // of the wave at hand
+        std::deque<Waiting> waiting_;
+        // The run's sums count what it has passed; these, what of it went another way, and what was closed so.
+        double unsold_ = 0.0, sold_later_ = 0.0;
+        double open_ = 0.0, closed_later_ = 0.0;
+        double open_notional_ = 0.0, notional_later_ = 0.0;
+        double wave_quantity_ = 0.0, wave_notional_ = 0.0;
+        std::int64_t count_ = 0;
+    };
+
+    VenueBook(const VenueData& venue, const BookView& book, const VenueColumns& long_columns,
+              const VenueColumns& short_columns)
+        : longs(*this, book.longs, long_columns, false),
+          shorts(*this, book.shorts, short_columns, true),
+          ledger(venue),
+          venue_(venue) {}
+    VenueBook(const VenueBook&) = delete;
+
+    Side longs, shorts;
+    Ledger ledger;
+    PositionLedger* positions = nullptr;
+
+    const VenueData& venue() const { return venue_; }
+    // A step of a path begins: so much may be closed in it.
+    void begin_step(double now, double seconds, const Trading& trading) {
+        trading_ = &trading;
+        now_ = now;
+        budget_ = venue_.pacing < math::infinity ? venue_.pacing * seconds : math::infinity;
+    }
+    bool waiting() const { return !longs.waiting_.empty() || !shorts.waiting_.empty(); }
+
+private:
+    // Longs ask first: both sides' crossed positions join the queue, and what may be closed now leaves it.
+    VenueWave release(Side& asking, double mark_factor, double start) {
+        if (asking.shorts()) return {{0, 0}, static_cast<std::int64_t>(shorts.listed_.size()), 0.0, true};
+        for (Side* side : {&longs, &shorts}) {
+            side->cross(mark_factor, start);
+            for (Holding& one : side->listed_) {
+                one.turn = turns_++;
+                side->waiting_.push_back({one, now_ + venue_.delay});
+            }
+            side->listed_.clear();
+        }
+        const double relative = math::exp(-trading_->displacement);
+        const bool open[] = {relative >= 1.0 - venue_.price_band, relative <= 1.0 + venue_.price_band};
+        for (;;) {
+            Side* next = nullptr;
+            for (Side* side : {&longs, &shorts}) {
+                if (side->waiting_.empty() || !open[side->shorts()] || side->waiting_.front().due > now_) continue;
+                const auto turn = [](const Side& of) { return of.waiting_.front().holding.turn; };
+                if (!next || turn(*side) < turn(*next)) next = side;
+            }
+            if (!next || !(budget_ > 0.0)) break;
+            Holding one = next->waiting_.front().holding;
+            next->waiting_.pop_front();
+            one.closing = std::min(one.order, budget_);
+            budget_ -= one.closing;
+            next->listed_.push_back(one);
+        }
+        return {{0, 0}, static_cast<std::int64_t>(longs.listed_.size()), 0.0, true};
+    }
+
+    const VenueData& venue_;
+    const Trading* trading_ = nullptr;
+    double now_ = 0.0;
+    double budget_ = math::infinity;  // quantity that may still be closed in this step
+    std::int64_t turns_ = 0;
+};
+
+}  // namespace flushpoint
