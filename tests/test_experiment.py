@@ -342,3 +342,59 @@ def test_runs_get_their_venues(monkeypatch):
     asked.clear()
     an_experiment(policies=policies, venue=fp.Venue.dydx(9.0))
     assert [venue.fund for _, _, venue in asked] == [9.0, 5.0, 9.0, 0.0]
+
+
+# On the engine's venue.
+
+
+def test_policies_of_a_venue_are_runs_with_that_venue():
+    baseline = fp.Venue(fund=2_000.0, adl="queue")
+    tiers = fp.MarginSchedule([0, 500], [0.005, 0.006])
+    policies = {
+        "no fund": fp.Policy(fund=0.0),
+        "no adl": fp.Policy(adl="none"),
+        "socialised": fp.Policy(adl="socialised"),
+        "slow": fp.Policy(pacing=0.05, price_band=0.02),
+        "fifths": fp.Policy(close="fraction", fraction=0.2),
+        "index": fp.Policy(mark_weight=0.3),
+        "tiers": fp.Policy(schedule=tiers, close="tier_step_down"),
+        "capped": fp.Policy(leverage_cap=10, fund=0.0),
+        "another": fp.Policy(venue=fp.Venue.dydx(50.0)),
+    }
+    x = fp.experiment(BOOK, MARKET, fp.GBM(1.5), policies, venue=baseline, **RUN)
+    capped = fp.Policy(leverage_cap=10)._book(BOOK, MARKET)
+    tiered = fp.Policy(schedule=tiers)._book(BOOK, MARKET)
+    want = {
+        "no fund": (BOOK, baseline.with_fund(0.0)),
+        "no adl": (BOOK, fp.Venue(fund=2_000.0)),
+        "socialised": (BOOK, fp.Venue(fund=2_000.0, adl="socialised")),
+        "slow": (BOOK, fp.Venue(fund=2_000.0, adl="queue", pacing=0.05, price_band=0.02)),
+        "fifths": (BOOK, fp.Venue("fraction", 2_000.0, "queue", fraction=0.2)),
+        "index": (BOOK, fp.Venue(fund=2_000.0, adl="queue", mark_weight=0.3)),
+        "tiers": (tiered, fp.Venue("tier_step_down", 2_000.0, "queue", schedule=tiers)),
+        "capped": (capped, baseline.with_fund(0.0)),
+        "another": (BOOK, fp.Venue.dydx(50.0)),
+    }
+    for name, (book, venue) in want.items():
+        assert x[name] == fp.simulate(book, MARKET, fp.GBM(1.5), venue=venue, **RUN), name
+        x[name].check_balance()
+    assert x.baseline == fp.simulate(BOOK, MARKET, fp.GBM(1.5), venue=baseline, **RUN)
+    # The fund loses what it pays; without ADL losses stay unpaid; who bears them is told by columns of their own.
+    assert x["no adl"].unpaid_loss.sum() > 0 == x["no adl"].adl_quantity.sum()
+    assert x["socialised"].socialised_loss.sum() > 0 == x["socialised"].unpaid_loss.sum()
+    assert x.baseline.adl_quantity.sum() > 0
+    assert (x["no fund"].adl_quantity >= 0).all()
+    assert x["no fund"].adl_quantity.sum() > x.baseline.adl_quantity.sum()
+    assert {"low_price", "liquidated_notional", "unpaid_loss", "fund_paid", "adl_quantity"} <= set(x.columns)
+    assert "adl_quantity" in str(x)
+    assert pickle.loads(pickle.dumps(x))["no adl"] == x["no adl"]
+
+
+def test_without_a_venue_the_default_ones_prices_are_those_without():
+    x = fp.experiment(BOOK, MARKET, fp.GBM(1.5), {"fund": fp.Policy(fund=1e9)}, **RUN)
+    alone = fp.simulate(BOOK, MARKET, fp.GBM(1.5), **RUN)
+    for run in (x.baseline, x["fund"]):
+        assert np.array_equal(run.low_price, alone.low_price)
+        assert np.array_equal(run.liquidated_count, alone.liquidated_count)
+    assert x["fund"].unpaid_loss.max() == 0 < x.baseline.unpaid_loss.max()
+    assert x.comparison("fund")["unpaid_loss"]["difference"].value == pytest.approx(-x.baseline.unpaid_loss.mean())

@@ -146,3 +146,58 @@ def test_what_it_says(needs):
         found.fund = 3.0  # type: ignore[misc]
     again = pickle.loads(pickle.dumps(found))
     assert (again.fund, again.overdrawn) == (found.fund, found.overdrawn)
+
+
+# On the engine.
+
+
+def a_book() -> fp.Book:
+    chance = np.random.default_rng(0)
+    n = 600
+    return fp.Book.from_positions(
+        np.where(np.arange(n) % 3 == 2, -1, 1),
+        chance.lognormal(1, 1.5, n),
+        100 * np.exp(0.01 * chance.standard_normal(n)),
+        leverage=chance.choice([2.0, 5.0, 10.0, 20.0, 40.0], n),
+        schedule=fp.MarginSchedule.flat(0.005),
+    ).alive(100.0)
+
+
+RUN: dict[str, Any] = {"paths": 2_000, "steps": 48, "seed": 3}
+DEEP = fp.Market(100.0, fp.LinearImpact(2e-5), half_life=3_600.0)
+
+
+@pytest.mark.parametrize(
+    "venue",
+    [
+        fp.Venue(),
+        fp.Venue(surplus_to="trader"),
+        fp.Venue(fee_rate=0.001, fee_to="fund", adl="queue"),
+        fp.Venue("fraction", fraction=0.2, surplus_to="trader", adl="socialised"),
+        fp.Venue(pacing=0.05, delay=1_800.0),
+    ],
+    ids=["default", "surplus to traders", "fees to the fund", "fifths", "slow"],
+)
+def test_the_fund_found_is_overdrawn_as_often_as_said(venue):
+    book = a_book()
+    found = fp.size_fund(book, DEEP, fp.GBM(1.5), 0.95, venue=venue, **RUN)
+    assert found.fund > 0
+    assert found.overdrawn.value <= 0.05 + 1e-12
+    assert found.low <= found.fund <= found.high
+    plain = venue._changed({"adl": "none"})
+    for fund, over in (
+        (found.fund, found.overdrawn.value),
+        (found.fund * (1 - 1e-9), found.overdrawn.value + 1 / 2_000),
+    ):
+        run = fp.simulate(book, DEEP, fp.GBM(1.5), venue=plain.with_fund(fund * (1 + 1e-12)), **RUN)
+        run.check_balance()
+        # Unpaid, but for rounding.
+        assert (run.unpaid_loss > 1e-10 * found.fund).mean() == pytest.approx(over, abs=1e-9)
+        assert np.array_equal(run.fund_needed, found.result.fund_needed)
+
+
+def test_the_need_does_not_depend_on_the_fund_nor_on_who_else_pays():
+    book = a_book()
+    one = fp.size_fund(book, DEEP, fp.GBM(1.5), 0.9, venue=fp.Venue(fund=1e6, adl="pro_rata"), **RUN)
+    other = fp.size_fund(book, DEEP, fp.GBM(1.5), 0.9, **RUN)
+    assert (one.fund, one.low, one.high) == (other.fund, other.low, other.high)
