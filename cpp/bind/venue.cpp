@@ -63,7 +63,7 @@ py::dict cascade_venue(const py::tuple& longs, const py::tuple& shorts, const py
     return out;
 }
 
-// (quantity, money, adl_quantity, credit, bankruptcy), an entry a position in input order; the last is written over.
+// Writes into (quantity, money, adl_quantity, credit, shortfall, surplus, bankruptcy), an entry a position in input order.
 void cascade_venue_positions(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions,
                              const py::tuple& market, const py::tuple& venue, double shock, double sell, double refill,
                              const py::tuple& outcome) {
@@ -72,14 +72,15 @@ void cascade_venue_positions(const py::tuple& longs, const py::tuple& shorts, co
     const VenuePositions columns(book, positions);
     const Venue v(venue);
     columns.require_for(v.data);
-    Doubles arrays[5];
-    for (std::size_t i = 0; i < 5; ++i) {
+    Doubles arrays[7];
+    for (std::size_t i = 0; i < 7; ++i) {
         arrays[i] = array_at<Doubles>(outcome, i);
         require(length(arrays[i]) == columns.longs.view.count + columns.shorts.view.count,
                 "_core: the columns of a result do not fit the book");
     }
     fp::PositionLedger to{arrays[0].mutable_data(), arrays[1].mutable_data(), arrays[2].mutable_data(),
-                          arrays[3].mutable_data(), arrays[4].mutable_data()};
+                          arrays[3].mutable_data(), arrays[4].mutable_data(), arrays[5].mutable_data(),
+                          arrays[6].mutable_data()};
     const py::gil_scoped_release release;
     fp::cascade(columns.view, m.data, v.data, {shock, sell, refill}, nullptr, &to);
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from flushpoint import _core, io, plot
 from flushpoint.book import Book
-from flushpoint.cascade import CascadeResult, cascade
+from flushpoint.cascade import CascadeResult, VenueCascadeResult, cascade
 from flushpoint.compare import Comparison, compare
 from flushpoint.deleverage import auto_deleverage
 from flushpoint.ensemble import Ensemble
@@ -31,9 +31,9 @@ from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
 from flushpoint.script import Script
-from flushpoint.simulate import DrawnSimulationResult, PathResult, SimulationResult, simulate
+from flushpoint.simulate import DrawnSimulationResult, PathResult, SimulationResult, VenueSimulationResult, simulate
 from flushpoint.size_fund import FundSize, size_fund
-from flushpoint.stress import RandomStressResult, StressResult, stress
+from flushpoint.stress import RandomStressResult, StressResult, VenueStressResult, stress
 from flushpoint.summary import Estimate, Summary
 from flushpoint.turnover import Turnover
 from flushpoint.venue import Venue
@@ -90,6 +90,9 @@ __all__ = [
     "Turnover",
     "Uniform",
     "Venue",
+    "VenueCascadeResult",
+    "VenueSimulationResult",
+    "VenueStressResult",
     "auto_deleverage",
     "bankruptcy_price",
     "build_info",

@@ -19,10 +19,15 @@ _Scenarios: TypeAlias = tuple[_F8, _F8, _F8, float, int]
 _Law: TypeAlias = tuple[int, _F8]
 _Part: TypeAlias = tuple[bool, float, float, float, _Law, _Law]
 _Stress: TypeAlias = tuple[_F8, _F8, _F8, _F8, NDArray[np.bool_], _I8, _I8, _I8]
+_Settled: TypeAlias = tuple[NDArray[np.int32], _F8 | None, _F8 | None, _F8 | None, _F8 | None]
+_Book: TypeAlias = tuple[_Settled, _Settled, _F8 | None]
+_Venue: TypeAlias = tuple[
+    float, float, bool, int, int, bool, int, float, float, float, _Tiers | None, float, float, float
+]
 _Run: TypeAlias = tuple[
     _Side,
     _Side,
-    _Positions,
+    _Book,
     _Market,
     _Process,
     tuple[float, float, int],
@@ -31,6 +36,7 @@ _Run: TypeAlias = tuple[
     bool,
     _Turnover | None,
     tuple[tuple[_Part, ...], float] | None,
+    _Venue | None,
 ]
 
 __version__: str
@@ -46,9 +52,6 @@ def cascade(
 def cascade_proceeds(
     longs: _Side, shorts: _Side, market: _Market, shock: float, sell: float, refill: float
 ) -> float: ...
-def cascade_money(
-    longs: _Side, shorts: _Side, positions: _Positions, market: _Market, shock: float, sell: float, refill: float
-) -> tuple[float, float]: ...
 def cascade_positions(
     longs: _Side,
     shorts: _Side,
@@ -70,15 +73,6 @@ def stress(
     progress: Callable[[int, int], object] | None,
 ) -> _Stress: ...
 def stress_proceeds(longs: _Side, shorts: _Side, market: _Market, scenarios: _Scenarios, threads: int) -> _F8: ...
-def stress_money(
-    longs: _Side,
-    shorts: _Side,
-    long_bankruptcy: _F8,
-    short_bankruptcy: _F8,
-    market: _Market,
-    scenarios: _Scenarios,
-    threads: int,
-) -> tuple[_F8, _F8]: ...
 def stress_random(
     parts: tuple[_Part, ...],
     seed: int,
@@ -145,3 +139,46 @@ def log(values: _F8) -> _F8: ...
 def displacement(market: _Market, sold: _F8) -> _F8: ...
 def inverse(market: _Market, displacement: _F8) -> _F8: ...
 def proceeds(market: _Market, sold: _F8, quantity: _F8) -> _F8: ...
+def look_ahead(side: _Side, bankruptcy: _F8, shorts: bool) -> tuple[_F8, _F8, _F8]: ...
+def cascade_venue(
+    longs: _Side,
+    shorts: _Side,
+    positions: _Book,
+    market: _Market,
+    venue: _Venue,
+    shock: float,
+    sell: float,
+    refill: float,
+) -> dict[str, Any]: ...
+def cascade_venue_positions(
+    longs: _Side,
+    shorts: _Side,
+    positions: _Book,
+    market: _Market,
+    venue: _Venue,
+    shock: float,
+    sell: float,
+    refill: float,
+    outcome: tuple[_F8, ...],
+) -> None: ...
+def stress_venue(
+    longs: _Side,
+    shorts: _Side,
+    positions: _Book,
+    market: _Market,
+    venue: _Venue,
+    scenarios: _Scenarios,
+    wanted: tuple[str, ...],
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+) -> dict[str, NDArray[Any]]: ...
+def auto_deleverage(
+    rule: int,
+    needed: float,
+    price: float,
+    shorts: bool,
+    quantity: _F8,
+    entry_price: _F8,
+    bankruptcy_price: _F8,
+    trigger_price: _F8,
+) -> _F8: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +28,8 @@ from flushpoint.margin import Contract, FeeAt, MarginSchedule, bankruptcy_price,
 from flushpoint.mix import EntryPrices, LeverageMix
 
 EngineSide = tuple[FloatArray, FloatArray, FloatArray, FloatArray, int]
+EngineColumns = tuple[NDArray[np.int32], FloatArray | None, FloatArray | None, FloatArray | None, FloatArray | None]
+EnginePositions = tuple[EngineColumns, EngineColumns, FloatArray | None]
 MOST_POSITIONS = 2**31 - 1
 
 
@@ -350,6 +353,28 @@ class Book:
                 period=period,
             )
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_look_ahead"}
+
+    @cached_property
+    def _look_ahead(self) -> tuple[EngineColumns, EngineColumns]:
+        """What settles a side's closes: its places and bankruptcy prices, their running sums and bounds."""
+        sides = []
+        for one, shorts in ((self._long, False), (self._short, True)):
+            if one.bankruptcy_price is None:
+                raise ValueError("book must have bankruptcy prices, was without")
+            sums = _core.look_ahead(one._engine, one.bankruptcy_price, shorts)
+            read_only(sums)
+            sides.append((one.index, one.bankruptcy_price, *sums))
+        return sides[0], sides[1]
+
+    def _settled(self, money: bool, entries: bool = False) -> EnginePositions:
+        """Columns that tell positions apart; what money is counted by, and entry prices, only where they are wanted."""
+        if money:
+            return (*self._look_ahead, self._entry_price if entries else None)
+        nothing = (None, None, None, None)
+        return ((self._long.index, *nothing), (self._short.index, *nothing), None)
 
     @property
     def long(self) -> Side:

@@ -14,6 +14,8 @@ from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book
 from flushpoint.market import Market
 from flushpoint.result import Result
+from flushpoint.settlement import LEDGER, NO_VENUE, Settled, check_settled, marked
+from flushpoint.venue import Venue, _check_instant
 
 
 class CascadeResult(Result):
@@ -91,10 +93,8 @@ class CascadeResult(Result):
     def _money(self) -> tuple[float, float]:
         if self._book.long.bankruptcy_price is None:
             return (np.nan, np.nan)
-        book = self._book
-        return _core.cascade_money(
-            book.long._engine, book.short._engine, self._bankruptcy(), self._market._engine, *self._scenario
-        )
+        found = _settle(self._book, self._market, NO_VENUE, self._scenario)
+        return found["shortfall"], found["surplus"]
 
     @property
     def shortfall(self) -> float:
@@ -152,6 +152,111 @@ class CascadeResult(Result):
         )
 
 
+class VenueCascadeResult(Settled, CascadeResult):
+    """The outcome of one cascade with a venue: as `CascadeResult`, and where the money went.
+
+    Attributes
+    ----------
+    fund_end, fund_paid, fund_received, fund_needed, fees, unpaid_loss, socialised_loss, adl_quantity, adl_count
+        As in `Settled`. Liquidated are the positions that were crossed, whether they were closed in the market or
+        against winners; the winners are not. A position counts once, however often it is closed in part.
+    """
+
+    _names = (*CascadeResult._names, *LEDGER)
+
+    fund_end: float
+    fund_paid: float
+    fund_received: float
+    fund_needed: float
+    fees: float
+    unpaid_loss: float
+    socialised_loss: float
+    adl_quantity: float
+    adl_count: int
+    _venue: Venue  # type: ignore[misc]
+
+    def _balance_columns(self) -> dict[str, Any]:
+        return vars(self)
+
+    @cached_property
+    def _outcome(self) -> dict[str, FloatArray]:
+        """What became of each position, in input order."""
+        book, venue = self._book, self._venue
+        bankruptcy = np.array(book.bankruptcy_price)
+        names = ("quantity", "money", "adl_quantity", "credit", "shortfall", "surplus", "bankruptcy")
+        columns = (*(np.zeros(len(book)) for _ in names[:-1]), bankruptcy)
+        _core.cascade_venue_positions(
+            book.long._engine,
+            book.short._engine,
+            book._settled(True, venue._closes_winners),
+            marked(self._market, venue)._engine,
+            venue._engine,
+            *self._scenario,
+            columns,
+        )
+        read_only(columns)
+        return dict(zip(names, columns, strict=True))
+
+    @cached_property
+    def closed_by(self) -> NDArray[np.int8]:
+        """What became of each position, in input order.
+
+        0 open; 1 closed in the market; 2 closed, all or a part of it against a position of the other side
+        (auto-deleveraged, as loser or winner); 3 closed in part.
+        """
+        closed = self._outcome["quantity"]
+        by = np.where(self._outcome["adl_quantity"] > 0, 2, 1).astype(np.int8)
+        by[closed < self._book.quantity * (1 - 1e-12)] = 3
+        by[closed == 0] = 0
+        read_only(by)
+        return by
+
+    @cached_property
+    def closed(self) -> NDArray[np.bool_]:
+        """Whether each position was closed whole, by force or as a winner, in input order."""
+        mask: NDArray[np.bool_] = (self.closed_by == 1) | (self.closed_by == 2)
+        read_only(mask)
+        return mask
+
+    @cached_property
+    def exit_price(self) -> FloatArray:
+        """Average price at which what was closed of each position was closed, in input order; nan where nothing was."""
+        with np.errstate(invalid="ignore"):
+            price = self._outcome["money"] / self._outcome["quantity"]
+        read_only(price)
+        return price
+
+    @cached_property
+    def _position_columns(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        none = self._outcome["quantity"] == 0
+        columns = [self._book.side * self._outcome["money"], self._outcome["shortfall"], self._outcome["surplus"]]
+        found = tuple(np.where(none, np.nan, column) for column in columns)
+        read_only(found)
+        return found[0], found[1], found[2]
+
+    @cached_property
+    def position_loss(self) -> FloatArray:
+        """What each trader lost, quote units, in input order; negative for a gain.
+
+        Equity at the market's price before the cascade, less what was paid out to the trader and equity of what is
+        still open at the final price. A trader's loss stops at its margin where a position is closed. A loss that is
+        socialised is spread over what is open at the end, by quantity.
+        """
+        book, found, side = self._book, self._outcome, self._book.side
+        before = side * book.quantity * (self._market.price - np.asarray(book.bankruptcy_price))
+        open_quantity = np.where(self.closed, 0.0, np.maximum(book.quantity - found["quantity"], 0.0))
+        after = found["credit"] + side * open_quantity * (self.final_price - found["bankruptcy"])
+        total = float(open_quantity.sum())
+        borne = self.socialised_loss * open_quantity / total if total else np.zeros(len(book))
+        loss = np.asarray(before - after + borne)
+        read_only(loss)
+        return loss
+
+    def __repr__(self) -> str:
+        paid = f"fund {self.fund_end:,.4g}, unpaid loss {self.unpaid_loss:,.4g}"
+        return super().__repr__()[:-1].replace("<CascadeResult", "<VenueCascadeResult") + f", {paid}>"
+
+
 def cascade(
     book: Book,
     market: Market,
@@ -159,6 +264,7 @@ def cascade(
     sell: float = 0.0,
     refill: float = 0.0,
     *,
+    venue: Venue | None = None,
     threads: int = 0,
 ) -> CascadeResult:
     """Run one cascade in full.
@@ -177,12 +283,16 @@ def cascade(
         Quantity sold (negative: bought) into the market that starts it, base units; not counted as liquidated.
     refill : float, default 0.0
         Share of the recovering volume that returns after each wave, 0 to 1.
+    venue : Venue, optional
+        What follows a trigger, and who pays; the book needs bankruptcy prices. By default all crossed positions are
+        closed whole in the market, and nobody is asked to pay.
     threads : int, default 0
         As in every question; one cascade is one chain of events and runs in the calling thread.
 
     Returns
     -------
     CascadeResult
+        With a venue a `VenueCascadeResult`.
 
     Examples
     --------
@@ -196,9 +306,14 @@ def cascade(
     sold = number("sell", sell)
     share = number("refill", refill, at_least=0, at_most=1)
     check_threads(threads)
+    if venue is not None:
+        check_settled(venue, book)
+        _check_instant(venue)
     long, short = book.long, book.short
     if not 0 < market.price * (1 + start) < np.inf:
         raise ValueError(f"shock must leave the price positive and finite, was {shock} at a price of {market.price}")
+    if venue is not None:
+        return _with_venue(book, market, venue, (start, sold, share))
     final, low, high, amplification, exhausted, longs, shorts, waves = _core.cascade(
         long._engine, short._engine, market._engine, start, sold, share
     )
@@ -222,6 +337,24 @@ def cascade(
             "_closed": (longs, shorts),
         },
     )
+
+
+def _settle(book: Book, market: Market, venue: Venue, scenario: tuple[float, float, float]) -> dict[str, Any]:
+    """Run a cascade with a venue; return all its totals."""
+    positions = book._settled(True, venue._closes_winners)
+    return _core.cascade_venue(
+        book.long._engine, book.short._engine, positions, marked(market, venue)._engine, venue._engine, *scenario
+    )
+
+
+def _with_venue(book: Book, market: Market, venue: Venue, scenario: tuple[float, float, float]) -> VenueCascadeResult:
+    found = _settle(book, market, venue, scenario)
+    read_only(found["waves"])
+    shock, sell, refill = scenario
+    money = {"_money": (found.pop("shortfall"), found.pop("surplus"))}
+    hidden = {"_book": book, "_market": market, "_scenario": scenario, "_venue": venue}
+    arguments = {"shock": shock, "sell": sell, "refill": refill, "market": market, "positions": len(book)}
+    return VenueCascadeResult("cascade", {**arguments, "venue": venue}, {**found, **money, **hidden})
 
 
 def _check_inputs(book: object, market: object) -> None:

@@ -17,7 +17,7 @@ from flushpoint._validate import FloatArray, check, count, finite_array, memory,
 from flushpoint._validate import names as check_names
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
-from flushpoint.book import Book, EngineSide
+from flushpoint.book import Book, EnginePositions, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
 from flushpoint.ensemble import Ensemble
 from flushpoint.market import EngineMarket, Market
@@ -27,7 +27,9 @@ from flushpoint.random_book import EnginePart, RandomBook, most_closed
 from flushpoint.result import Result
 from flushpoint.script import Script
 from flushpoint.seed import resolve
+from flushpoint.settlement import BALANCE, LEDGER, MONEY, Settled, check_settled, marked
 from flushpoint.turnover import EngineTurnover, Turnover
+from flushpoint.venue import EngineVenue, Venue
 
 _ENGINE = (
     "final_price",
@@ -39,7 +41,6 @@ _ENGINE = (
     "waves",
     "exhausted",
 )
-_COSTLY = ("proceeds", "shortfall", "surplus")
 # What the engine adds up itself where a book's running sums do not tell.
 _DRAWN = ("long_quantity", "short_quantity", "long_notional", "short_notional")
 _PATHS_AT_ONCE = 8  # that a thread of the engine works on
@@ -50,7 +51,7 @@ _MOST_PATHS = 2**62
 EngineRun = tuple[
     EngineSide,
     EngineSide,
-    tuple[NDArray[np.int32], NDArray[np.int32], FloatArray | None, FloatArray | None],
+    EnginePositions,
     EngineMarket,
     EngineProcess,
     tuple[float, float, int],
@@ -59,6 +60,7 @@ EngineRun = tuple[
     bool,
     EngineTurnover | None,
     tuple[tuple[EnginePart, ...], float] | None,
+    EngineVenue | None,
 ]
 
 
@@ -96,7 +98,7 @@ class SimulationResult(BookOutcome, Ensemble):
         "waves",
         "exhausted",
     )
-    _on_demand: ClassVar[tuple[str, ...]] = (*_names, *_COSTLY)
+    _on_demand: ClassVar[tuple[str, ...]] = (*_names, *MONEY)
     _shared: ClassVar[tuple[str, ...]] = ("_book", "_run", "_record", "_watch")
 
     _run: _Run
@@ -114,7 +116,8 @@ class SimulationResult(BookOutcome, Ensemble):
     def _fetch(self, name: str) -> Any:
         """Run the paths once more for a column of the engine, and keep it."""
         # Columns that cost much come together: they need the same work.
-        wanted = [n for n in (_COSTLY if name in _COSTLY else (name,)) if n not in self.__dict__]
+        together = next((names for names in (MONEY, LEDGER, BALANCE) if name in names), (name,))
+        wanted = [n for n in together if n not in self.__dict__]
         known = self._run.known(wanted)
         parts = [self._run.paths(range(*one), known) for one in self.provenance["paths"]] if known else []
         for n in wanted:
@@ -188,19 +191,8 @@ class SimulationResult(BookOutcome, Ensemble):
         return f"<{type(self).__name__}: {self._count:,} paths, {closing:,} of them with liquidations{self._seeded}>"
 
 
-class DrawnSimulationResult(SimulationResult):
-    """The outcomes of paths whose positions are drawn: of a random book, or with turnover; one value a path.
-
-    As `SimulationResult`, but for what needs the positions of one known book: `watch`, groups, shortfall and surplus
-    (nan, not known). Of a random book the mapping leaves out the notionals, too, unless they are asked for.
-
-    Attributes
-    ----------
-    runaway : ndarray of bool, shape (paths,)
-        Of a random book only: whether more than `max_count` positions would have closed, so that no more did.
-    """
-
-    runaway: NDArray[np.bool_]
+class _EngineSums(SimulationResult):
+    """What the engine adds up itself, since counts of positions do not tell it."""
 
     @cached_property
     def long_quantity(self) -> FloatArray:
@@ -222,10 +214,70 @@ class DrawnSimulationResult(SimulationResult):
         """Sum of quantity x trigger price over the shorts closed, quote units."""
         return self._fetch("short_notional")  # type: ignore[no-any-return]
 
+
+class DrawnSimulationResult(_EngineSums):
+    """The outcomes of paths whose positions are drawn: of a random book, or with turnover; one value a path.
+
+    As `SimulationResult`, but for what needs the positions of one known book: `watch`, groups, shortfall and surplus
+    (nan, not known). Of a random book the mapping leaves out the notionals, too, unless they are asked for.
+
+    Attributes
+    ----------
+    runaway : ndarray of bool, shape (paths,)
+        Of a random book only: whether more than `max_count` positions would have closed, so that no more did.
+    """
+
+    runaway: NDArray[np.bool_]
+
     @property
     def groups(self) -> NDArray[Any]:
         """Not known: drawn positions have no groups."""
         raise ValueError("book must be a Book, without turnover, for sums by group")
+
+
+class VenueSimulationResult(Settled, _EngineSums):
+    """The outcomes of paths with a venue, one value a path: as `SimulationResult`, and where the money went.
+
+    As a mapping it holds the columns asked for, by default all.
+
+    Attributes
+    ----------
+    fund_end, fund_paid, fund_received, fund_needed, fees, unpaid_loss, socialised_loss, adl_quantity : ndarray
+        As in `Settled`; the fund lasts through the path.
+    adl_count : ndarray of int64, shape (paths,)
+        How many times a winner's position was reduced.
+    """
+
+    _names = (*SimulationResult._names, *MONEY, *LEDGER)
+    _on_demand = _names
+
+    fund_end: FloatArray
+    fund_paid: FloatArray
+    fund_received: FloatArray
+    fund_needed: FloatArray
+    fees: FloatArray
+    unpaid_loss: FloatArray
+    socialised_loss: FloatArray
+    adl_quantity: FloatArray
+    adl_count: NDArray[np.int64]
+
+    @property
+    def _venue(self) -> Venue:
+        venue = self._run.venue
+        assert venue is not None
+        return venue
+
+    def _balance_columns(self) -> dict[str, Any]:
+        for name in LEDGER:
+            getattr(self, name)
+        return {name: getattr(self, name) for name in ("proceeds", *BALANCE)}
+
+    @property
+    def groups(self) -> NDArray[Any]:
+        """The labels of the book's groups, sorted; not where the venue closes positions in part or against winners."""
+        if self._venue._intervenes:
+            raise ValueError(f"venue must close whole positions in the market for sums by group, was {self._venue!r}")
+        return super().groups
 
 
 class PathResult(Result):
@@ -279,6 +331,7 @@ class _Run:
     process: Process
     script: Script | None
     turnover: Turnover | None
+    venue: Venue | None
     horizon: float
     steps: int
     key: int
@@ -293,31 +346,37 @@ class _Run:
 
     @property
     def drawn(self) -> bool:
-        """Whether the positions that close are known to the engine alone."""
+        """Whether positions are drawn, so that nothing of them is known beforehand."""
         return self.turnover is not None or isinstance(self.book, RandomBook)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the engine adds up what is closed, since counts do not tell it."""
+        return self.drawn or self.venue is not None
 
     @property
     def engine_columns(self) -> tuple[str, ...]:
         """What the engine can be asked for in a path of such a book, but for sums of positions."""
-        return (*_ENGINE, *_COSTLY, *(("runaway",) if isinstance(self.book, RandomBook) else ()))
+        ledger = () if self.venue is None else (*LEDGER, *BALANCE)
+        return (*_ENGINE, *MONEY, *ledger, *(("runaway",) if isinstance(self.book, RandomBook) else ()))
 
     def known(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Those of the engine's columns that it can tell."""
         without = self.drawn or (isinstance(self.book, Book) and self.book.long.bankruptcy_price is None)
         return tuple(name for name in columns if not (without and name in ("shortfall", "surplus")))
 
-    def _engine(self) -> EngineRun:
+    def _engine(self, money: bool) -> EngineRun:
         random = None
         book = self.book
         if isinstance(book, RandomBook):
             random = (book._engine, float(self.max_count))
             book = _NOBODY
-        long, short = book.long, book.short
+        venue = self.venue
         return (
-            long._engine,
-            short._engine,
-            (long.index, short.index, long.bankruptcy_price, short.bankruptcy_price),
-            self.market._engine,
+            book.long._engine,
+            book.short._engine,
+            book._settled(money or venue is not None, venue is not None and venue._closes_winners),
+            marked(self.market, venue)._engine,
             self.process._engine(self.dt),
             (self.market.half_life, self.dt, self.steps),
             (self.key, self.antithetic),
@@ -325,6 +384,7 @@ class _Run:
             self.bridge,
             None if self.turnover is None else self.turnover._engine,
             random,
+            None if venue is None else venue._engine,
         )
 
     def paths(
@@ -334,13 +394,15 @@ class _Run:
         record: NDArray[np.int64] | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> dict[str, NDArray[Any]]:
-        return _core.simulate(self._engine(), paths.start, len(paths), tuple(columns), record, self.threads, progress)
+        names = tuple(columns)
+        engine = self._engine("shortfall" in names or "surplus" in names)
+        return _core.simulate(engine, paths.start, len(paths), names, record, self.threads, progress)
 
     def replay(self, path: int) -> PathResult:
         memory("steps", self.steps + 1, 24)
         everything = np.arange(self.steps + 1)
-        totals = tuple(name for name in self.engine_columns if name not in ("waves", *_COSTLY))
-        columns, waves = _core.replay(self._engine(), path, totals, everything)
+        totals = tuple(name for name in self.engine_columns if name not in ("waves", *MONEY, *LEDGER, *BALANCE))
+        columns, waves = _core.replay(self._engine(False), path, totals, everything)
         values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name != "prices"}
         values |= {
             "path": path,
@@ -364,6 +426,7 @@ def simulate(
     record: str | int | ArrayLike | None = None,
     watch: ArrayLike | None = None,
     *,
+    venue: Venue | None = None,
     antithetic: bool = False,
     script: Script | None = None,
     turnover: Turnover | None = None,
@@ -404,6 +467,9 @@ def simulate(
         start), in rising order. They become `prices`, of shape (paths, recorded steps).
     watch : array_like of int, optional
         Positions, by their place in the book's input, whose probability of being closed is wanted.
+    venue : Venue, optional
+        What follows a trigger, and who pays; the book needs bankruptcy prices. Its fund lasts through a path. Not for
+        a random book, nor with turnover.
     antithetic : bool, default False
         Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`.
         `summary`, `exceedance` and `compare` know of it: they judge means by pairs.
@@ -421,7 +487,7 @@ def simulate(
     Returns
     -------
     SimulationResult
-        For random books and turnover a `DrawnSimulationResult`.
+        For random books and turnover a `DrawnSimulationResult`, with a venue a `VenueSimulationResult`.
 
     Raises
     ------
@@ -457,22 +523,30 @@ def simulate(
     bridge = monitoring == "bridge"
     _check_process(process, step_count, chosen, bridge, bool(antithetic))
     living = _check_turnover(turnover, random, bridge)
+    if venue is not None:
+        _check_settled(venue, book, living, bridge)
     most = most_closed(book, max_count)
     _check_book(book, market, bridge)
     # Given returns and a known book hold nothing random: without a seed, shards of one run still join.
     fixed = isinstance(process, Returns) and not random and living is None
     kept, key = (None, 0) if seed is None and fixed else resolve(seed)
-    kind = DrawnSimulationResult if random or living else SimulationResult
-    names = _columns(columns, random, living is not None)
+    kind: type[SimulationResult] = SimulationResult
+    if venue is not None:
+        kind = VenueSimulationResult
+    elif random or living:
+        kind = DrawnSimulationResult
+    names = _columns(columns, random, kind)
     recorded = _recorded(record, step_count)
-    watched = _watched(watch, book, living)
-    run = _Run(book, market, process, script, living, seconds, step_count, key, bool(antithetic), bridge, most, workers)
+    watched = _watched(watch, book, living, venue)
+    run = _Run(
+        book, market, process, script, living, venue, seconds, step_count, key, bool(antithetic), bridge, most, workers
+    )
     if living is not None:
         at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
         memory("open positions", living._most_open(seconds), 24 * at_once)
     memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
 
-    values: dict[str, Any] = dict(run.paths(chosen, run.known(_needed(names, run.drawn)), recorded, progress))
+    values: dict[str, Any] = dict(run.paths(chosen, run.known(_needed(names, run)), recorded, progress))
     for column in values.values():
         read_only(column)
     arguments = {
@@ -485,6 +559,7 @@ def simulate(
         "antithetic": bool(antithetic),
         "script": script,
         "turnover": turnover,
+        "venue": venue,
         "max_count": most if random else None,
         "columns": names,
         "record": recorded,
@@ -543,23 +618,31 @@ def _check_book(book: Book | RandomBook, market: Market, bridge: bool) -> None:
         )
 
 
-def _columns(columns: Sequence[str] | None, random: bool, living: bool) -> tuple[str, ...]:
-    usual = SimulationResult._names
+def _check_settled(venue: Venue, book: Book | RandomBook, living: Turnover | None, bridge: bool) -> None:
+    if isinstance(book, RandomBook) or living is not None:
+        raise ValueError(f"venue must be left out for a random book and with turnover, was {venue!r}")
+    check_settled(venue, book)
+    if bridge and venue._waits:
+        raise ValueError(f"monitoring must be 'step' where closes wait, was 'bridge' with {venue!r}")
+
+
+def _columns(columns: Sequence[str] | None, random: bool, kind: type[SimulationResult]) -> tuple[str, ...]:
+    usual = kind._names
     if random:
         usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
     if columns is None:
         return usual
-    return check_names("columns", columns, (*usual, *SimulationResult._on_demand))
+    return check_names("columns", columns, (*usual, *kind._on_demand))
 
 
-def _needed(names: tuple[str, ...], drawn: bool) -> tuple[str, ...]:
+def _needed(names: tuple[str, ...], run: _Run) -> tuple[str, ...]:
     """What the engine must write for these columns."""
-    needed = [name for name in names if name in (*_ENGINE, *_COSTLY, "runaway")]
+    needed = [name for name in names if name in run.engine_columns]
     for name in names:
         if name in BookOutcome._outcome_names:
             sides = ("long", "short") if name.startswith("liquidated") else (name.split("_")[0],)
             # A book's running sums turn counts into quantities and notionals; else the engine tells them.
-            needed += [f"{side}_{name.split('_')[1] if drawn else 'count'}" for side in sides]
+            needed += [f"{side}_{name.split('_')[1] if run.adds_up else 'count'}" for side in sides]
     return tuple(dict.fromkeys(needed))
 
 
@@ -581,9 +664,13 @@ def _recorded(record: object, steps: int) -> NDArray[np.int64] | None:
     return frozen(np.append(np.arange(0, steps, every, dtype=np.int64), steps))
 
 
-def _watched(watch: ArrayLike | None, book: Book | RandomBook, living: Turnover | None) -> NDArray[np.int64] | None:
+def _watched(
+    watch: ArrayLike | None, book: Book | RandomBook, living: Turnover | None, venue: Venue | None
+) -> NDArray[np.int64] | None:
     if watch is None:
         return None
+    if venue is not None and venue._intervenes:
+        raise ValueError(f"watch must be left out where a venue closes in part, late or against winners, was {watch!r}")
     if isinstance(book, RandomBook) or living is not None:
         raise ValueError(f"watch must be left out for a random book and with turnover, was {watch!r}")
     return _whole_array("watch", watch, 0, len(book) - 1)

@@ -30,6 +30,8 @@ from flushpoint.market import Market
 from flushpoint.outcome import BookOutcome, Counts, frozen
 from flushpoint.random_book import RandomBook, most_closed
 from flushpoint.seed import resolve
+from flushpoint.settlement import BALANCE, LEDGER, MONEY, NO_VENUE, Settled, check_settled, marked
+from flushpoint.venue import Venue, _check_instant
 
 _FROM_ENGINE = (
     "final_price",
@@ -97,20 +99,12 @@ class StressResult(BookOutcome, Ensemble):
 
     @cached_property
     def _money(self) -> tuple[FloatArray, FloatArray]:
-        long, short = self._book.long, self._book.short
-        if long.bankruptcy_price is None or short.bankruptcy_price is None:
+        if self._book.long.bankruptcy_price is None:
             unknown = frozen(np.full(self.final_price.size, np.nan))
             return unknown, unknown
-        shortfall, surplus = _core.stress_money(
-            long._engine,
-            short._engine,
-            long.bankruptcy_price,
-            short.bankruptcy_price,
-            self._market._engine,
-            self._scenarios,
-            self._threads,
-        )
-        return frozen(shortfall), frozen(surplus)
+        wanted = ("shortfall", "surplus")
+        found = _settle(self._book, self._market, NO_VENUE, self._scenarios, wanted, self._threads)
+        return frozen(found["shortfall"]), frozen(found["surplus"])
 
     @property
     def shortfall(self) -> FloatArray:
@@ -197,6 +191,45 @@ class RandomStressResult(StressResult):
         return unknown, unknown
 
 
+class VenueStressResult(Settled, StressResult):
+    """The outcomes of many scenarios with a venue, one value a scenario: as `StressResult`, and where the money went.
+
+    As a mapping it holds the columns asked for, by default all.
+
+    Attributes
+    ----------
+    fund_end, fund_paid, fund_received, fund_needed, fees, unpaid_loss, socialised_loss, adl_quantity : ndarray
+        As in `Settled`; every scenario begins with a whole fund.
+    adl_count : ndarray of int64, shape (scenarios,)
+        How many times a winner's position was reduced.
+    """
+
+    _names = (*StressResult._names, *MONEY, *LEDGER)
+    _on_demand = ()
+
+    fund_end: FloatArray
+    fund_paid: FloatArray
+    fund_received: FloatArray
+    fund_needed: FloatArray
+    fees: FloatArray
+    unpaid_loss: FloatArray
+    socialised_loss: FloatArray
+    adl_quantity: FloatArray
+    adl_count: Counts
+    _venue: Venue  # type: ignore[misc]
+
+    def _balance_columns(self) -> dict[str, Any]:
+        wanted = ("proceeds", *BALANCE)
+        return _settle(self._book, self._market, self._venue, self._scenarios, wanted, self._threads)
+
+    @property
+    def groups(self) -> NDArray[Any]:
+        """The labels of the book's groups, sorted; not where the venue closes positions in part or against winners."""
+        if self._venue._intervenes:
+            raise ValueError(f"venue must close whole positions in the market for sums by group, was {self._venue!r}")
+        return super().groups
+
+
 def stress(
     book: Book | RandomBook,
     market: Market,
@@ -206,6 +239,7 @@ def stress(
     refill: float = 0.0,
     seed: int | np.random.SeedSequence | None = None,
     *,
+    venue: Venue | None = None,
     columns: Sequence[str] | None = None,
     max_count: int | None = None,
     threads: int = 0,
@@ -231,6 +265,9 @@ def stress(
         Share of the recovering volume that returns after each wave, 0 to 1.
     seed : int or numpy.random.SeedSequence, optional
         None draws a fresh one; the result keeps it. Nothing is random about a book of known positions.
+    venue : Venue, optional
+        What follows a trigger, and who pays; the book needs bankruptcy prices. Every scenario begins with a whole
+        fund. Not for random books.
     columns : sequence of str, optional
         Names that the result holds as a mapping; all of them are attributes anyway.
     max_count : int, optional
@@ -244,8 +281,8 @@ def stress(
     Returns
     -------
     StressResult
-        For random books a `RandomStressResult`. shock, sell and liquidity broadcast together; the scenarios of their
-        common shape follow each other in C order, in one dimension.
+        For random books a `RandomStressResult`, with a venue a `VenueStressResult`. shock, sell and liquidity broadcast
+        together; the scenarios of their common shape follow each other in C order, in one dimension.
 
     Raises
     ------
@@ -267,6 +304,11 @@ def stress(
     workers = check_threads(threads)
     check_progress(progress)
     most = most_closed(book, max_count)
+    if venue is not None:
+        if isinstance(book, RandomBook):
+            raise ValueError(f"venue must be left out for a random book, was {venue!r}")
+        check_settled(venue, book)
+        _check_instant(venue)
     scenarios = _scenarios(market, shock, sell, liquidity, refill)
     given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=False))
     hidden = {"_market": market, "_scenarios": scenarios, "_threads": workers}
@@ -279,15 +321,46 @@ def stress(
         hidden |= {"_names": names, "_random_book": book, "_key": key, "_max_count": float(most)}
         arguments = {"market": market, "book": book, "max_count": most, **given}
         return RandomStressResult("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
-    names = _chosen(columns, StressResult)
+    kind = StressResult if venue is None else VenueStressResult
+    names = _chosen(columns, kind)
     given_seed = None if seed is None else resolve(seed)[0]
     _check_at_rest(book, market)
+    if venue is not None:
+        found_columns = _settle(book, market, venue, scenarios, (*MONEY, *LEDGER), workers, progress)
+        read_only(tuple(found_columns.values()))
+        money = {"_money": (found_columns.pop("shortfall"), found_columns.pop("surplus"))}
+        hidden |= {"_names": names, "_book": book, "_venue": venue, **money}
+        arguments = {"market": market, "book": book, "venue": venue, **given}
+        return VenueStressResult("stress", arguments, {**found_columns, **hidden}, given_seed, ((0, scenarios[4]),))
     columns_found = _core.stress(book.long._engine, book.short._engine, market._engine, scenarios, workers, progress)
     values = dict(zip(_FROM_ENGINE, columns_found, strict=True))
     read_only(columns_found)
     hidden |= {"_names": names, "_book": book}
     arguments = {"market": market, "book": book, **given}
-    return StressResult("stress", arguments, {**values, **hidden}, given_seed, ((0, scenarios[4]),))
+    return kind("stress", arguments, {**values, **hidden}, given_seed, ((0, scenarios[4]),))
+
+
+def _settle(
+    book: Book,
+    market: Market,
+    venue: Venue,
+    scenarios: EngineScenarios,
+    wanted: tuple[str, ...],
+    threads: int,
+    progress: Callable[[int, int], object] | None = None,
+) -> dict[str, NDArray[Any]]:
+    """Run the scenarios with a venue; return the columns of `stress` and those wanted of the ledger."""
+    return _core.stress_venue(
+        book.long._engine,
+        book.short._engine,
+        book._settled(True, venue._closes_winners),
+        marked(market, venue)._engine,
+        venue._engine,
+        scenarios,
+        wanted,
+        threads,
+        progress,
+    )
 
 
 def _scenarios(

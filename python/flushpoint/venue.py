@@ -431,6 +431,15 @@ x effective leverage
         return self.adl in CLOSING_WINNERS
 
     @property
+    def _waits(self) -> bool:
+        return math.isfinite(self.pacing) or self.delay > 0 or math.isfinite(self.price_band)
+
+    @property
+    def _intervenes(self) -> bool:
+        """Whether it changes what is traded, not only who pays."""
+        return self._closes_winners or self.close != "full" or self._waits
+
+    @property
     def _engine(self) -> EngineVenue:
         return (
             self.fund,

@@ -161,7 +161,11 @@ private:
         }
         one.quantity -= size;
         side.closed(one, size, in_market);
-        if (book_.positions) book_.positions->bankruptcy[side.columns().index[one.rank]] = one.bankruptcy;
+        if (PositionLedger* told = book_.positions) {
+            const std::int32_t place = side.columns().index[one.rank];
+            told->bankruptcy[place] = one.bankruptcy;
+            if (one.quantity == 0.0) (gain < 0.0 ? told->shortfall : told->surplus)[place] += gain < 0.0 ? -gain : gain;
+        }
         record(side, one.rank, size, s * money, in_market ? 0.0 : size, credit);
     }
 

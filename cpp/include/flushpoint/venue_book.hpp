@@ -28,6 +28,8 @@ struct PositionLedger {
     double* money;         // fetched or cost, by market and by auto-deleveraging
     double* adl_quantity;  // of it, by auto-deleveraging
     double* credit;        // paid out to its trader
+    double* shortfall;     // of its last close
+    double* surplus;
     double* bankruptcy;    // price, of what is left
 };
 

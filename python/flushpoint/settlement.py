@@ -1,0 +1,127 @@
+"""Where the money of forced closes went: the columns that a venue adds to a result, and their conservation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from flushpoint._validate import check
+from flushpoint.book import Book
+from flushpoint.market import Market
+from flushpoint.venue import Venue, _check_book, _check_venue
+
+#: What a venue adds to a result.
+LEDGER = (
+    "fund_end",
+    "fund_paid",
+    "fund_received",
+    "fund_needed",
+    "fees",
+    "unpaid_loss",
+    "socialised_loss",
+    "adl_quantity",
+    "adl_count",
+)
+MONEY = ("proceeds", "shortfall", "surplus")
+#: Only the conservation of money asks for these.
+BALANCE = ("to_traders", "to_venue", "released", "value")
+#: Nobody: what a run without a venue is settled by, where only what positions lack or leave is wanted.
+NO_VENUE = Venue(surplus_to="trader")
+
+
+class Settled:
+    """What a venue adds to a result: numbers of one cascade, or columns with one entry a scenario or path.
+
+    Attributes
+    ----------
+    fund_end : float or ndarray of float64
+        The insurance fund at the end, quote units, as all money.
+    fund_paid, fund_received : float or ndarray of float64
+        What the fund paid for shortfalls, and what it got of surplus and fees.
+    fund_needed : float or ndarray of float64
+        The smallest fund that would never have been overdrawn, had it paid all that was asked of the fund in this run.
+    fees : float or ndarray of float64
+        Charged on market closes, to the venue or the fund.
+    unpaid_loss : float or ndarray of float64
+        Shortfalls that nobody paid.
+    socialised_loss : float or ndarray of float64
+        Shortfalls beyond the fund that open positions bore.
+    adl_quantity : float or ndarray of float64
+        Closed against winners rather than in the market, base units.
+    adl_count : int or ndarray of int64
+        How many times a winner's position was reduced.
+    """
+
+    _venue: ClassVar[Any]
+
+    def _balance_columns(self) -> dict[str, Any]:
+        """Return proceeds and the columns of `BALANCE`, from the engine."""
+        raise NotImplementedError
+
+    def balance(self) -> dict[str, Any]:
+        """Changes of equity by party, quote units: they add up to nothing.
+
+        Returns
+        -------
+        dict
+            ``forced``: what positions lost or kept where they were closed, beyond the price's move, against their
+            bankruptcy prices; ``market``: what those who traded with them paid; ``traders``: what was paid out to
+            traders; ``winners``: equity that winners took out; ``socialised``; ``fund``; ``venue``: fees and surplus
+            that it kept; ``unpaid``: the loss that nobody bore.
+
+        Notes
+        -----
+        Traders still open, makers and counterparties outside the book move against each other with the price, which
+        therefore cancels out.
+        """
+        found = self._balance_columns()
+        ledger = vars(self)
+        return {
+            "forced": found["value"],
+            "market": -found["proceeds"],
+            "traders": found["to_traders"],
+            "winners": found["released"],
+            "socialised": -ledger["socialised_loss"],
+            "fund": ledger["fund_end"] - self._venue.fund,
+            "venue": found["to_venue"],
+            "unpaid": -ledger["unpaid_loss"],
+        }
+
+    def check_balance(self) -> None:
+        """Verify that no money came from nowhere or went missing, to 1e-9 relative.
+
+        Raises
+        ------
+        ArithmeticError
+            With the first scenario or path in which it did.
+        """
+        parts = [np.atleast_1d(np.asarray(part, dtype=np.float64)) for part in self.balance().values()]
+        total, size = sum(parts), sum(np.abs(part) for part in parts)
+        known = np.isfinite(np.asarray(size))
+        wrong = known & ~(np.abs(total) <= 1e-9 * np.asarray(size))
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise ArithmeticError(
+                f"changes of equity must add up to nothing, were {np.asarray(total)[at]} of {np.asarray(size)[at]} in "
+                f"row {at}"
+            )
+
+
+def check_settled(venue: Venue, book: Book) -> None:
+    """Raise unless `venue` is one and the book holds what it needs to know."""
+    _check_venue(venue)
+    _check_book(venue, book)
+    for name, side in (("long", book.long), ("short", book.short)):
+        prices = side.bankruptcy_price
+        if prices is not None and prices.size and not math.isfinite(prices[len(side) - 1]):
+            check(f"bankruptcy_price of {name}s", prices, np.isfinite(prices), "finite with a venue")
+
+
+def marked(market: Market, venue: Venue | None) -> Market:
+    """Return the market with the venue's own mark, where it has one."""
+    if venue is None or venue.mark_weight is None:
+        return market
+    return replace(market, mark_weight=venue.mark_weight)
