@@ -380,7 +380,7 @@ class Book:
         """Columns that tell positions apart; what money is counted by, and entry prices, only where they are wanted."""
         prices = self._look_ahead if money else ((None,) * 4, (None,) * 4)
         entry = self._entries if entries else (None, None)
-        return (self._long.index, *prices[0], entry[0]), (self._short.index, *prices[1], entry[1])  # type: ignore[return-value]
+        return (self._long.index, *prices[0], entry[0]), (self._short.index, *prices[1], entry[1])
 
     @property
     def long(self) -> Side:
