@@ -437,7 +437,13 @@ x effective leverage
     @property
     def _intervenes(self) -> bool:
         """Whether it changes what is traded, not only who pays."""
-        return self._closes_winners or self.close != "full" or self._waits
+        return self._closes_winners or self._closes_in_part or self._waits
+
+    @property
+    def _closes_in_part(self) -> bool:
+        if self.close == "tier_step_down":
+            return self.schedule is not None and self.schedule.rate.size > 1
+        return self.close == "fraction" and self.fraction != 1
 
     @property
     def _engine(self) -> EngineVenue:
