@@ -96,23 +96,26 @@ private:
 
     // Looks for positions of a side that are in profit; tells whether there is any.
     bool find_winners(Side& side) {
-        winners_.clear();
+        book_.pulse.spent(side.columns().count / 4);
+        book_.winners.clear();
         side.for_open([&](double quantity, double trigger, double bankruptcy, std::size_t rank) {
             const VenueColumns& columns = side.columns();
             const Candidate one{quantity, columns.entry_price[rank], bankruptcy, trigger, columns.index[rank]};
-            if (profit(one, mark_price_, side.shorts()) > 0.0) winners_.push_back(one);
+            if (profit(one, mark_price_, side.shorts()) > 0.0) book_.winners.push_back(one);
             return 0.0;
         });
-        return !winners_.empty();
+        return !book_.winners.empty();
     }
 
     // Winners of the other side take over the positions of this one, in firing order, until none is left.
     void close_against(Side& side, Side& other, std::vector<Holding>& losers) {
         double needed = 0.0;
         for (const Holding& one : losers) needed += one.quantity;
-        if (winners_.empty() && !find_winners(other)) return;
-        std::vector<double> taken(winners_.size());
-        const double found = deleverage(ledger_.venue->adl, mark_price_, other.shorts(), needed, winners_, taken);
+        if (book_.winners.empty() && !find_winners(other)) return;
+        std::vector<double>& taken = book_.taken;
+        taken.resize(book_.winners.size());
+        book_.pulse.spent(2 * taken.size());
+        const double found = deleverage(ledger_.venue->adl, mark_price_, other.shorts(), needed, book_.winners, taken);
 
         double left = found, money = 0.0;
         for (Holding& one : losers) {
@@ -126,7 +129,7 @@ private:
         const double price = money / found, s = other.sign();
         std::size_t i = 0;
         other.for_open([&](double, double, double bankruptcy, std::size_t rank) {
-            if (i == winners_.size() || winners_[i].place != other.columns().index[rank]) return 0.0;
+            if (i == book_.winners.size() || book_.winners[i].place != other.columns().index[rank]) return 0.0;
             const double size = taken[i++];
             if (size == 0.0) return size;
             const double equity = s * size * (price - bankruptcy);
@@ -137,7 +140,7 @@ private:
             return size;
         });
         ledger_.adl_quantity += found;
-        winners_.clear();
+        book_.winners.clear();
     }
 
     // `size` of a position is closed for `money`, signed by its side.
@@ -180,7 +183,6 @@ private:
     State state_;  // of the market, as the wave is traded
     VenueBook& book_;
     Ledger& ledger_;
-    std::vector<Candidate> winners_;
     bool defaulted_ = false;  // the rest of the wave is closed against winners
 };
 

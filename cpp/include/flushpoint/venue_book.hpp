@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flushpoint/cascade.hpp"
+#include "flushpoint/pulse.hpp"
 #include "flushpoint/venue.hpp"
 #include "flushpoint/waterfall.hpp"
 
@@ -260,15 +261,19 @@ public:
     };
 
     VenueBook(const VenueData& venue, const BookView& book, const VenueColumns& long_columns,
-              const VenueColumns& short_columns)
-        : longs(*this, book.longs, long_columns, false),
+              const VenueColumns& short_columns, Pulse& watch)
+        : pulse(watch),
+          longs(*this, book.longs, long_columns, false),
           shorts(*this, book.shorts, short_columns, true),
           ledger(venue),
           venue_(venue) {}
     VenueBook(const VenueBook&) = delete;
 
+    Pulse& pulse;
     Side longs, shorts;
     Ledger ledger;
+    std::vector<Candidate> winners;  // of the event at hand
+    std::vector<double> taken;       // from each
     PositionLedger* positions = nullptr;
 
     const VenueData& venue() const { return venue_; }
