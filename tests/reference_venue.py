@@ -374,7 +374,7 @@ class Desk:
         p.exit_money += x * at
         p.fired = True
         self.quantity[p.side] += x
-        self.notional[p.side] += x * trigger
+        self.notional[p.side] += x * max(trigger, 0.0)
 
     # --- waterfall ---
     def winners(self, loser_side: int, price: float, crossed: Sequence[Position]) -> list[Position]:
@@ -502,7 +502,8 @@ class Desk:
                 self.doubt(order.quantity, budget, order.position.original)
             budget -= x
             out.append((order, x))
-        return out
+        # let go in the order of the queue, settled as in any wave: longs, then shorts
+        return sorted(out, key=lambda entry: -entry[0].position.side)
 
     def settle_all(
         self,
@@ -545,7 +546,7 @@ class Desk:
                 if p.quantity > 0:
                     p.trigger = new_trigger(self.rules, p)
             size = math.fsum(done)
-            notional = math.fsum(x * o.trigger for (o, _), x in zip(orders, done, strict=True))
+            notional = math.fsum(x * max(o.trigger, 0.0) for (o, _), x in zip(orders, done, strict=True))
             self.waves.append((step, price_before, size, len(orders), notional))
             seen.append(now.traded_price())
             self.exhausted = self.exhausted or math.isinf(now.displacement())
