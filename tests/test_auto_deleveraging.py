@@ -9,9 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from flushpoint import _core
-from flushpoint.venue import ADL, CLOSING_WINNERS
-from test_deleverage import plainly
+from flushpoint.venue import CLOSING_WINNERS
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -73,18 +71,6 @@ def test_without_the_data_the_command_says_so(command, tmp_path, capsys):
 def test_blocks_are_found_or_refused(command):
     page = "text\n<!-- a: written by x.py -->\nold\n<!-- end of a -->\nmore\n"
     insert = sys.modules["page"].insert
-    assert insert(page, "a", "new", "x.py") == page.replace("old", "\nnew\n")
+    assert insert(page, "a", "new", "x.py") == page.replace("old", "\nnew")
     with pytest.raises(ValueError, match=r"the marks of 'b' once"):
         insert(page, "b", "new", "x.py")
-
-
-@pytest.fixture(autouse=True)
-def engine(monkeypatch):
-    """Plain loops in place of an engine without the function."""
-    if not hasattr(_core, "auto_deleverage"):
-
-        def stand_in(adl, needed, price, shorts, *columns):
-            quantity, entry, bankruptcy, trigger = (list(column) for column in columns)
-            return plainly(ADL[adl], needed, -1 if shorts else 1, quantity, entry, bankruptcy, price, trigger)
-
-        monkeypatch.setattr(_core, "auto_deleverage", stand_in, raising=False)

@@ -17,8 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flushpoint as fp
-from flushpoint import _core
-from flushpoint.venue import ADL, CLOSING_WINNERS
+from flushpoint.venue import CLOSING_WINNERS
 
 NAN, INF = math.nan, math.inf
 QUEUES = ("queue", "queue_margin_ratio", "queue_price_ratio", "list_order")
@@ -250,15 +249,3 @@ def closes(**changes: Any) -> Any:
 def test_bad_input(changes, kind, message):
     with pytest.raises(kind, match=message):
         closes(**changes)
-
-
-@pytest.fixture(autouse=True)
-def engine(monkeypatch):
-    """Plain loops in place of an engine without the function."""
-    if not hasattr(_core, "auto_deleverage"):
-
-        def stand_in(adl, needed, price, shorts, *columns):
-            quantity, entry, bankruptcy, trigger = (list(column) for column in columns)
-            return plainly(ADL[adl], needed, -1 if shorts else 1, quantity, entry, bankruptcy, price, trigger)
-
-        monkeypatch.setattr(_core, "auto_deleverage", stand_in, raising=False)

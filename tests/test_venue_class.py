@@ -239,3 +239,41 @@ def test_waiting_needs_time():
     for name, value, none in (("pacing", 3.0, "inf"), ("delay", 2.0, "0"), ("price_band", 0.1, "inf")):
         with pytest.raises(ValueError, match=rf"^{name} must be {none} but in simulate, was {value}$"):
             _check_instant(fp.Venue(**{name: value}))
+
+
+def test_dydx_deleverages_at_the_bankruptcy_price():
+    # The chain's liquidation_deleveraging_test.go: a short of 1 with 50,499 USDC, bankrupt at 50,499; the oracle is at
+    # 50,500, the fund is empty. It is closed against a long of 1 whose account holds 50,000 USDC: that ends with
+    # 100,499, the short with 0. A book has no bankruptcy price below 0, so that the 50,000 are added by hand.
+    book = fp.Book([-1, 1], 1.0, [50_499 / 1.05, 0.0], [50_499.0, 0.0], [50_000.0, 50_000.0])
+    market = fp.Market(50_500.0, fp.LinearImpact(1e-3))
+    c = fp.cascade(book, market, venue=fp.Venue.dydx())
+    assert c.exit_price.tolist() == [50_499.0, 50_499.0]
+    assert c.closed_by.tolist() == [2, 2]
+    assert c.final_price == pytest.approx(50_500.0)
+    assert 50_000 + c.exit_price[1] == 100_499.0
+    assert c.unpaid_loss == 0.0
+    c.check_balance()
+
+
+@pytest.mark.parametrize("venue", PRESETS, ids=["binance", "bybit", "okx", "bitmex", "hyperliquid", "dydx"])
+def test_presets_run_and_balance(venue):
+    chance = np.random.default_rng(1)
+    n = 400
+    book = fp.Book.from_positions(
+        np.where(np.arange(n) % 2, -1, 1),
+        chance.lognormal(4, 2, n),
+        100 * np.exp(0.01 * chance.standard_normal(n)),
+        leverage=chance.choice([3.0, 10.0, 20.0, 40.0], n),
+        schedule=TIERS,
+    ).alive(100.0)
+    market = fp.Market(100.0, fp.LinearImpact(2e-6), half_life=600.0, spread=0.001)
+    for fund in (0.0, 1e5):
+        c = fp.cascade(book, market, shock=-0.08, venue=venue.with_fund(fund))
+        c.check_balance()
+        assert c.liquidated_count > 0
+        e = fp.simulate(book, market, fp.GBM(1.5), steps=48, paths=200, seed=1, venue=venue.with_fund(fund))
+        e.check_balance()
+        assert e.adl_quantity.sum() > 0
+    # With a fund few are deleveraged, so that winners do not run out. At their bankruptcy price losers lack nothing.
+    assert (e.unpaid_loss.sum() == 0) == (venue.adl_price == "bankruptcy")

@@ -118,8 +118,8 @@ def data_block(data: Data) -> str:
     return (
         f"{len(data.when)} waves from {data.when[0][0][:19]} to {data.when[-1][1][11:19]} UTC, "
         f"{len(data.coin)} pairs of wave and coin, {coins} coins.\n"
-        f"Quantity x gap differs from the file's own product by {tiny(size)} of the total; a wave's sum over coins from\n"
-        f"what the wave is said to need by {tiny(apart)} of it at most.\n"
+        f"Quantity x gap differs from the file's own product by {tiny(size)} of the total;\n"
+        f"a wave's sum over coins differs from what the wave is said to need by {tiny(apart)} of it.\n"
     )
 
 

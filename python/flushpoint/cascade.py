@@ -173,7 +173,7 @@ class VenueCascadeResult(Settled, CascadeResult):
     socialised_loss: float
     adl_quantity: float
     adl_count: int
-    _venue: Venue  # type: ignore[misc]
+    _venue: Venue
 
     def _balance_columns(self) -> dict[str, Any]:
         return vars(self)
@@ -221,8 +221,9 @@ class VenueCascadeResult(Settled, CascadeResult):
     @cached_property
     def exit_price(self) -> FloatArray:
         """Average price at which what was closed of each position was closed, in input order; nan where nothing was."""
-        with np.errstate(invalid="ignore"):
-            price = self._outcome["money"] / self._outcome["quantity"]
+        closed = self._outcome["quantity"]
+        price = np.full(closed.size, np.nan)
+        np.divide(self._outcome["money"], closed, out=price, where=closed > 0)
         read_only(price)
         return price
 

@@ -351,7 +351,7 @@ def experiment(
         Of the baseline. Where it is None and a policy needs a venue, the baseline's is ``Venue()``.
     columns : iterable of str, optional
         What is compared and all that the results hold. By default the results hold what `simulate` gives by default,
-        and prices, notionals and who bore the losses are compared.
+        and prices, notionals and who bore the losses are compared, where they are not 0 throughout.
     levels : array_like, default (0.95, 0.99)
         Of value at risk and expected shortfall, above 0 and below 1.
     confidence : float, default 0.95
@@ -424,7 +424,9 @@ def experiment(
             raise type(error)(f"policies[{list(policies)[i - 1]!r}]: {error}") from None
     baseline, rest = results[0], dict(zip(policies, results[1:], strict=True))
     shown = tuple(
-        check_columns(baseline, columns) if columns is not None else [name for name in _MAIN if name in baseline]
+        check_columns(baseline, columns)
+        if columns is not None
+        else [name for name in _MAIN if name in baseline and any(run[name].any() for run in results)]
     )
     comparisons = {
         name: compare(baseline, result, shown, levels=wanted, confidence=sure) for name, result in rest.items()

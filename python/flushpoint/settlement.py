@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ LEDGER = (
 )
 MONEY = ("proceeds", "shortfall", "surplus")
 #: Only the conservation of money asks for these.
-BALANCE = ("to_traders", "to_venue", "released", "value")
+BALANCE = ("to_traders", "kept", "released", "value")
 #: Nobody: what a run without a venue is settled by, where only what positions lack or leave is wanted.
 NO_VENUE = Venue(surplus_to="trader")
 
@@ -55,10 +55,10 @@ class Settled:
         How many times a winner's position was reduced.
     """
 
-    _venue: ClassVar[Any]
+    _venue: Any
 
     def _balance_columns(self) -> dict[str, Any]:
-        """Return proceeds and the columns of `BALANCE`, from the engine."""
+        """Return the columns of `BALANCE`, from the engine."""
         raise NotImplementedError
 
     def balance(self) -> dict[str, Any]:
@@ -78,16 +78,18 @@ class Settled:
         therefore cancels out.
         """
         found = self._balance_columns()
-        ledger = vars(self)
+        told = {
+            name: getattr(self, name) for name in ("proceeds", "socialised_loss", "fund_end", "fees", "unpaid_loss")
+        }
         return {
             "forced": found["value"],
-            "market": -found["proceeds"],
+            "market": -told["proceeds"],
             "traders": found["to_traders"],
             "winners": found["released"],
-            "socialised": -ledger["socialised_loss"],
-            "fund": ledger["fund_end"] - self._venue.fund,
-            "venue": found["to_venue"],
-            "unpaid": -ledger["unpaid_loss"],
+            "socialised": -told["socialised_loss"],
+            "fund": told["fund_end"] - self._venue.fund,
+            "venue": found["kept"] + (told["fees"] if self._venue.fee_to == "venue" else 0.0),
+            "unpaid": -told["unpaid_loss"],
         }
 
     def check_balance(self) -> None:

@@ -268,9 +268,7 @@ class VenueSimulationResult(Settled, _EngineSums):
         return venue
 
     def _balance_columns(self) -> dict[str, Any]:
-        for name in LEDGER:
-            getattr(self, name)
-        return {name: getattr(self, name) for name in ("proceeds", *BALANCE)}
+        return {name: getattr(self, name) for name in BALANCE}
 
     @property
     def groups(self) -> NDArray[Any]:

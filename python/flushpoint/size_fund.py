@@ -49,16 +49,20 @@ class FundSize:
     result: SimulationResult
 
     def __repr__(self) -> str:
-        return f"<FundSize: {self.fund:,.6g} lasts with probability {self.probability:g}, {self.paths:,} paths>"
+        return f"<FundSize: {_shown(self.fund)} lasts with probability {self.probability:g}, {self.paths:,} paths>"
 
     def __str__(self) -> str:
         value, low, high = map(percent, self.overdrawn)
         return (
-            f"a fund of {self.fund:,.6g} [{self.low:,.6g}, {self.high:,.6g}] lasts with probability "
+            f"a fund of {_shown(self.fund)} [{_shown(self.low)}, {_shown(self.high)}] lasts with probability "
             f"{self.probability:g}\n"
             f"  overdrawn on {value} [{low}, {high}] of {self.paths:,} paths, intervals at {percent(self.confidence)} "
             "confidence"
         )
+
+
+def _shown(money: float) -> str:
+    return f"{money:,.0f}" if 1_000 <= money < 1e15 else f"{money:.6g}"
 
 
 def size_fund(

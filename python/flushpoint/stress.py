@@ -216,11 +216,10 @@ class VenueStressResult(Settled, StressResult):
     socialised_loss: FloatArray
     adl_quantity: FloatArray
     adl_count: Counts
-    _venue: Venue  # type: ignore[misc]
+    _venue: Venue
 
     def _balance_columns(self) -> dict[str, Any]:
-        wanted = ("proceeds", *BALANCE)
-        return _settle(self._book, self._market, self._venue, self._scenarios, wanted, self._threads)
+        return _settle(self._book, self._market, self._venue, self._scenarios, BALANCE, self._threads)
 
     @property
     def groups(self) -> NDArray[Any]:

@@ -74,7 +74,8 @@ class Venue:
     close : {"full", "tier_step_down", "fraction"}, default "full"
         How much each close takes: all; down to the next lower tier of `schedule`, all in the lowest; or a share. What
         is left keeps trading with the bankruptcy price and the trigger that follow from what the close has cost, and
-        may fire again. All is taken in any case where equity at the mark is gone or less than 1 % would be left.
+        may fire again. Sized by tiers or by what is needed, a close takes at least 1 % of the position as it first was.
+        All is taken in any case where equity at the mark is gone or less than 1 % would be left.
     fund : float, default 0.0
         The insurance fund at the start, quote units, at least 0.
     adl : str, default "none"
@@ -89,7 +90,9 @@ class Venue:
     surplus_to : {"fund", "trader", "venue"}, default "fund"
         Who keeps what a whole close leaves of the margin after the fee.
     adl_price : {"bankruptcy", "mark"}, default "bankruptcy"
-        Price at which losers and winners are closed against each other: the loser's bankruptcy price, or the mark.
+        Price at which losers and winners are closed against each other: the loser's bankruptcy price, or the mark. At
+        the mark winners give nothing up, and what the loser lacks there is a shortfall that the fund pays as far as it
+        can.
     fee_rate : float, default 0.0
         Share of the money that a close fetches or costs, at least 0 and below 1. Paid out of what is left of the
         margin: it never causes a shortfall.
@@ -277,10 +280,11 @@ x effective leverage
         As there: positions of higher tiers are reduced by tiers, the lowest are taken whole; what is left of the margin
         goes to the fund; winners are closed at the mark price, not at the loser's bankruptcy price.
 
-        Simplified: one tier at a time down to the lowest (the venue takes its two lowest tiers whole, newer copies of
-        its page speak of two tiers at a time). Winners are closed where the fund cannot pay; the venue starts where the
-        fund is empty or has fallen by 30 % from its peak within 8 hours. The liquidation fee, at the taker's rate,
-        depends on the account and is 0 unless `fee_rate` is given.
+        Simplified: what a deleveraged loser lacks at the mark is the fund's to pay, and unpaid where it cannot. One
+        tier at a time down to the lowest (the venue takes its two lowest tiers whole, newer copies of its page speak of
+        two tiers at a time). Winners are closed where the fund cannot pay; the venue starts where the fund is empty or
+        has fallen by 30 % from its peak within 8 hours. The liquidation fee, at the taker's rate, depends on the
+        account and is 0 unless `fee_rate` is given.
 
         Left out: the minute between attempts (`delay` is one for every close), price limits (`price_band` is a
         simpler one), portfolio margin.
@@ -352,7 +356,7 @@ x effective leverage
 
         Simplified: each further close takes a fifth of what is left, as soon as it is crossed again; the venue waits 30
         seconds after a fifth, and sends orders of full size within them. The mark of the wave stands for the previous
-        mark price.
+        mark price. What a deleveraged loser lacks there is `fund`'s to pay, and unpaid where it cannot.
 
         Left out: the vault, which takes a position over whole, with its margin, once equity is below two thirds of
         maintenance (here all is sold in the market, and `fund` pays); cross margin.
@@ -433,7 +437,13 @@ x effective leverage
     @property
     def _intervenes(self) -> bool:
         """Whether it changes what is traded, not only who pays."""
-        return self._closes_winners or self.close != "full" or self._waits
+        return self._closes_winners or self._closes_in_part or self._waits
+
+    @property
+    def _closes_in_part(self) -> bool:
+        if self.close == "tier_step_down":
+            return self.schedule is not None and self.schedule.rate.size > 1
+        return self.close == "fraction" and self.fraction != 1
 
     @property
     def _engine(self) -> EngineVenue:

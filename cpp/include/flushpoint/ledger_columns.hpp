@@ -23,7 +23,7 @@ struct LedgerColumns {
     double* adl_quantity;
     std::int64_t* adl_count;
     double* to_traders;
-    double* to_venue;
+    double* kept;
     double* released;
     double* value;
 
@@ -43,7 +43,7 @@ struct LedgerColumns {
         f("adl_quantity", c.adl_quantity);
         f("adl_count", c.adl_count);
         f("to_traders", c.to_traders);
-        f("to_venue", c.to_venue);
+        f("kept", c.kept);
         f("released", c.released);
         f("value", c.value);
     }
@@ -70,7 +70,7 @@ struct LedgerColumns {
         put(adl_quantity, l.adl_quantity);
         put(adl_count, l.adl_count);
         put(to_traders, l.to_traders);
-        put(to_venue, l.to_venue);
+        put(kept, l.kept);
         put(released, l.released);
         put(value, l.value);
     }

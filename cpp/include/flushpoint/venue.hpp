@@ -33,8 +33,12 @@ struct VenueData {
     // Whether winners on the other side are closed where the fund cannot pay.
     bool closes_winners() const { return adl != AdlRule::none && adl != AdlRule::socialised; }
     bool waits() const { return pacing < math::infinity || delay > 0.0 || price_band < math::infinity; }
+    bool closes_in_part() const {
+        if (close == CloseRule::tier_step_down) return tiers.count > 1;
+        return close == CloseRule::fraction && fraction != 1.0;
+    }
     // Whether the venue changes what is traded, not only who pays.
-    bool intervenes() const { return closes_winners() || close != CloseRule::full || waits(); }
+    bool intervenes() const { return closes_winners() || closes_in_part() || waits(); }
 };
 
 // Where the money of forced closes went, in quote units.
@@ -52,7 +56,7 @@ struct Ledger {
     double unpaid_loss = 0.0;
     double socialised_loss = 0.0;
     double to_traders = 0.0;  // what was left of their margin
-    double to_venue = 0.0;    // fees and surplus that went to neither fund nor traders
+    double kept = 0.0;        // of surplus, by the venue
     double adl_quantity = 0.0;
     std::int64_t adl_count = 0;  // positions of winners reduced
     double released = 0.0;       // equity that winners took out of what was closed
@@ -68,17 +72,13 @@ struct Ledger {
         switch (venue->surplus_to) {
             case SurplusTo::fund: receive(rest); break;
             case SurplusTo::trader: to_traders += rest; break;
-            case SurplusTo::venue: to_venue += rest; break;
+            case SurplusTo::venue: kept += rest; break;
         }
     }
     void charge(double fee) {
         if (fee == 0.0) return;
         fees += fee;
-        if (venue->fee_to_fund) {
-            receive(fee);
-        } else {
-            to_venue += fee;
-        }
+        if (venue->fee_to_fund) receive(fee);
     }
     // What closing lacks beyond their margins.
     void lost(double loss) {
@@ -93,7 +93,8 @@ struct Ledger {
     // What the conservation of money lacks, 0 but for rounding: traders, makers, counterparties outside the book, fund and
     // venue, less what nobody paid. Makers and counterparties cancel out against the positions' price moves.
     double imbalance() const {
-        return value - proceeds + to_traders + released - socialised_loss + (fund - venue->fund) + to_venue - unpaid_loss;
+        const double income = kept + (venue->fee_to_fund ? 0.0 : fees);
+        return value - proceeds + to_traders + released - socialised_loss + (fund - venue->fund) + income - unpaid_loss;
     }
     // A fee takes no more than a close leaves.
     double fee(double money, double gain) const {

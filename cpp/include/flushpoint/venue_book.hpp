@@ -62,7 +62,7 @@ inline double close_size(const VenueData& venue, bool shorts, const Holding& one
     constexpr double least = 0.01;  // of the original quantity: nothing left open, and no sized close, is smaller
     const double notional = one.quantity * price;
     const double equity = one.quantity * (shorts ? one.bankruptcy - price : price - one.bankruptcy);
-    if (venue.close == CloseRule::full || !(equity > 0.0) || notional < venue.whole_below) return one.quantity;
+    if (!venue.closes_in_part() || !(equity > 0.0) || notional < venue.whole_below) return one.quantity;
     double size = 0.0;
     if (venue.close == CloseRule::tier_step_down) {
         const std::size_t tier = tier_of(venue.tiers, notional);
@@ -210,7 +210,7 @@ public:
         // Takes out what the crossing test finds crossed.
         VenueWave cross(double mark_factor, double start) {
             const Range run = run_.take(mark_factor, start);
-            const bool as_it_is = book_.venue_.close == CloseRule::full && !book_.venue_.waits() && left_.empty();
+            const bool as_it_is = !book_.venue_.closes_in_part() && !book_.venue_.waits() && left_.empty();
             if (as_it_is) {
                 const auto count = static_cast<std::int64_t>(run.size());
                 count_ += count;
