@@ -107,7 +107,7 @@ def assert_case(case: VenueCase) -> bool:
 
 
 # --- a cascade against the reference ---
-@settings(max_examples=250)
+@settings(max_examples=200)
 @given(case=reference_venue.cases())
 def test_any_cascade(case: VenueCase) -> None:
     event(f"{case.rules.close}, {case.rules.adl}")
@@ -429,13 +429,13 @@ def assert_run(run: VenueRun, expected: list[Outcome]) -> int:
     return compared
 
 
-@settings(max_examples=120)
+@settings(max_examples=90)
 @given(run=reference_venue.runs(paced=False))
 def test_any_path(run: VenueRun) -> None:
     assume(assert_run(run, run.expected()) > 0)
 
 
-@settings(max_examples=200)
+@settings(max_examples=130)
 @given(run=reference_venue.runs(paced=True))
 def test_any_path_whose_trades_wait(run: VenueRun) -> None:
     expected = run.expected()
