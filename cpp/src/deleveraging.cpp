@@ -20,7 +20,7 @@ struct Rules {
     double price;
     double s;  // +1 where the winners are longs
 
-    double profit(const Candidate& one) const { return s * (price - one.entry_price); }
+    double profit(const Candidate& one) const { return flushpoint::profit(one, price, s < 0.0); }
     // Equity / notional: the reciprocal of effective leverage, 0 where no equity is left.
     double margin_ratio(const Candidate& one) const { return std::max(s * (price - one.bankruptcy_price) / price, 0.0); }
 

@@ -41,7 +41,7 @@ private:
         }
         bool stops = ledger_.venue->closes_winners();
         // Where nobody can be closed instead, the sale stands, and so do all that follow.
-        const auto defaults = [&] { return stops = any_winner(other); };
+        const auto defaults = [&] { return stops = find_winners(other); };
         if (wave.listed) {
             auto& listed = side.listed();
             std::size_t i = 0;
@@ -94,30 +94,25 @@ private:
         return sold.end;
     }
 
-    bool any_winner(Side& side) const {
-        bool any = false;
-        side.for_open([&](double, double, double, std::size_t rank) {
-            const double entry = side.columns().entry_price[side.columns().index[rank]];
-            any |= side.sign() * (mark_price_ - entry) > 0.0;
+    // Looks for positions of a side that are in profit; tells whether there is any.
+    bool find_winners(Side& side) {
+        winners_.clear();
+        side.for_open([&](double quantity, double trigger, double bankruptcy, std::size_t rank) {
+            const VenueColumns& columns = side.columns();
+            const Candidate one{quantity, columns.entry_price[rank], bankruptcy, trigger, columns.index[rank]};
+            if (profit(one, mark_price_, side.shorts()) > 0.0) winners_.push_back(one);
             return 0.0;
         });
-        return any;
+        return !winners_.empty();
     }
 
     // Winners of the other side take over the positions of this one, in firing order, until none is left.
     void close_against(Side& side, Side& other, std::vector<Holding>& losers) {
         double needed = 0.0;
         for (const Holding& one : losers) needed += one.quantity;
-        std::vector<Candidate> candidates;
-        other.for_open([&](double quantity, double trigger, double bankruptcy, std::size_t rank) {
-            const std::int32_t place = other.columns().index[rank];
-            candidates.push_back({quantity, other.columns().entry_price[place], bankruptcy, trigger, place});
-            return 0.0;
-        });
-        std::vector<double> taken(candidates.size());
-        const double found =
-            deleverage(ledger_.venue->adl, mark_price_, other.shorts(), needed, candidates, taken);
-        if (found == 0.0) return;
+        if (winners_.empty() && !find_winners(other)) return;
+        std::vector<double> taken(winners_.size());
+        const double found = deleverage(ledger_.venue->adl, mark_price_, other.shorts(), needed, winners_, taken);
 
         double left = found, money = 0.0;
         for (Holding& one : losers) {
@@ -131,6 +126,7 @@ private:
         const double price = money / found, s = other.sign();
         std::size_t i = 0;
         other.for_open([&](double, double, double bankruptcy, std::size_t rank) {
+            if (i == winners_.size() || winners_[i].place != other.columns().index[rank]) return 0.0;
             const double size = taken[i++];
             if (size == 0.0) return size;
             const double equity = s * size * (price - bankruptcy);
@@ -141,6 +137,7 @@ private:
             return size;
         });
         ledger_.adl_quantity += found;
+        winners_.clear();
     }
 
     // `size` of a position is closed for `money`, signed by its side.
@@ -183,6 +180,7 @@ private:
     State state_;  // of the market, as the wave is traded
     VenueBook& book_;
     Ledger& ledger_;
+    std::vector<Candidate> winners_;
     bool defaulted_ = false;  // the rest of the wave is closed against winners
 };
 

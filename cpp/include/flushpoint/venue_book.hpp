@@ -18,7 +18,7 @@ namespace flushpoint {
 struct VenueColumns {
     BankruptcyView bankruptcy;
     const std::int32_t* index;  // each position's place in the input
-    const double* entry_price;  // in input order; null where nobody's is asked for
+    const double* entry_price;  // in firing order; null where nobody's is asked for
     std::size_t count;          // with those that can never trigger
 };
 
