@@ -177,6 +177,9 @@ def example(rows: list[tuple[int, float, float, float, float]], price: float, ru
     return VenueCase(case, entry, rules)
 
 
+# a long of which half is sold and a short whose loss exceeds the fund; then a short whose half costs more than it has
+CROSSED_IN_PART = [(1, 1.0, 105.0, 80.0, 90.0), (-1, 2.0, 97.0, 99.0, 90.0), (1, 4.0, 50.0, 45.0, 60.0)]
+COSTLY_HALF = [(-1, 2.0, 101.0, 120.0, 90.0), (1, 4.0, 50.0, 45.0, 60.0)]
 TWO_SIDES = [
     (1, 1.0, 105.0, 103.0, 110.0), (-1, 2.0, 97.0, 99.0, 90.0),
     (1, 4.0, 50.0, 45.0, 60.0), (-1, 4.0, 200.0, 210.0, 150.0),
@@ -199,6 +202,15 @@ EXAMPLES = {
     "rest of a wave, at the mark": example(REST_OF_WAVE, 80.0, Rules(fund=2.0, adl="pro_rata", adl_price="mark")),
     "no winners": example(REST_OF_WAVE[:3] + REST_OF_WAVE[4:], 80.0, Rules(fund=2.0, adl="queue")),
     "both sides": example(TWO_SIDES, 100.0, Rules(adl="pro_rata")),
+    "crossed in part is no winner": example(
+        CROSSED_IN_PART, 100.0, Rules(close="fraction", fraction=0.5, adl="list_order")
+    ),
+    "a trigger below zero, deleveraged": example(
+        COSTLY_HALF, 102.0, Rules(close="fraction", fraction=0.5, adl="list_order"), coefficient=2.0, mark_weight=0.0
+    ),
+    "a trigger below zero, bought": example(
+        COSTLY_HALF, 102.0, Rules(close="fraction", fraction=0.5), coefficient=2.0, mark_weight=0.0
+    ),
     "spread over all": example(SOCIALISED, 80.0, Rules(fund=5.0, adl="socialised")),
     "a chain": example(CHAIN, 50_500.0, Rules(adl="list_order")),
     "far below": example(FAR_BELOW, 400.0, Rules(adl="queue")),
@@ -255,6 +267,25 @@ def test_queue_of_an_exchange() -> None:
     assert c.shortfall == c.proceeds == c.unpaid_loss == 0
     assert (c.liquidated_count, c.liquidated_quantity, c.liquidated_notional) == (1, 20, 20 * 645)
     c.check_balance()
+
+
+def test_nothing_is_left_to_sell_where_winners_are_enough() -> None:
+    """Sums of awkward quantities are rounded; no rest of that size may reach the market, which it could move."""
+    market = fp.Market(100.0, fp.PowerImpact(1.0, 0.25))
+    rng = np.random.default_rng(2)
+    for n in (2, 3, 5, 9):
+        for adl in reference_venue.POLICIES[1:-1]:
+            quantity = rng.lognormal(0, 1, 2 * n)
+            quantity[n:] *= 1.5 * quantity[:n].sum() / quantity[n:].sum()
+            book = fp.Book(
+                [-1] * n + [1] * n, quantity, [97.0] * n + [50.0] * n, [99.0] * n + [45.0] * n,
+                [90.0] * n + list(rng.uniform(60, 90, n)),
+            )  # fmt: skip
+            c = fp.cascade(book, market, venue=fp.Venue(adl=adl))
+            assert c.closed_by[:n].tolist() == [2] * n
+            assert c.proceeds == c.shortfall == 0
+            assert c.final_price == pytest.approx(100.0, rel=1e-14)
+            c.check_balance()
 
 
 # --- everything off ---
