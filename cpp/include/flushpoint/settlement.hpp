@@ -28,6 +28,8 @@ public:
     void settle(VenueWave& sold, VenueWave& bought) {
         settle(book_.longs, book_.shorts, sold);
         settle(book_.shorts, book_.longs, bought);
+        book_.longs.end_wave();
+        book_.shorts.end_wave();
     }
 
 private:
@@ -119,7 +121,7 @@ private:
 
         double left = found, money = 0.0;
         for (Holding& one : losers) {
-            const double size = std::min(one.quantity, left);
+            const double size = found == needed ? one.quantity : std::min(one.quantity, left);
             if (size == 0.0) break;
             const double price = ledger_.venue->adl_at_mark ? mark_price_ : one.bankruptcy;
             left -= size;
