@@ -5,7 +5,8 @@ from typing import Any
 import flushpoint as fp
 
 PRICE, OPEN_INTEREST = 100_000.0, 20e9
-book = fp.Book.from_leverage_mix(OPEN_INTEREST, PRICE, fp.LeverageMix.power_law(highest=100), fp.EntryPrices.normal(0.03))
+mix, entries = fp.LeverageMix.power_law(highest=100), fp.EntryPrices.normal(0.03)
+book = fp.Book.from_leverage_mix(OPEN_INTEREST, PRICE, mix, entries)
 market = fp.Market(PRICE, fp.LinearImpact(0.01 / (2.5e9 / PRICE)), half_life=1_800)  # 2.5 bn USD move the price by 1 %
 process = fp.JumpDiffusion(volatility=0.6, jump_rate=12, jump_mean=-0.04, jump_volatility=0.03)
 day: dict[str, Any] = {"paths": 2_000, "steps": 288, "seed": 7}
