@@ -130,7 +130,7 @@ def test_lively(judge, full):
     assert ours.waves.min() > 0
     step, units = in_normals(judge, run, paths)
     judge.report(
-        f"60% volatility, {len(book):,} positions", "a step, in numpy's normals", units, at_most(6.0, "", aim=0.6),
+        f"60% volatility, {len(book):,} positions", "a step, in numpy's normals", units, at_most(2.0, "", aim=0.6),
         f"{step:.3g} ns; {told(ours)}; reproduction numbers {near[0]:.2g} and {near[1]:.2g} 1% away",
     )  # fmt: skip
 
@@ -176,7 +176,7 @@ def test_cost_goes_with_waves_not_with_the_book(judge, full):
     seconds = judge.in_turn(runs, calls=1, rounds=5)
     (few, quick), (many, slow) = seconds.items()
     what, notes = f"{many:,} positions against {few:,}", "; ".join(told(o) for o in ours.values())
-    judge.report("the same share closes", f"{what}, a path", slow / quick, at_most(10.0, "x", aim=1.5), notes)
+    judge.report("the same share closes", f"{what}, a path", slow / quick, at_most(4.5, "x", aim=1.5), notes)
     per_wave = slow / ours[many].waves.mean() / (quick / ours[few].waves.mean())
     judge.report("the same share closes", f"{what}, a wave", per_wave, no_goal("x"))
 

@@ -1,4 +1,5 @@
 // Compiled once per instruction set; see arch.hpp. Nothing here may use the standard library's templates.
+#include "flushpoint/cascade.hpp"
 #include "flushpoint/kernels.hpp"
 #include "flushpoint/normal.hpp"
 
@@ -200,8 +201,6 @@ void log_normals(random::Generator<Word4>& lanes, double median, double sigma, d
     }
 }
 
-typedef std::int8_t Byte4 __attribute__((vector_size(4)));
-typedef std::int64_t Integer4 __attribute__((vector_size(32)));
 template <class Vector, class T>
 inline Vector load_four(const T* at) {  // from anywhere
     Vector out;
@@ -209,6 +208,71 @@ inline Vector load_four(const T* at) {  // from anywhere
     return out;
 }
 
+inline Double4 exponential(Double4 x) { return math::detail::exp_of_any<Double4, Word4>(x); }
+
+// First all guesses, so that the memory each needs is on its way while others are made. Triggers are compared a window at
+// a time: what that costs does not depend on where in it the end is.
+void search_ends(Searches& s) {
+    constexpr std::size_t window = 8;
+    alignas(32) double cells[Searches::most], factor[Searches::most], least[Searches::most];
+    const std::size_t count = s.count;
+    for (std::size_t i = 0; i < count; i += 4) {
+        const Double4 displacement = load(s.mark_displacement + i), log_start = load(s.log_start + i);
+        const Double4 sign = load(s.sign + i), last = load(s.last + i);
+        const Double4 ahead = (log_start - displacement - load(s.first + i)) * load(s.scale + i);
+        const Double4 within = ahead < last ? ahead : last;
+        store(cells + i, within > 0.0 ? within : Double4{});
+        const Double4 start = exponential(log_start);
+        store(s.start + i, start);
+        store(factor + i, sign * exponential(displacement));
+        store(least + i, signed_start(sign, start));
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto cell = static_cast<std::int64_t>(cells[i]);
+        const double low = s.crossed[i][cell], high = s.crossed[i][cell + 1];
+        const auto near = static_cast<std::size_t>(
+            static_cast<std::int64_t>(low + (cells[i] - static_cast<double>(cell)) * (high - low)));
+        s.end[i] = near > s.closed[i] + window / 2 ? near - window / 2 : s.closed[i];
+        __builtin_prefetch(s.trigger[i] + s.end[i]);
+        __builtin_prefetch(s.trigger[i] + s.end[i] + (window - 1));
+        __builtin_prefetch(s.quantity_sum[i] + near);
+    }
+    std::size_t through[Searches::most + 3], ended = 0;  // those that find nothing crossed
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t from = s.end[i];
+        std::size_t found = 0;
+        if (from + window <= s.positions[i]) {
+            const double* at = s.trigger[i] + from;
+            const Double4 by = Double4{} + factor[i], bound = Double4{} + least[i];
+            const Word4 crossed = __builtin_bit_cast(Word4, crosses(load_four<Double4>(at), by, bound)) +
+                                  __builtin_bit_cast(Word4, crosses(load_four<Double4>(at + 4), by, bound));
+            found = -((crossed[0] + crossed[2]) + (crossed[1] + crossed[3]));
+        }
+        if (found - 1 < window - 1) {
+            s.end[i] = from + found;
+        } else if (from != s.closed[i] || found != 0 || from + window > s.positions[i]) {
+            const double* trigger = s.trigger[i];
+            s.end[i] = gallop(s.closed[i], s.positions[i], from + found,
+                              [&](std::size_t k) { return crosses(trigger[k], factor[i], least[i]); });
+        }
+        __builtin_prefetch(s.quantity_sum[i] + s.end[i]);
+        through[ended] = i;
+        ended += s.end[i] == s.closed[i];
+    }
+    for (std::size_t i = 0; i < ended; i += 4) {
+        for (std::size_t k = ended; k < i + 4; ++k) through[k] = through[i];
+        Double4 next{};
+        for (std::size_t k = 0; k < 4; ++k) {
+            const std::size_t one = through[i + k];
+            next[k] = s.closed[one] < s.positions[one] ? s.trigger[one][s.closed[one]] : 1.0;
+        }
+        const Double4 log_next = math::detail::log_of(math::detail::split<Double4, Word4>(next));
+        for (std::size_t k = 0; k < 4; ++k) s.log_next[through[i + k]] = log_next[k];
+    }
+}
+
+typedef std::int8_t Byte4 __attribute__((vector_size(4)));
+typedef std::int64_t Integer4 __attribute__((vector_size(32)));
 // Several vectors at a time, since the steps of one wait for each other.
 bool tier_prices(const TierLines& tiers, const TierColumns& in, std::size_t count, double* out) {
     constexpr int wide = 4;
@@ -259,7 +323,7 @@ bool tier_prices(const TierLines& tiers, const TierColumns& in, std::size_t coun
 
 extern const Kernels kernel_table;
 const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns,  answer_shocks, normal_returns, student_returns,
-                           garch_returns, accumulate, normal_mixture, log_normals, tier_prices};
+                           garch_returns, accumulate, normal_mixture, log_normals, search_ends, tier_prices};
 
 }  // namespace FLUSHPOINT_ARCH
 }  // namespace flushpoint

@@ -5,6 +5,8 @@
 #include <type_traits>
 
 #include "flushpoint/cascade.hpp"
+#include "flushpoint/guide.hpp"
+#include "flushpoint/kernels.hpp"
 #include "flushpoint/random_side.hpp"
 #include "flushpoint/settlement.hpp"
 #include "flushpoint/waterfall.hpp"
@@ -20,6 +22,64 @@ using random::Stream;
 constexpr double slack = 4e-12;
 // Uniform random numbers are at least 2^-52, so no bridge strays further than sqrt(-log(2^-52) / 2) deviations.
 constexpr double longest_stray = 4.26;
+
+// How many jumps a path has in a step, on average.
+double jumps(const PathJob& job) { return job.process.kind == ProcessKind::jumps ? job.process.parameters[2] : 0.0; }
+
+// What all paths of a job look up.
+class Tables {
+public:
+    Tables(const PathJob& job, std::uint64_t first, std::size_t paths)
+        : step_(job.clock.step), half_life_(job.clock.half_life) {
+        const auto remembered = static_cast<std::size_t>(std::min<std::int64_t>(job.clock.steps, 256));
+        for (std::size_t n = 0; n < remembered; ++n) left_.push_back(compute(static_cast<std::int64_t>(n)));
+        const bool intervenes = job.venue && job.venue->intervenes();
+        if (job.turnover || job.random || intervenes || job.bridge || paths < fewest_guided) return;
+        const double start = math::log(job.market.price), reach = 1.5 * longest_way(job, first);
+        longs_ = Guide(job.positions.book.longs, false, start - reach);
+        shorts_ = Guide(job.positions.book.shorts, true, start + reach);
+        guides_ = true;
+    }
+
+    // Whether there are guides, for cascades of many paths side by side.
+    bool guides() const { return guides_; }
+    GuideView guide(bool shorts) const { return (shorts ? shorts_ : longs_).view(); }
+
+    // The share of a volume that has not recovered so many steps later.
+    double left_after(std::int64_t steps) const {
+        const auto n = static_cast<std::size_t>(steps);
+        return n < left_.size() ? left_[n] : compute(steps);
+    }
+
+private:
+    static constexpr std::size_t fewest_guided = 256;  // as long as a few paths take, so long it takes to build
+
+    // How far, about, the exogenous log price gets from its start: told by the first few paths, of very long ones by their
+    // first steps, since nothing can stop them here.
+    static double longest_way(const PathJob& job, std::uint64_t first) {
+        Process process(job.process, job.randomness);
+        Walk walk;
+        process.start(first, walk_lanes, 0.0, walk);
+        const std::int64_t all = std::min(job.clock.steps, 1 + static_cast<std::int64_t>(20'000.0 / (1.0 + jumps(job))));
+        double way = 0.0;
+        for (std::int64_t done = 0; done < all; done += block_steps) {
+            const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, all - done));
+            process.advance(walk, steps, job.script.moves ? job.script.moves + done : nullptr);
+            for (int lane = 0; lane < walk_lanes; ++lane) way = std::max({way, -walk.low[lane], walk.high[lane]});
+        }
+        return all == 0 ? 0.0 : way * math::square_root(static_cast<double>(job.clock.steps) / static_cast<double>(all));
+    }
+
+    double compute(std::int64_t steps) const {
+        constexpr double ln2 = 0.6931471805599453;
+        return math::exp(-ln2 * (static_cast<double>(steps) * step_ / half_life_));
+    }
+
+    double step_, half_life_;
+    std::vector<double> left_;
+    bool guides_ = false;
+    Guide longs_, shorts_;
+};
 
 // Of runs without one; only what positions lack or leave is asked for then.
 const VenueData no_venue{};
@@ -131,14 +191,16 @@ public:
 template <class Impact, class Positions>
 class Path {
 public:
-    Path(const PathJob& job, const Market<Impact>& market, std::uint64_t numbers, double f, const PathColumns& columns,
-         std::vector<PathWave>* waves, Pulse& pulse)
+    Path(const PathJob& job, const Market<Impact>& market, const Tables& tables, std::uint64_t numbers, double f,
+         const PathColumns& columns, std::vector<PathWave>* waves, Pulse& pulse)
         : job_(&job),
           market_(&market),
+          tables_(&tables),
           waves_(waves),
           pulse_(&pulse),
           wants_proceeds_(columns.ledger.proceeds != nullptr),
           wants_money_(columns.ledger.needs_bankruptcy()),
+          tells_(wants_proceeds_ || wants_money_ || waves),
           positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
           ledger_(job.venue ? *job.venue : no_venue),
           low_(f),
@@ -164,42 +226,74 @@ public:
 
     // The exogenous log price stands at f in step `step`, and `sale` is sold by others.
     void visit(std::int64_t step, double f, double sale) {
-        State& state = trading_.state;
-        const double v = recovering(step);
-        const Trading before = trading_;
-        state.recovering = v;
-        if (sale != 0.0) {
-            trading_.outside += sale;
-            state = state.after(sale);
+        arrive(step, f, sale);
+        if (visit_.falls || visit_.rises || waiting()) run();
+        leave();
+    }
+
+    // A visit in parts, for a cascade that is to run beside others: where `join` tells that it does, `close` closes what the
+    // i-th search has found, and `part` ends the visit once it finds nothing. Such a cascade stays in one side of a sorted
+    // book, since none of the other side is crossed at its start and its own trades only move the mark away from there.
+    bool join(std::int64_t step, double f, Searches& searches, std::size_t i) {
+        arrive(step, f, 0.0);
+        if (visit_.falls != visit_.rises) {
+            const SortedSide &side = visit_.falls ? positions_.longs : positions_.shorts,
+                             &other = visit_.falls ? positions_.shorts : positions_.longs;
+            visit_.recovered = trading_.state.recovering - (positions_.longs.quantity() - positions_.shorts.quantity());
+            visit_.sign = visit_.falls ? 1.0 : -1.0;
+            visit_.others = -visit_.sign * other.quantity();
+            searches.mark_displacement[i] = market_->mark_displacement(trading_.displacement);
+            searches.log_start[i] = f;
+            searches.sign[i] = visit_.sign;
+            searches.follow(i, tables_->guide(side.shorts));
+            searches.trigger[i] = side.view.trigger;
+            searches.quantity_sum[i] = side.view.quantity_sum;
+            searches.closed[i] = side.closed;
+            searches.positions[i] = side.view.count;
+            return true;
         }
-        trading_.update(*market_);
-        trading_.highest = trading_.lowest = trading_.displacement;
-        const bool crosses = f <= long_trigger_ + weighted(trading_.displacement) + slack ||
-                             f >= short_trigger_ + weighted(trading_.displacement) - slack || waiting();
-        const std::int64_t waves = trading_.waves;
-        if (crosses) {
-            const double exogenous = math::exp(f);
-            if constexpr (Positions::lives) positions_.set_time(time(step));
-            if constexpr (std::is_same_v<Positions, VenuePositions>) {
-                positions_.book.begin_step(time(step), job_->clock.step, trading_);
-            }
-            run_waves(positions_.longs, positions_.shorts, *market_, exogenous, 0.0, trading_,
-                      [&](auto& sold, auto& bought) { settle(step, exogenous, sold, bought); });
+        if (visit_.falls) run();
+        leave();
+        return false;
+    }
+    void close(Searches& searches, std::size_t i) {
+        const std::size_t end = searches.end[i];
+        if (tells_) {
+            (visit_.falls ? positions_.longs : positions_.shorts).closed = end;
+            Range sold{positions_.longs.closed, positions_.longs.closed};
+            Range bought{positions_.shorts.closed, positions_.shorts.closed};
+            (visit_.falls ? sold : bought).begin = searches.closed[i];
+            settle(visit_.step, searches.start[i], sold, bought);
+        }
+        searches.closed[i] = end;
+        const double closed = visit_.sign * searches.quantity_sum[i][end] + visit_.others;
+        trading_.close(closed, visit_.recovered + closed, *market_);
+        searches.mark_displacement[i] = market_->mark_displacement(trading_.displacement);
+    }
+    void part(const Searches& searches, std::size_t i) {
+        SortedSide& side = visit_.falls ? positions_.longs : positions_.shorts;
+        side.closed = searches.closed[i];
+        const double next = side.next_trigger();
+        if (next >= 0x1p-1022 && next < math::infinity) {  // as logarithms in vectors need it
+            (visit_.falls ? next_long_ : next_short_) = next;
+            (visit_.falls ? long_trigger_ : short_trigger_) = searches.log_next[i];
+        } else {
             next_triggers();
         }
-        if (f - trading_.highest < low_) {
-            low_ = f - trading_.highest;
-            low_step_ = step;
-        }
-        high_ = std::max(high_, f - trading_.lowest);
-        exhausted_ |= infinite(trading_.highest) || infinite(trading_.lowest);
-        const double displacement = trading_.displacement;
-        if (trading_.waves != waves || sale != 0.0) {
-            since_ = step;
+        leave();
+    }
+
+    // The first of `steps` exogenous log prices, in rows of `walk_lanes`, that may hold a trigger or a new extreme.
+    int next(const double* f, int step, int steps, std::int64_t before) {
+        if (constant_) {
+            for (; step < steps && !concerned(f[step * walk_lanes], f[step * walk_lanes]); ++step) {
+                glide(f[step * walk_lanes], f[step * walk_lanes], [&] { return before + step + 1; });
+            }
         } else {
-            trading_ = before;  // what recovers is counted from the last trade, however often we looked
+            const double lower = lower_, upper = upper_;
+            while (step < steps && f[step * walk_lanes] > lower && f[step * walk_lanes] < upper) ++step;
         }
-        bound(displacement, market_->permanent_displacement(state.sold));
+        return step;
     }
 
     double displacement(std::int64_t step) const {
@@ -246,24 +340,63 @@ public:
     }
 
 private:
+    void arrive(std::int64_t step, double f, double sale) {
+        visit_.step = step;
+        visit_.f = f;
+        visit_.sale = sale;
+        visit_.before = trading_;
+        trading_.state.recovering = recovering(step);
+        if (sale != 0.0) {
+            trading_.outside += sale;
+            trading_.state = trading_.state.after(sale);
+        }
+        trading_.update(*market_);
+        trading_.highest = trading_.lowest = trading_.displacement;
+        const double below = market_->mark_displacement(trading_.displacement);
+        visit_.falls = f <= long_trigger_ + below + slack;
+        visit_.rises = f >= short_trigger_ + below - slack;
+    }
+    void run() {
+        const double exogenous = math::exp(visit_.f);
+        if constexpr (Positions::lives) positions_.set_time(time(visit_.step));
+        if constexpr (std::is_same_v<Positions, VenuePositions>) {
+            positions_.book.begin_step(time(visit_.step), job_->clock.step, trading_);
+        }
+        run_waves(positions_.longs, positions_.shorts, *market_, exogenous, 0.0, trading_,
+                  [&](auto& sold, auto& bought) { settle(visit_.step, exogenous, sold, bought); });
+        next_triggers();
+    }
+    void leave() {
+        if (visit_.f - trading_.highest < low_) {
+            low_ = visit_.f - trading_.highest;
+            low_step_ = visit_.step;
+        }
+        high_ = std::max(high_, visit_.f - trading_.lowest);
+        exhausted_ |= infinite(trading_.highest) || infinite(trading_.lowest);
+        const double displacement = trading_.displacement;
+        if (trading_.waves != visit_.before.waves || visit_.sale != 0.0) {
+            since_ = visit_.step;
+        } else {
+            trading_ = visit_.before;  // what recovers is counted from the last trade, however often we looked
+        }
+        bound(displacement, market_->permanent_displacement(trading_.state.sold));
+    }
+
     double time(std::int64_t step) const { return static_cast<double>(step) * job_->clock.step; }
     double recovering(std::int64_t step) const {
         const double v = trading_.state.recovering;
         const double half_life = job_->clock.half_life;
         if (v == 0.0 || half_life == math::infinity || step == since_) return v;
-        constexpr double ln2 = 0.6931471805599453;
-        return v * math::exp(-ln2 * (static_cast<double>(step - since_) * job_->clock.step / half_life));
-    }
-    double weighted(double displacement) const {
-        return market_->mark_weight == 0.0 ? 0.0 : market_->mark_weight * displacement;
+        return v * tables_->left_after(step - since_);
     }
 
     // An infinite log price is one that nothing reaches any more.
     static double shifted(double log_price, double by) { return infinite(log_price) ? log_price : log_price + by; }
 
     void next_triggers() {
-        long_trigger_ = math::log(positions_.longs.next_trigger());
-        short_trigger_ = math::log(positions_.shorts.next_trigger());
+        const double next_long = positions_.longs.next_trigger(), next_short = positions_.shorts.next_trigger();
+        if (next_long != next_long_) long_trigger_ = math::log(next_long_ = next_long);
+        if (next_short != next_short_) short_trigger_ = math::log(next_short_ = next_short);
     }
 
     // Until the next trade the displacement goes from `now` to `rest`, and never back; extremes are told by `glide` where
@@ -273,8 +406,8 @@ private:
         constant_ = now == rest && !infinite(now) && !job_->bridge;
         displacement_ = now;
         const double high = std::max(now, rest), low = std::min(now, rest);
-        lower_ = shifted(long_trigger_, weighted(high) + slack);
-        upper_ = shifted(short_trigger_, weighted(low) - slack);
+        lower_ = shifted(long_trigger_, market_->mark_displacement(high) + slack);
+        upper_ = shifted(short_trigger_, market_->mark_displacement(low) - slack);
         if (constant_) return;
         lower_ = std::max(lower_, shifted(low_, high));
         upper_ = std::min(upper_, shifted(high_, low));
@@ -318,20 +451,34 @@ private:
         }
     }
 
+    struct Visit {
+        std::int64_t step;
+        double f, sale;
+        Trading before;
+        bool falls, rises;  // far enough to cross, perhaps, a long's or a short's trigger
+        // Beside others: what recovers but was not closed by these positions; +1 for longs, -1 for shorts; and what the other
+        // side has closed, sold less bought.
+        double recovered, sign, others;
+    };
+
     const PathJob* job_;
     const Market<Impact>* market_;
+    const Tables* tables_;
     std::vector<PathWave>* waves_;
     Pulse* pulse_;
     bool wants_proceeds_, wants_money_;  // of each wave
+    bool tells_;                         // of waves at all
     Positions positions_;
     Ledger ledger_;  // where the positions keep none themselves
     Trading trading_;
+    Visit visit_{};
     std::int64_t since_ = 0;  // the step of the last trade
     double low_, high_;       // log price
     std::int64_t low_step_ = 0;
     bool exhausted_ = false;
     double notional_ = 0.0;  // closed so far
-    double long_trigger_, short_trigger_;  // logs of the next ones
+    double next_long_ = math::not_a_number, next_short_ = math::not_a_number;  // triggers
+    double long_trigger_, short_trigger_;                                      // their logs
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
     bool constant_;                        // whether the displacement stays until the next trade
     double displacement_;                  // since the last trade, where it stays
@@ -351,93 +498,220 @@ double bridge_extreme(const PathJob& job, std::uint64_t path, std::int64_t step,
     return low ? 0.5 * (from + to) - reach : 0.5 * (from + to) + reach;
 }
 
-// Up to `walk_lanes` paths, side by side.
-template <class Positions, class Impact>
-void run_lanes(const PathJob& job, const Market<Impact>& market, std::uint64_t first, int count, std::size_t row,
-               const PathColumns& columns, const Recording& recording, std::vector<PathWave>* waves, Pulse& pulse) {
-    Process process(job.process, job.randomness);
-    Walk walk;
-    const double start = math::log(job.market.price);
-    std::deque<Path<Impact, Positions>> paths;
-    for (int lane = 0; lane < count; ++lane) {
-        const std::uint64_t path = first + static_cast<std::uint64_t>(lane);
-        paths.emplace_back(job, market, job.randomness.numbers(path), start, columns, waves, pulse);
-    }
-    process.start(first, count, start, walk);
+// Up to `walk_lanes` paths, whose steps are made together, block by block.
+template <class Impact, class Positions>
+class Lanes {
+    using OnePath = Path<Impact, Positions>;
 
-    const bool watches_low = job.bridge && (job.random ? !job.random->positions.front().shorts : job.positions.book.longs.count > 0);
-    const double stray = job.bridge ? longest_stray * job.process.parameters[1] : 0.0;
-    double* const prices = recording.prices + row * recording.count;
-    std::size_t recorded = 0;
-    if (recording.count > 0 && recording.at[0] == 0) {
-        for (int lane = 0; lane < count; ++lane) prices[static_cast<std::size_t>(lane) * recording.count] = job.market.price;
-        recorded = 1;
+public:
+    // Only plain books have cascades that run beside those of other paths.
+    static constexpr bool joins = std::is_same_v<Positions, SortedPositions>;
+
+    Lanes(const PathJob& job, const Market<Impact>& market, const Tables& tables, std::uint64_t first, int count,
+          std::size_t row, const PathColumns& columns, const Recording& recording, std::vector<PathWave>* waves, Pulse& pulse)
+        : job_(job),
+          columns_(columns),
+          recording_(recording),
+          pulse_(pulse),
+          process_(job.process, job.randomness),
+          first_(first),
+          count_(count),
+          row_(row),
+          prices_(recording.prices + row * recording.count),
+          alone_(!tables.guides()) {
+        const double start = math::log(job.market.price);
+        for (int lane = 0; lane < count; ++lane) {
+            const std::uint64_t numbers = job.randomness.numbers(first + static_cast<std::uint64_t>(lane));
+            paths_.emplace_back(job, market, tables, numbers, start, columns, waves, pulse);
+        }
+        process_.start(first, count, start, walk_);
+        if (recording.count > 0 && recording.at[0] == 0) {
+            for (int lane = 0; lane < count; ++lane) price(lane, 0) = job.market.price;
+            recorded_ = 1;
+        }
     }
-    const double jumps = job.process.kind == ProcessKind::jumps ? job.process.parameters[2] : 0.0;
-    double from[walk_lanes];
-    for (std::int64_t done = 0; done < job.clock.steps; done += block_steps) {
-        const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, job.clock.steps - done));
-        pulse.spent(static_cast<std::size_t>(steps * (2.0 + 20.0 * jumps)));
-        for (int lane = 0; lane < walk_lanes; ++lane) from[lane] = walk.log_price[lane];
-        const double* moves = job.script.moves ? job.script.moves + done : nullptr;
-        const double* sales = job.script.sales ? job.script.sales + done : nullptr;
-        process.advance(walk, steps, moves);
+
+    bool done() const { return done_ == job_.clock.steps; }
+
+    // A path within the block in which something may happen.
+    struct Visitor {
+        OnePath* path;
+        Lanes* lanes;
+        const double* f;  // of the block's first step; those of the next stand `walk_lanes` further on
+        int step;         // of the block, the next to look at
+
+        // Moves on to the next cascade that joins others; false where there is none left in the block.
+        bool proceed(Searches& searches, std::size_t i) {
+            const std::int64_t before = lanes->done_ - lanes->steps_;
+            for (;;) {
+                step = path->next(f, step, lanes->steps_, before);
+                if (step == lanes->steps_) return false;
+                const double now = f[step * walk_lanes];
+                ++step;
+                if (path->join(before + step, now, searches, i)) return true;
+            }
+        }
+    };
+
+    // Walks the next block, in which those paths that are written to `visitors` have yet to be taken through it; tells how
+    // many they are.
+    std::size_t advance(Visitor* visitors) {
+        const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, job_.clock.steps - done_));
+        pulse_.spent(static_cast<std::size_t>(steps * (2.0 + 20.0 * jumps(job_))));
+        std::copy_n(walk_.log_price, walk_lanes, from_);
+        const double* moves = job_.script.moves ? job_.script.moves + done_ : nullptr;
+        const double* sales = job_.script.sales ? job_.script.sales + done_ : nullptr;
+        process_.advance(walk_, steps, moves);
         const auto any = [&](const double* events) {
             return events && std::any_of(events, events + steps, [](double e) { return e != 0.0; });
         };
-        const bool sells = any(sales), bridges_moves = job.bridge && any(moves);
-        std::size_t record_end = recorded;
-        while (record_end < recording.count && recording.at[record_end] <= done + steps) ++record_end;
+        if (!any(moves)) moves = nullptr;
+        if (!any(sales)) sales = nullptr;
+        std::size_t record_end = recorded_;
+        while (record_end < recording_.count && recording_.at[record_end] <= done_ + steps) ++record_end;
+        const bool bridges_moves = job_.bridge && moves, joined = joins && !alone_ && !sales && record_end == recorded_;
+        const double stray = job_.bridge ? longest_stray * job_.process.parameters[1] : 0.0;
+        done_ += steps;
+        steps_ = steps;
 
-        for (int lane = 0; lane < count; ++lane) {
-            auto& path = paths[static_cast<std::size_t>(lane)];
-            const std::uint64_t index = first + static_cast<std::uint64_t>(lane);
-            std::size_t next = recorded;
-            const auto record = [&](std::int64_t until) {
-                for (; next < record_end && recording.at[next] <= until; ++next) {
-                    const std::int64_t step = recording.at[next];
-                    prices[static_cast<std::size_t>(lane) * recording.count + next] =
-                        math::exp(path.log_price(step, walk.path[step - done - 1][lane]));
-                }
-            };
-            const double lowest = std::min(walk.low[lane], from[lane]), highest = std::max(walk.high[lane], from[lane]);
-            if (sells || bridges_moves || path.concerned(lowest - stray, highest + stray) || path.opens(done + steps)) {
-                double before = from[lane];
-                for (int s = 0; s < steps; ++s) {
-                    const double f = walk.path[s][lane], sale = sells ? sales[s] : 0.0;
-                    const std::int64_t step = done + s + 1;
-                    const double arrival = bridges_moves ? f - moves[s] : f;  // the bridge's end: moves come after it
-                    if (job.bridge && path.concerned(std::min(before, arrival) - stray, std::max(before, arrival) + stray)) {
-                        const double extreme = bridge_extreme(job, index, step, before, arrival, watches_low);
-                        if (path.concerned(extreme, extreme)) {
-                            path.visit(step, extreme, 0.0);
-                        } else {
-                            path.glide(extreme, extreme, [&] { return step; });
-                        }
-                    }
-                    if (sale != 0.0 || path.concerned(f, f)) {
-                        path.visit(step, f, sale);
-                    } else {
-                        path.glide(f, f, [&] { return step; });
-                    }
-                    if (path.opens(step)) path.open(step, f);
-                    record(step);
-                    before = f;
+        visiting = 0;
+        for (int lane = 0; lane < count_; ++lane) {
+            OnePath& path = paths_[static_cast<std::size_t>(lane)];
+            const double lowest = std::min(walk_.low[lane], from_[lane]), highest = std::max(walk_.high[lane], from_[lane]);
+            if (sales || bridges_moves || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
+                if (joined) {
+                    visitors[visiting++] = {&path, this, &walk_.path[0][lane], 0};
+                } else {
+                    take(lane, moves, sales, stray, record_end);
                 }
             } else {
-                path.glide(walk.low[lane], walk.high[lane], [&] {
+                path.glide(walk_.low[lane], walk_.high[lane], [&] {
                     int s = 0;
-                    while (walk.path[s][lane] != walk.low[lane]) ++s;
-                    return done + s + 1;
+                    while (walk_.path[s][lane] != walk_.low[lane]) ++s;
+                    return done_ - steps + s + 1;
                 });
+                record(lane, recorded_, record_end, done_);
             }
-            record(done + steps);
         }
-        recorded = record_end;
+        recorded_ = record_end;
+        return visiting;
     }
-    for (int lane = 0; lane < count; ++lane) {
-        paths[static_cast<std::size_t>(lane)].write(columns, row + static_cast<std::size_t>(lane), walk.log_price[lane]);
+
+    void write() const {
+        for (int lane = 0; lane < count_; ++lane) {
+            paths_[static_cast<std::size_t>(lane)].write(columns_, row_ + static_cast<std::size_t>(lane), walk_.log_price[lane]);
+        }
     }
+
+    std::size_t visiting = 0;  // how many of the paths have yet to be taken through the block
+
+private:
+    double& price(int lane, std::size_t at) { return prices_[static_cast<std::size_t>(lane) * recording_.count + at]; }
+
+    // Prices of one path, from `next` on, up to a step of the block; where to go on.
+    std::size_t record(int lane, std::size_t next, std::size_t end, std::int64_t until) {
+        for (; next < end && recording_.at[next] <= until; ++next) {
+            const std::int64_t step = recording_.at[next];
+            const double f = walk_.path[step - (done_ - steps_) - 1][lane];
+            price(lane, next) = math::exp(paths_[static_cast<std::size_t>(lane)].log_price(step, f));
+        }
+        return next;
+    }
+
+    // Takes one path through the block, step by step.
+    void take(int lane, const double* moves, const double* sales, double stray, std::size_t record_end) {
+        OnePath& path = paths_[static_cast<std::size_t>(lane)];
+        const bool watches_low = job_.random ? !job_.random->positions.front().shorts : job_.positions.book.longs.count > 0;
+        std::size_t next = recorded_;
+        double before = from_[lane];
+        for (int s = 0; s < steps_; ++s) {
+            const double f = walk_.path[s][lane], sale = sales ? sales[s] : 0.0;
+            const std::int64_t step = done_ - steps_ + s + 1;
+            if (job_.bridge) {
+                const double arrival = moves ? f - moves[s] : f;  // the bridge's end: moves come after it
+                if (path.concerned(std::min(before, arrival) - stray, std::max(before, arrival) + stray)) {
+                    const double extreme = bridge_extreme(job_, first_ + static_cast<std::uint64_t>(lane), step, before,
+                                                          arrival, watches_low);
+                    if (path.concerned(extreme, extreme)) {
+                        path.visit(step, extreme, 0.0);
+                    } else {
+                        path.glide(extreme, extreme, [&] { return step; });
+                    }
+                }
+            }
+            if (sale != 0.0 || path.concerned(f, f)) {
+                path.visit(step, f, sale);
+            } else {
+                path.glide(f, f, [&] { return step; });
+            }
+            if (path.opens(step)) path.open(step, f);
+            next = record(lane, next, record_end, step);
+            before = f;
+        }
+    }
+
+    const PathJob& job_;
+    const PathColumns& columns_;
+    const Recording& recording_;
+    Pulse& pulse_;
+    Process process_;
+    Walk walk_;
+    double from_[walk_lanes];  // log prices before the block
+    std::deque<OnePath> paths_;
+    std::uint64_t first_;
+    int count_;
+    std::size_t row_;
+    double* prices_;
+    bool alone_;
+    std::int64_t done_ = 0;  // steps, with those of the block
+    int steps_ = 0;          // of the block
+    std::size_t recorded_ = 0;
+};
+
+// Runs paths to their end, the cascades of many side by side, wave by wave: what one waits for, memory or an exponential,
+// others need not. Whichever eight have come through a block walk the next.
+template <class Impact, class Positions>
+void run_together(std::deque<Lanes<Impact, Positions>>& eights, Pulse& pulse) {
+    using Eight = Lanes<Impact, Positions>;
+    const Kernels& kernel = kernels();
+    typename Eight::Visitor visitors[Searches::most];
+    Searches searches{};
+    std::size_t& busy = searches.count;
+    // Sees to it that some of an eight's paths are busy with waves.
+    const auto refill = [&](Eight& eight) {
+        while (eight.visiting == 0 && !eight.done()) {
+            const std::size_t begin = busy, end = busy + eight.advance(visitors + busy);
+            if constexpr (Eight::joins) {
+                for (std::size_t i = begin; i < end; ++i) {
+                    if (visitors[i].proceed(searches, busy)) visitors[busy++] = visitors[i];
+                }
+            }
+            eight.visiting = busy - begin;
+        }
+    };
+    for (Eight& eight : eights) refill(eight);
+    if constexpr (Eight::joins) {
+        while (busy > 0) {
+            pulse.spent(2 * busy);
+            kernel.search_ends(searches);
+            Eight* ready[Searches::most / walk_lanes];
+            std::size_t free = 0;
+            for (std::size_t i = busy; i-- > 0;) {
+                auto& one = visitors[i];
+                if (searches.end[i] != searches.closed[i]) {
+                    one.path->close(searches, i);
+                    continue;
+                }
+                one.path->part(searches, i);
+                if (one.proceed(searches, i)) continue;
+                if (--one.lanes->visiting == 0) ready[free++] = one.lanes;
+                searches.drop(i);
+                one = visitors[busy];
+            }
+            for (std::size_t i = 0; i < free; ++i) refill(*ready[i]);
+        }
+    }
+    for (const Eight& eight : eights) eight.write();
 }
 
 // Calls run(positions' type, market) for the kind of positions and of impact that a job has.
@@ -461,16 +735,27 @@ void with_kinds(const PathJob& job, Run&& run) {
 void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const PathColumns& columns,
               const Recording& recording, int threads, const Progress& progress) {
     Pulse pulse(progress);
+    const Tables tables(job, first, count);
     with_kinds(job, [&](auto kind, const auto& market) {
-        parallel_for((count + walk_lanes - 1) / walk_lanes, threads, [&] { pulse.ask(); }, [&](std::size_t task) {
-            const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);
+        using Eight = Lanes<typename std::decay_t<decltype(market)>::Family, typename decltype(kind)::type>;
+        // Enough tasks for every thread to have several, and as many paths in each as gain from one another.
+        const std::size_t fair = count / (walk_lanes * std::size_t{4} * static_cast<std::size_t>(std::max(threads, 1)));
+        const std::size_t most =
+            walk_lanes * (tables.guides() ? std::clamp<std::size_t>(fair, 1, Searches::most / walk_lanes) : 1);
+        parallel_for((count + most - 1) / most, threads, [&] { pulse.ask(); }, [&](std::size_t task) {
+            const std::size_t begin = task * most, end = std::min(begin + most, count);
             try {
-                run_lanes<typename decltype(kind)::type>(job, market, first + row, static_cast<int>(paths), row, columns,
-                                                         recording, nullptr, pulse);
+                std::deque<Eight> eights;
+                for (std::size_t row = begin; row < end; row += walk_lanes) {
+                    eights.emplace_back(job, market, tables, first + row,
+                                        static_cast<int>(std::min<std::size_t>(walk_lanes, end - row)), row, columns,
+                                        recording, nullptr, pulse);
+                }
+                run_together(eights, pulse);
             } catch (const Pulse::Stopped&) {
                 return;  // the thread that stopped the work says why
             }
-            pulse.finished(paths);
+            pulse.finished(end - begin);
         });
     });
     progress(count);
@@ -480,8 +765,11 @@ std::vector<PathWave> replay(const PathJob& job, std::uint64_t path, const PathC
                              const Recording& recording, const Progress& progress) {
     std::vector<PathWave> waves;
     Pulse pulse(progress);
+    const Tables tables(job, path, 1);
     with_kinds(job, [&](auto kind, const auto& market) {
-        run_lanes<typename decltype(kind)::type>(job, market, path, 1, 0, columns, recording, &waves, pulse);
+        std::deque<Lanes<typename std::decay_t<decltype(market)>::Family, typename decltype(kind)::type>> eights;
+        eights.emplace_back(job, market, tables, path, 1, 0, columns, recording, &waves, pulse);
+        run_together(eights, pulse);
     });
     return waves;
 }

@@ -1,6 +1,7 @@
 // Paths worked by hand, the edges of blocks and lanes, and one path again.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -174,6 +175,52 @@ TEST_CASE("the same path in any lane, shard and thread, and again") {
     }
 }
 
+TEST_CASE("paths whose cascades run side by side, and alone") {
+    tests::Generator random(4);
+    const tests::SortedBook book(tests::random_positions(random, 3'000, 100.0, 0.2, 100.0));
+    const double normal[] = {0.0, 0.01};
+    const fp::ProcessData process{fp::ProcessKind::gbm, normal, nullptr, false, 0};
+    constexpr std::size_t count = 517, few = 47;  // few run alone
+    std::vector<double> moves(75, 0.0), sales(75, 0.0);
+    moves[20] = -0.05;
+    sales[40] = 2.0;
+    for (const tests::Impact& impact : tests::one_of_each()) {
+        for (const bool plain : {true, false}) {
+            CAPTURE(impact.name);
+            CAPTURE(plain);
+            fp::PathJob job = job_of(book, plain ? impact.market(100.0) : impact.market(100.0, 1e-4, 0.001, 0.7), process,
+                                     {60.0, plain ? inf : 300.0, 75});
+            if (!plain) job.script = {moves.data(), sales.data()};
+            const auto run = [&](std::uint64_t first, std::size_t paths, int threads) {
+                Outcome out(paths, 0);
+                fp::PathColumns columns = out.columns();
+                if (plain) columns.proceeds = columns.shortfall = columns.surplus = nullptr;  // waves are not told then
+                fp::simulate(job, first, paths, columns, {nullptr, 0, nullptr}, threads, [](std::size_t) {});
+                return out;
+            };
+            const Outcome together = run(0, count, plain ? 1 : 3);
+            std::int64_t waves = 0;
+            for (std::size_t first = 0; first < count; first += few) {
+                const std::size_t paths = std::min(few, count - first);
+                const Outcome alone = run(first, paths, 1);
+                bool same = true;
+                for (std::size_t i = 0; i < paths; ++i) {
+                    const std::size_t k = first + i;
+                    same = same && alone.final_price[i] == together.final_price[k] && alone.low[i] == together.low[k] &&
+                           alone.high[i] == together.high[k] && alone.low_time[i] == together.low_time[k] &&
+                           alone.longs[i] == together.longs[k] && alone.shorts[i] == together.shorts[k] &&
+                           alone.waves[i] == together.waves[k] && alone.exhausted[i] == together.exhausted[k] &&
+                           alone.proceeds[i] == together.proceeds[k] && alone.shortfall[i] == together.shortfall[k] &&
+                           alone.surplus[i] == together.surplus[k];
+                    waves += alone.waves[i];
+                }
+                CHECK(same);
+            }
+            CHECK(waves > 10 * static_cast<std::int64_t>(count));
+        }
+    }
+}
+
 TEST_CASE("an exception of the poll stops the run") {
     tests::Positions in;
     in.add(+1, 1.0, 1e-100);
@@ -186,4 +233,5 @@ TEST_CASE("an exception of the poll stops the run") {
     const auto poll = [](std::size_t) { throw Enough{}; };
     CHECK_THROWS_AS(fp::simulate(job, 0, 4, {}, {nullptr, 0, nullptr}, 1, poll), Enough);
     CHECK_THROWS_AS(fp::simulate(job, 0, 40, {}, {nullptr, 0, nullptr}, 2, poll), Enough);
+    CHECK_THROWS_AS(fp::simulate(job, 0, 4'000, {}, {nullptr, 0, nullptr}, 2, poll), Enough);
 }

@@ -104,7 +104,7 @@ struct Closed {
 template <class Crossed>
 inline std::size_t gallop(std::size_t begin, std::size_t count, std::size_t guess, Crossed&& crossed) {
     std::size_t low = begin, high = count, step = 1;
-    guess = std::min(guess, count);
+    if (guess > count) guess = count;
     if (guess > begin && !crossed(guess - 1)) {
         high = guess - 1;
         while (high > begin) {
@@ -191,9 +191,14 @@ struct Trading {
     void update(const Market<Impact>& market) {
         displacement = market.displacement(state);
     }
-    void record() {
-        highest = std::max(highest, displacement);
-        lowest = std::min(lowest, displacement);
+    // A wave has been traded: the sides have now closed so much in all, longs less shorts.
+    template <class Impact>
+    void close(double closed, double recovering, const Market<Impact>& market) {
+        ++waves;
+        state = {outside + closed, recovering};
+        update(market);
+        highest = displacement > highest ? displacement : highest;
+        lowest = displacement < lowest ? displacement : lowest;
     }
 };
 
@@ -212,13 +217,10 @@ inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market
         auto bought = shorts.take(factor, start);
         if (sold.size() + bought.size() == 0) return;
         on_wave(sold, bought);
-        ++trading.waves;
         const double closed = longs.quantity() - shorts.quantity();
-        state.sold = trading.outside + closed;
-        state.recovering =
+        const double recovering =
             refill == 0.0 ? recovered + closed : state.recovering + longs.quantity(sold) - shorts.quantity(bought);
-        trading.update(market);
-        trading.record();
+        trading.close(closed, recovering, market);
         if (refill != 0.0) {
             state.recovering *= 1.0 - refill;
             trading.update(market);

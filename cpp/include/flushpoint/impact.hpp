@@ -2,7 +2,7 @@
 //
 // A family answers three questions about one side of the depth, for volumes and displacements >= 0; `asks` tells
 // whether buying (asks) or selling (bids) consumed it:
-//   h(volume, asks)            the log displacement
+//   h(volume, asks)            the log displacement; `odd` families give the negative for the negative, bids or asks
 //   inverse(x, asks, p)        the volume V with h(V) + p V = x, inf where there is none
 //   money(low, width, asks, p) the integral over 0 <= t <= width of exp(s (h(low + t) - h(low) + p t)), s = +1 for asks,
 //                              -1 for bids: what that volume fetches or costs, relative to the price at `low`; p is
@@ -71,6 +71,7 @@ inline double panel_end(const Rise& rise, double from, double to) {
 }
 
 struct LinearImpact {
+    static constexpr bool odd = true;
     double coefficient;
 
     double h(double volume, bool) const { return coefficient * volume; }
@@ -82,6 +83,7 @@ struct LinearImpact {
 };
 
 struct PowerImpact {
+    static constexpr bool odd = false;
     double coefficient;
     double exponent;
 
@@ -119,6 +121,7 @@ struct PowerImpact {
 
 // coefficient * (sqrt(V + core) - sqrt(core)); the coefficient is prefactor * daily volatility / sqrt(daily volume)
 struct SquareRootImpact {
+    static constexpr bool odd = false;
     double coefficient;
     double core;
 
@@ -163,6 +166,7 @@ struct SquareRootImpact {
 
 // Piecewise linear through (0, 0) and (quantity[i], distance[i]); beyond the last level its last slope continues.
 struct DepthImpact {
+    static constexpr bool odd = false;
     const double* distance;
     const double* bid_quantity;
     const double* ask_quantity;
@@ -224,6 +228,7 @@ struct DepthImpact {
 
 // -ln(1 - thinning * coefficient * V) / thinning; at the pole the depth is used up and the displacement infinite.
 struct EvaporatingImpact {
+    static constexpr bool odd = false;
     double coefficient;
     double thinning;
 

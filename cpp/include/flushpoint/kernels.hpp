@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flushpoint/guide.hpp"
 #include "flushpoint/market.hpp"
 #include "flushpoint/process.hpp"
 #include "flushpoint/random.hpp"
@@ -51,6 +52,8 @@ struct Kernels {
     // Log-normal numbers, median * exp(sigma * a standard normal), eight at a time.
     void (*log_normals)(random::Generator<random::Word4>& lanes, double median, double sigma, double* out,
                         std::size_t count);
+    // Finds the ends of what is crossed.
+    void (*search_ends)(Searches& searches);
     // Liquidation prices of `count` positions, a multiple of 16, not limited to positive ones. Tells whether all their
     // numbers are plainly good: finite, and of the sign they must have.
     bool (*tier_prices)(const TierLines& tiers, const TierColumns& in, std::size_t count, double* out);

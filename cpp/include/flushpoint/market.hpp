@@ -29,6 +29,8 @@ struct State {
 
 template <class Impact>
 struct Market {
+    using Family = Impact;
+
     Impact impact;
     double permanent;
     double spread;
@@ -43,6 +45,7 @@ struct Market {
     }
 
     double recovering_displacement(double volume) const {
+        if constexpr (Impact::odd) return impact.h(volume / liquidity, false);
         return volume >= 0.0 ? impact.h(volume / liquidity, false) : -impact.h(-volume / liquidity, true);
     }
     double permanent_displacement(double sold) const { return permanent == 0.0 ? 0.0 : permanent * (sold / liquidity); }
@@ -55,10 +58,12 @@ struct Market {
     double inverse_displacement(double x) const {
         return liquidity * (x >= 0.0 ? impact.inverse(x, false, permanent) : -impact.inverse(-x, true, permanent));
     }
-    // What a trigger is multiplied by before it is compared with the start price.
-    double mark_factor(double displacement) const {
-        return mark_weight == 0.0 ? 1.0 : math::exp(mark_weight * displacement);
+    // How far below the exogenous price the log mark stands.
+    double mark_displacement(double displacement) const {
+        return mark_weight == 0.0 ? 0.0 : mark_weight * displacement;
     }
+    // What a trigger is multiplied by before it is compared with the start price.
+    double mark_factor(double displacement) const { return math::exp(mark_displacement(displacement)); }
 
     // The integral of exp(-g) over the sale of `quantity` (a purchase if negative), never negative.
     double trade_integral(State s, double quantity) const {
@@ -94,11 +99,21 @@ private:
 };
 
 // The crossing test, for every question: a long fires when its trigger is at or above the mark, a short at or below.
+// Both are one comparison, of a start and a mark factor that have the side's sign (+1 for longs, -1 for shorts), the slack of
+// ties in the start. D is a number or a vector of them.
+template <class D>
+inline D signed_start(D sign, D start) {
+    return sign * (start * (1.0 - sign * tie));
+}
+template <class D>
+inline auto crosses(D trigger, D signed_factor, D signed_start) {
+    return trigger * signed_factor >= signed_start;
+}
 inline bool long_crossed(double trigger, double mark_factor, double start) {
-    return trigger * mark_factor >= start * (1.0 - tie);
+    return crosses(trigger, mark_factor, signed_start(1.0, start));
 }
 inline bool short_crossed(double trigger, double mark_factor, double start) {
-    return trigger * mark_factor <= start * (1.0 + tie);
+    return crosses(trigger, -mark_factor, signed_start(-1.0, start));
 }
 
 // Calls f with the market as its impact's family knows it.

@@ -73,6 +73,20 @@ static inline D exp_of_moderate(D x) {
     return e * power_of_two<D, W>(power);
 }
 
+// exp(x) for any x.
+template <class D, class W>
+static inline D exp_of_any(D x) {
+    // Beyond these bounds the result is inf or 0 all the same; a NaN passes both comparisons unchanged.
+    x = x > 710.0 ? D{} + 710.0 : x;
+    x = x < -746.0 ? D{} - 746.0 : x;
+    const auto [e, power] = exp_parts(x);
+    // 2^k in two factors, since k alone may leave the range of normal numbers.
+    const D k = power - rounder;
+    const D half = k * 0.5 + rounder;
+    const D rest = (k - (half - rounder)) + rounder;
+    return e * power_of_two<D, W>(half) * power_of_two<D, W>(rest);
+}
+
 // 2 atanh(s) - 2 s, divided by s, where z = s^2 <= 0.0295: the polynomial through the Chebyshev nodes, error below 5e-18.
 template <class D>
 static inline D atanh_tail(D z) {
@@ -131,17 +145,7 @@ static inline D product_error(D a, D b, D product) {
 }
 }  // namespace detail
 
-static inline double exp(double x) {
-    // Beyond these bounds the result is inf or 0 all the same; a NaN passes both comparisons unchanged.
-    x = x > 710.0 ? 710.0 : x;
-    x = x < -746.0 ? -746.0 : x;
-    const auto [e, power] = detail::exp_parts(x);
-    // 2^k in two factors, since k alone may leave the range of normal numbers.
-    const double k = power - detail::rounder;
-    const double half = k * 0.5 + detail::rounder;
-    const double rest = (k - (half - detail::rounder)) + detail::rounder;
-    return e * detail::power_of_two<double, std::uint64_t>(half) * detail::power_of_two<double, std::uint64_t>(rest);
-}
+static inline double exp(double x) { return detail::exp_of_any<double, std::uint64_t>(x); }
 
 // exp(x) - 1
 static inline double expm1(double x) {
