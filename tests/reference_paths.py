@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from reference import SLACK, Positions, Venue
@@ -43,9 +43,15 @@ def run(
     sales: Sequence[float] | None = None,
     bridge: tuple[float, Sequence[float], int] | None = None,
     money: bool = True,
+    funding: Sequence[Callable[[float], float] | None] | None = None,
 ) -> Path:
-    """One path. bridge: a step's deviation, a uniform number for each step, +1 to watch lows or -1 to watch highs."""
+    """One path.
+
+    bridge: a step's deviation, a uniform number for each step, +1 to watch lows or -1 to watch highs. funding: what
+    longs pay after each step, a function of the premium.
+    """
     now = market.fresh()
+    scale = 1.0  # of trigger and bankruptcy prices
     out = Path(now.price, now.price, now.price, [now.price], [now.price], [False] * len(book))
 
     def cascade(step: int) -> None:
@@ -57,6 +63,7 @@ def run(
             for i, (side, trigger) in enumerate(zip(book.side, book.trigger, strict=True)):
                 if out.closed[i] or trigger <= 0 or math.isinf(trigger):
                     continue
+                trigger *= scale
                 edge = start * (1 - side * SLACK)
                 if factor * trigger >= edge if side > 0 else factor * trigger <= edge:
                     crossed.append(i)
@@ -66,7 +73,7 @@ def run(
                 break
             crossed = book.order(crossed)
             size = math.fsum(book.quantity[i] for i in crossed)
-            notional = math.fsum(book.quantity[i] * book.trigger[i] for i in crossed)
+            notional = math.fsum(book.quantity[i] * book.trigger[i] * scale for i in crossed)
             out.waves.append((step, now.traded_price(), size, len(crossed), notional))
             for i in crossed:
                 out.closed[i] = True
@@ -75,7 +82,7 @@ def run(
                 out.gross += abs(got)
                 out.wobble = max(out.wobble, now.wobble())
                 if book.bankruptcy is not None:
-                    owed = book.quantity[i] * book.bankruptcy[i]
+                    owed = book.quantity[i] * book.bankruptcy[i] * scale
                     gain = got - book.side[i] * owed
                     out.shortfall += max(0.0, -gain)
                     out.surplus += max(0.0, gain)
@@ -99,6 +106,9 @@ def run(
             out.wobble = max(out.wobble, now.wobble())
         cascade(i + 1)
         out.prices.append(now.traded_price())
+        rule = None if funding is None else funding[i]
+        if rule is not None:
+            scale *= 1 + rule(math.exp(-now.displacement()) - 1)
     out.final_price = now.traded_price()
     out.doubtful |= out.wobble > 1e-11
     if book.bankruptcy is None:

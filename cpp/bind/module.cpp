@@ -479,7 +479,7 @@ struct ProcessArrays {
 const double* numbers_or_null(const py::object& item, std::int64_t count) {
     if (item.is_none()) return nullptr;
     const auto array = array_of<Doubles>(item);
-    require(static_cast<std::int64_t>(length(array)) == count, "_core: a script must have an entry a step");
+    require(static_cast<std::int64_t>(length(array)) == count, "_core: a column of steps must have an entry a step");
     return array.data();  // `item` keeps it
 }
 
@@ -503,7 +503,8 @@ private:
 };
 
 // What a run of paths is made of: (longs, shorts, positions, market, process, (half_life, step, steps), (seed, antithetic),
-// (moves, sales), bridge, turnover or None, (parts of a random book, most_closed) or None, venue or None); see paths.hpp.
+// (moves, sales), bridge, turnover or None, (parts of a random book, most_closed) or None, venue or None, funding or None);
+// see paths.hpp.
 struct PathArrays {
     Book book;
     Market market;
@@ -512,6 +513,7 @@ struct PathArrays {
     std::optional<TurnoverArrays> turnover;
     std::optional<RandomBook> random;
     std::optional<Venue> venue;
+    std::optional<fp::Funding> funding;
     fp::PathJob job;
 
     explicit PathArrays(const py::tuple& run)
@@ -537,10 +539,20 @@ struct PathArrays {
             positions.require_for(venue->data);
             require(!turnover && !random, "_core: a venue needs a known book");
         }
+        const py::object funding_items = run[12];
+        if (!funding_items.is_none()) {
+            const auto items = funding_items.cast<py::tuple>();
+            const auto number = [&](std::size_t i) { return items[i].cast<double>(); };
+            funding = {numbers_or_null(items[0], time.steps), numbers_or_null(items[1], time.steps), number(2), number(3),
+                       number(4), number(5)};
+            require(funding->due && !turnover && !random && !(venue && venue->data.intervenes()),
+                    "_core: funding needs a known book whose positions close whole");
+        }
         job = {positions.view, venue ? &venue->data : nullptr, turnover ? &turnover->data : nullptr,
                random ? &random->book : nullptr, market.data, process.data,
                {randomness[0].cast<std::uint64_t>(), randomness[1].cast<bool>()}, time,
-               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge};
+               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)},
+               funding ? &*funding : nullptr, bridge};
     }
     bool knows_bankruptcy() const { return positions.knows_bankruptcy(); }
 };

@@ -34,7 +34,7 @@ public:
         const auto remembered = static_cast<std::size_t>(std::min<std::int64_t>(job.clock.steps, 256));
         for (std::size_t n = 0; n < remembered; ++n) left_.push_back(compute(static_cast<std::int64_t>(n)));
         const bool intervenes = job.venue && job.venue->intervenes();
-        if (job.turnover || job.random || intervenes || job.bridge || paths < fewest_guided) return;
+        if (job.turnover || job.random || intervenes || job.funding || job.bridge || paths < fewest_guided) return;
         const double start = math::log(job.market.price), reach = 1.5 * longest_way(job, first);
         longs_ = Guide(job.positions.book.longs, false, start - reach);
         shorts_ = Guide(job.positions.book.shorts, true, start + reach);
@@ -200,7 +200,7 @@ public:
           pulse_(&pulse),
           wants_proceeds_(columns.ledger.proceeds != nullptr),
           wants_money_(columns.ledger.needs_bankruptcy()),
-          tells_(wants_proceeds_ || wants_money_ || waves),
+          tells_(wants_proceeds_ || wants_money_ || waves || job.funding),
           positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
           ledger_(job.venue ? *job.venue : no_venue),
           low_(f),
@@ -315,6 +315,16 @@ public:
         }
     }
 
+    // Longs pay shorts at the end of a step.
+    void pay(std::int64_t step) {
+        const double g = displacement(step);
+        trading_.scale *= 1.0 + job_->funding->rate(step - 1, math::exp(-g) - 1.0);
+        log_scale_ = math::log(trading_.scale);
+        next_long_ = next_short_ = math::not_a_number;
+        next_triggers();
+        bound(g, market_->permanent_displacement(trading_.state.sold));
+    }
+
     void write(const PathColumns& out, std::size_t i, double f) const {
         const Clock& clock = job_->clock;
         if (out.final_price) out.final_price[i] = math::exp(log_price(clock.steps, f));
@@ -325,8 +335,8 @@ public:
         if (out.short_count) out.short_count[i] = positions_.shorts.count();
         if (out.long_quantity) out.long_quantity[i] = closed_quantity(positions_.longs);
         if (out.short_quantity) out.short_quantity[i] = closed_quantity(positions_.shorts);
-        if (out.long_notional) out.long_notional[i] = positions_.longs.notional();
-        if (out.short_notional) out.short_notional[i] = positions_.shorts.notional();
+        if (out.long_notional) out.long_notional[i] = job_->funding ? notional_[0] : positions_.longs.notional();
+        if (out.short_notional) out.short_notional[i] = job_->funding ? notional_[1] : positions_.shorts.notional();
         if (out.waves) out.waves[i] = trading_.waves;
         if (out.exhausted) out.exhausted[i] = exhausted_;
         if constexpr (std::is_same_v<Positions, DrawnPositions>) {
@@ -395,8 +405,8 @@ private:
 
     void next_triggers() {
         const double next_long = positions_.longs.next_trigger(), next_short = positions_.shorts.next_trigger();
-        if (next_long != next_long_) long_trigger_ = math::log(next_long_ = next_long);
-        if (next_short != next_short_) short_trigger_ = math::log(next_short_ = next_short);
+        if (next_long != next_long_) long_trigger_ = shifted(math::log(next_long_ = next_long), log_scale_);
+        if (next_short != next_short_) short_trigger_ = shifted(math::log(next_short_ = next_short), log_scale_);
     }
 
     // Until the next trade the displacement goes from `now` to `rest`, and never back; extremes are told by `glide` where
@@ -434,8 +444,10 @@ private:
                 if (wants_money_) {
                     pulse_->spent(100);
                     const VenueBookView& view = job_->positions;
-                    settle_wave(*market_, exogenous, trading_.state, view.book, view.longs.bankruptcy, sold,
-                                view.shorts.bankruptcy, bought, ledger_);
+                    BankruptcyView long_prices = view.longs.bankruptcy, short_prices = view.shorts.bankruptcy;
+                    long_prices.scale = short_prices.scale = trading_.scale;
+                    settle_wave(*market_, exogenous, trading_.state, view.book, long_prices, sold, short_prices, bought,
+                                ledger_);
                 }
             }
             if (wants_proceeds_ && !wants_money_) {
@@ -443,11 +455,19 @@ private:
                     wave_proceeds(*market_, exogenous, trading_.state, longs.quantity(sold), shorts.quantity(bought));
             }
         }
-        if (waves_) {
-            const double notional = longs.notional() + shorts.notional();
-            waves_->push_back({step, exogenous * math::exp(-trading_.displacement), quantity,
-                               static_cast<std::int64_t>(sold.size() + bought.size()), notional - notional_});
-            notional_ = notional;
+        if (waves_ || job_->funding) {
+            const double now[] = {longs.notional(), shorts.notional()};
+            double notional = 0.0;
+            for (int side = 0; side < 2; ++side) {
+                const double closed = trading_.scale * (now[side] - counted_[side]);
+                notional_[side] += closed;
+                notional += closed;
+                counted_[side] = now[side];
+            }
+            if (waves_) {
+                waves_->push_back({step, exogenous * math::exp(-trading_.displacement), quantity,
+                                   static_cast<std::int64_t>(sold.size() + bought.size()), notional});
+            }
         }
     }
 
@@ -476,7 +496,8 @@ private:
     double low_, high_;       // log price
     std::int64_t low_step_ = 0;
     bool exhausted_ = false;
-    double notional_ = 0.0;  // closed so far
+    double notional_[2]{}, counted_[2]{};  // closed so far, longs and shorts; the same at the book's own triggers
+    double log_scale_ = 0.0;
     double next_long_ = math::not_a_number, next_short_ = math::not_a_number;  // triggers
     double long_trigger_, short_trigger_;                                      // their logs
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
@@ -561,12 +582,14 @@ public:
         std::copy_n(walk_.log_price, walk_lanes, from_);
         const double* moves = job_.script.moves ? job_.script.moves + done_ : nullptr;
         const double* sales = job_.script.sales ? job_.script.sales + done_ : nullptr;
+        const double* due = job_.funding ? job_.funding->due + done_ : nullptr;
         process_.advance(walk_, steps, moves);
         const auto any = [&](const double* events) {
             return events && std::any_of(events, events + steps, [](double e) { return e != 0.0; });
         };
         if (!any(moves)) moves = nullptr;
         if (!any(sales)) sales = nullptr;
+        if (!any(due)) due = nullptr;
         std::size_t record_end = recorded_;
         while (record_end < recording_.count && recording_.at[record_end] <= done_ + steps) ++record_end;
         const bool bridges_moves = job_.bridge && moves, joined = joins && !alone_ && !sales && record_end == recorded_;
@@ -578,11 +601,11 @@ public:
         for (int lane = 0; lane < count_; ++lane) {
             OnePath& path = paths_[static_cast<std::size_t>(lane)];
             const double lowest = std::min(walk_.low[lane], from_[lane]), highest = std::max(walk_.high[lane], from_[lane]);
-            if (sales || bridges_moves || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
+            if (sales || due || bridges_moves || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
                 if (joined) {
                     visitors[visiting++] = {&path, this, &walk_.path[0][lane], 0};
                 } else {
-                    take(lane, moves, sales, stray, record_end);
+                    take(lane, moves, sales, due, stray, record_end);
                 }
             } else {
                 path.glide(walk_.low[lane], walk_.high[lane], [&] {
@@ -619,7 +642,8 @@ private:
     }
 
     // Takes one path through the block, step by step.
-    void take(int lane, const double* moves, const double* sales, double stray, std::size_t record_end) {
+    void take(int lane, const double* moves, const double* sales, const double* due, double stray,
+              std::size_t record_end) {
         OnePath& path = paths_[static_cast<std::size_t>(lane)];
         const bool watches_low = job_.random ? !job_.random->positions.front().shorts : job_.positions.book.longs.count > 0;
         std::size_t next = recorded_;
@@ -645,6 +669,7 @@ private:
                 path.glide(f, f, [&] { return step; });
             }
             if (path.opens(step)) path.open(step, f);
+            if (due && due[s] != 0.0) path.pay(step);
             next = record(lane, next, record_end, step);
             before = f;
         }

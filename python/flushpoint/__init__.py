@@ -12,6 +12,7 @@ from flushpoint.compare import Comparison, compare
 from flushpoint.deleverage import auto_deleverage
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
+from flushpoint.funding import Funding
 from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
     DepthImpact,
@@ -31,7 +32,14 @@ from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
 from flushpoint.script import Script
-from flushpoint.simulate import DrawnSimulationResult, PathResult, SimulationResult, VenueSimulationResult, simulate
+from flushpoint.simulate import (
+    DrawnSimulationResult,
+    FundedSimulationResult,
+    PathResult,
+    SimulationResult,
+    VenueSimulationResult,
+    simulate,
+)
 from flushpoint.size_fund import FundSize, size_fund
 from flushpoint.stress import RandomStressResult, StressResult, VenueStressResult, stress
 from flushpoint.summary import Estimate, Summary
@@ -57,6 +65,8 @@ __all__ = [
     "Experiment",
     "Exponential",
     "FundSize",
+    "FundedSimulationResult",
+    "Funding",
     "HiddenBooks",
     "Impact",
     "JumpDiffusion",

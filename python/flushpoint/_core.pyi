@@ -37,6 +37,7 @@ _Run: TypeAlias = tuple[
     _Turnover | None,
     tuple[tuple[_Part, ...], float] | None,
     _Venue | None,
+    tuple[_F8, _F8 | None, float, float, float, float] | None,
 ]
 
 __version__: str

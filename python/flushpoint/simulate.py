@@ -20,6 +20,7 @@ from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book, EnginePositions, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
 from flushpoint.ensemble import Ensemble
+from flushpoint.funding import EngineFunding, Funding
 from flushpoint.market import EngineMarket, Market
 from flushpoint.outcome import BookOutcome, frozen
 from flushpoint.process import GBM, Bootstrap, EngineProcess, Process, Returns
@@ -61,6 +62,7 @@ EngineRun = tuple[
     EngineTurnover | None,
     tuple[tuple[EnginePart, ...], float] | None,
     EngineVenue | None,
+    EngineFunding | None,
 ]
 
 
@@ -278,6 +280,13 @@ class VenueSimulationResult(Settled, _EngineSums):
         return super().groups
 
 
+class FundedSimulationResult(_EngineSums):
+    """The outcomes of paths with funding, one value a path: as `SimulationResult`.
+
+    Notionals are at the triggers that fired, to which funding has moved them; `group_notional` is at the book's own.
+    """
+
+
 class PathResult(Result):
     """One path, step by step.
 
@@ -330,6 +339,7 @@ class _Run:
     script: Script | None
     turnover: Turnover | None
     venue: Venue | None
+    funding: Funding | None
     horizon: float
     steps: int
     key: int
@@ -350,7 +360,7 @@ class _Run:
     @property
     def adds_up(self) -> bool:
         """Whether the engine adds up what is closed, since counts do not tell it."""
-        return self.drawn or self.venue is not None
+        return self.drawn or self.venue is not None or self.funding is not None
 
     @property
     def engine_columns(self) -> tuple[str, ...]:
@@ -383,6 +393,7 @@ class _Run:
             None if self.turnover is None else self.turnover._engine,
             random,
             None if venue is None else venue._engine,
+            None if self.funding is None else self.funding._engine(self.dt, self.steps),
         )
 
     def paths(
@@ -425,6 +436,7 @@ def simulate(
     watch: ArrayLike | None = None,
     *,
     venue: Venue | None = None,
+    funding: Funding | None = None,
     antithetic: bool = False,
     script: Script | None = None,
     turnover: Turnover | None = None,
@@ -468,6 +480,9 @@ def simulate(
     venue : Venue, optional
         What follows a trigger, and who pays; the book needs bankruptcy prices. Its fund lasts through a path. Not for
         a random book, nor with turnover.
+    funding : Funding, optional
+        What longs pay shorts at regular times, which moves their triggers. Not for a random book, nor with turnover or
+        a venue that closes in part, late or against winners.
     antithetic : bool, default False
         Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`.
         `summary`, `exceedance` and `compare` know of it: they judge means by pairs.
@@ -485,7 +500,8 @@ def simulate(
     Returns
     -------
     SimulationResult
-        For random books and turnover a `DrawnSimulationResult`, with a venue a `VenueSimulationResult`.
+        For random books and turnover a `DrawnSimulationResult`, with a venue a `VenueSimulationResult`, with funding
+        alone a `FundedSimulationResult`.
 
     Raises
     ------
@@ -523,6 +539,7 @@ def simulate(
     living = _check_turnover(turnover, random, bridge)
     if venue is not None:
         _check_settled(venue, book, living, bridge)
+    _check_funding(funding, book, living, venue)
     most = most_closed(book, max_count)
     _check_book(book, market, bridge)
     # Given returns and a known book hold nothing random: without a seed, shards of one run still join.
@@ -533,11 +550,26 @@ def simulate(
         kind = VenueSimulationResult
     elif random or living:
         kind = DrawnSimulationResult
+    elif funding is not None:
+        kind = FundedSimulationResult
     names = _columns(columns, random, kind)
     recorded = _recorded(record, step_count)
     watched = _watched(watch, book, living, venue)
     run = _Run(
-        book, market, process, script, living, venue, seconds, step_count, key, bool(antithetic), bridge, most, workers
+        book,
+        market,
+        process,
+        script,
+        living,
+        venue,
+        funding,
+        seconds,
+        step_count,
+        key,
+        bool(antithetic),
+        bridge,
+        most,
+        workers,
     )
     if living is not None:
         at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
@@ -558,6 +590,7 @@ def simulate(
         "script": script,
         "turnover": turnover,
         "venue": venue,
+        "funding": funding,
         "max_count": most if random else None,
         "columns": names,
         "record": recorded,
@@ -613,6 +646,19 @@ def _check_book(book: Book | RandomBook, market: Market, bridge: bool) -> None:
         raise ValueError(
             "monitoring must be 'step' for a book of longs and shorts, was 'bridge': one bridge has either its low or "
             "its high drawn from an exact law"
+        )
+
+
+def _check_funding(funding: object, book: Book | RandomBook, living: Turnover | None, venue: Venue | None) -> None:
+    if funding is None:
+        return
+    if not isinstance(funding, Funding):
+        raise TypeError(f"funding must be a Funding, was {type(funding).__name__}")
+    if isinstance(book, RandomBook) or living is not None:
+        raise ValueError(f"funding must be left out for a random book and with turnover, was {funding!r}")
+    if venue is not None and venue._intervenes:
+        raise ValueError(
+            f"funding must be left out where a venue closes in part, late or against winners, was {funding!r}"
         )
 
 

@@ -186,6 +186,7 @@ struct Trading {
     double highest = 0.0;  // displacement so far
     double lowest = 0.0;
     std::int64_t waves = 0;
+    double scale = 1.0;  // what has become of trigger and bankruptcy prices: see funding.hpp
 
     template <class Impact>
     void update(const Market<Impact>& market) {
@@ -212,7 +213,7 @@ inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market
     // Sums since the start, not wave by wave: the state then carries no rounding from one wave to the next.
     const double recovered = state.recovering - (longs.quantity() - shorts.quantity());
     for (;;) {
-        const double factor = market.mark_factor(trading.displacement);
+        const double factor = trading.scale * market.mark_factor(trading.displacement);
         auto sold = longs.take(factor, start);
         auto bought = shorts.take(factor, start);
         if (sold.size() + bought.size() == 0) return;

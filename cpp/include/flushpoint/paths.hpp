@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flushpoint/book.hpp"
+#include "flushpoint/funding.hpp"
 #include "flushpoint/market.hpp"
 #include "flushpoint/process.hpp"
 #include "flushpoint/pulse.hpp"
@@ -70,6 +71,7 @@ struct PathJob {
     Randomness randomness;
     Clock clock;
     Script script;
+    const Funding* funding;  // null for none; of a known book whose positions close whole in the market
     bool bridge;  // of a GBM and a book of one side: watch the extremes between steps, too
 };
 

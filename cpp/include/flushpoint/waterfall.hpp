@@ -17,6 +17,7 @@ struct BankruptcyView {
     const double* value_sum;  // of quantity * price over the positions before each that can trigger
     const double* ahead;      // the largest side * price of the positions from stride * i on
     const double* behind;     // the least side * price of those before stride * i
+    double scale = 1.0;       // of all these prices
 };
 
 // How many entries `ahead` and `behind` have for so many positions that can trigger.
@@ -70,8 +71,9 @@ private:
     }
 
     Fate fate(std::size_t begin, std::size_t end, double first, double last) const {
-        const double most = bankruptcy_.ahead[begin / BankruptcyView::stride];
-        const double least = bankruptcy_.behind[(end + BankruptcyView::stride - 1) / BankruptcyView::stride];
+        const double most = bankruptcy_.scale * bankruptcy_.ahead[begin / BankruptcyView::stride];
+        const double least =
+            bankruptcy_.scale * bankruptcy_.behind[(end + BankruptcyView::stride - 1) / BankruptcyView::stride];
         if (net(last) >= most) return Fate::ample;
         if (first < least) return Fate::loss;
         if (last >= most && net(first) < least) return Fate::thin;
@@ -136,7 +138,7 @@ private:
 
     bool singly(std::size_t begin, std::size_t end) {
         for (std::size_t i = begin; i < end; ++i) {
-            const double held = s_ * side_.quantity[i], owed = held * bankruptcy_.price[i];
+            const double held = s_ * side_.quantity[i], owed = held * (bankruptcy_.scale * bankruptcy_.price[i]);
             const double money = market_.proceeds(start_, state(i), held), gain = money - owed;
             if (gain < 0.0 && stops_ && -gain > ledger_.fund) {
                 stopped_ = i;
@@ -156,7 +158,7 @@ private:
         return market_.proceeds(start_, state(begin), quantity(begin, end));
     }
     double value(std::size_t begin, std::size_t end) const {
-        return s_ * (bankruptcy_.value_sum[end] - bankruptcy_.value_sum[begin]);
+        return s_ * bankruptcy_.scale * (bankruptcy_.value_sum[end] - bankruptcy_.value_sum[begin]);
     }
 
     const Market<Impact>& market_;
