@@ -374,7 +374,7 @@ class Desk:
         p.exit_money += x * at
         p.fired = True
         self.quantity[p.side] += x
-        self.notional[p.side] += x * trigger
+        self.notional[p.side] += x * max(trigger, 0.0)
 
     # --- waterfall ---
     def winners(self, loser_side: int, price: float, crossed: Sequence[Position]) -> list[Position]:
@@ -479,8 +479,8 @@ class Desk:
         return [quantity[id(o)] for o in orders]
 
     # --- waves ---
-    def released(self, now: reference.Venue, clock: float, budget: float) -> list[tuple[Order, float]]:
-        """What the queue lets go now: due, in the band, within the budget; the last perhaps in part."""
+    def released(self, now: reference.Venue, clock: float, budget: float) -> tuple[list[tuple[Order, float]], float]:
+        """What the queue lets go: due, in the band, in the budget, the last perhaps in part; and the budget left."""
         out = []
         ratio = safe_exp(-now.displacement())
         band = self.rules.price_band
@@ -502,7 +502,8 @@ class Desk:
                 self.doubt(order.quantity, budget, order.position.original)
             budget -= x
             out.append((order, x))
-        return out
+        # let go in the order of the queue, settled as in any wave: longs, then shorts
+        return sorted(out, key=lambda entry: -entry[0].position.side), budget
 
     def settle_all(
         self,
@@ -521,19 +522,17 @@ class Desk:
             for p in crossed:
                 p.queued = True
                 self.queue.append(Order(p, self.size(p, price), p.trigger, clock + self.rules.delay))
-            orders = self.released(now, clock, budget)
+            orders, budget = self.released(now, clock, budget)
             if not orders:
                 return seen
             price_before = now.traded_price()
             done = []
             for place, (order, x) in enumerate(orders):
-                budget -= x
                 if self.sell(now, order, x, price, crossed):
                     done.append(x)
                     continue
                 rest = [o for o, _ in orders[place:]]
                 done += self.deleverage(now, rest, price, crossed)
-                budget -= sum(y for _, y in orders[place + 1 :])
                 break
             for (order, _), x in zip(orders, done, strict=True):
                 p = order.position
@@ -545,7 +544,7 @@ class Desk:
                 if p.quantity > 0:
                     p.trigger = new_trigger(self.rules, p)
             size = math.fsum(done)
-            notional = math.fsum(x * o.trigger for (o, _), x in zip(orders, done, strict=True))
+            notional = math.fsum(x * max(o.trigger, 0.0) for (o, _), x in zip(orders, done, strict=True))
             self.waves.append((step, price_before, size, len(orders), notional))
             seen.append(now.traded_price())
             self.exhausted = self.exhausted or math.isinf(now.displacement())

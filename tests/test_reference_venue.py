@@ -51,7 +51,7 @@ def assert_quantities(out: reference_venue.Outcome) -> None:
 
 
 # --- conservation ---
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(case=reference_venue.cases())
 def test_money_is_conserved(case: VenueCase) -> None:
     out = case.expected()
@@ -76,7 +76,7 @@ def test_money_is_conserved_in_larger_books(family: str) -> None:
     assert min(seen.values()) > 0, seen
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(run=reference_venue.runs())
 def test_money_is_conserved_in_time(run: reference_venue.VenueRun) -> None:
     for out in run.expected():

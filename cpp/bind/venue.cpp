@@ -34,7 +34,7 @@ py::dict cascade_venue(const py::tuple& longs, const py::tuple& shorts, const py
     std::optional<fp::VenueOutcome> found;
     {
         const py::gil_scoped_release release;
-        found = fp::cascade(columns.view, m.data, v.data, {shock, sell, refill}, &waves, nullptr);
+        found = fp::cascade(columns.view, m.data, v.data, {shock, sell, refill}, &waves, nullptr, check_signals);
     }
     py::dict out;
     const fp::CascadeTotals& t = found->totals;
@@ -82,7 +82,7 @@ void cascade_venue_positions(const py::tuple& longs, const py::tuple& shorts, co
                           arrays[3].mutable_data(), arrays[4].mutable_data(), arrays[5].mutable_data(),
                           arrays[6].mutable_data()};
     const py::gil_scoped_release release;
-    fp::cascade(columns.view, m.data, v.data, {shock, sell, refill}, nullptr, &to);
+    fp::cascade(columns.view, m.data, v.data, {shock, sell, refill}, nullptr, &to, check_signals);
 }
 
 // The columns of stress, long_quantity, short_quantity, long_notional, short_notional, and those of a ledger that are wanted.

@@ -56,12 +56,12 @@ struct Venue {
     }
 };
 
-// (longs, shorts, entry_price or None): sides as (index, bankruptcy_price, value_sum, ahead, behind), where but for the index
-// all may be None; entry prices in input order.
+// (longs, shorts): sides as (index, bankruptcy_price, value_sum, ahead, behind, entry_price), where but for the index all may
+// be None, or entry_price alone.
 struct VenuePositions {
     struct Columns {
         Indices index;
-        std::optional<Doubles> bankruptcy[4];
+        std::optional<Doubles> bankruptcy[4], entry_price;
         fp::VenueColumns view{};
 
         Columns(const Side& side, const py::tuple& items) : index(array_at<Indices>(items, 0)) {
@@ -79,22 +79,20 @@ struct VenuePositions {
                 data[i] = bankruptcy[i]->data();
             }
             view.bankruptcy = {data[0], data[1], data[2], data[3]};
+            const py::object entry = items[5];
+            if (entry.is_none()) return;
+            entry_price = array_of<Doubles>(entry);
+            require(length(*entry_price) == count, "_core: the columns of a side do not fit together");
+            view.entry_price = entry_price->data();
         }
     };
 
     Columns longs, shorts;
-    std::optional<Doubles> entry_price;
     fp::VenueBookView view;
 
     VenuePositions(const Book& book, const py::tuple& items)
         : longs(book.longs, items[0].cast<py::tuple>()), shorts(book.shorts, items[1].cast<py::tuple>()) {
-        const py::object entry = items[2];
         const std::size_t count = longs.view.count + shorts.view.count;
-        if (!entry.is_none()) {
-            entry_price = array_of<Doubles>(entry);
-            require(length(*entry_price) == count, "_core: the columns of a book must have one length");
-            longs.view.entry_price = shorts.view.entry_price = entry_price->data();
-        }
         for (const Columns* side : {&longs, &shorts}) {
             for (std::size_t i = 0; i < side->view.count; ++i) {
                 const std::int32_t place = side->view.index[i];
@@ -106,7 +104,7 @@ struct VenuePositions {
     bool knows_bankruptcy() const { return longs.bankruptcy[0].has_value(); }
     void require_for(const fp::VenueData& venue) const {
         require(knows_bankruptcy(), "_core: a venue needs bankruptcy prices");
-        require(!venue.closes_winners() || entry_price, "_core: closing winners needs entry prices");
+        require(!venue.closes_winners() || (longs.entry_price && shorts.entry_price), "_core: closing winners needs entry prices");
     }
 };
 

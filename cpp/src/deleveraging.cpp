@@ -12,15 +12,59 @@ namespace {
 // A candidate in profit, and by what it is ranked: the highest first.
 struct Ranked {
     double key;
-    std::size_t at;
+    double quantity;
+    std::uint32_t at;    // among the candidates
+    std::int32_t place;  // in input order, which settles ties
+
+    bool before(const Ranked& other) const { return key == other.key ? place < other.place : key > other.key; }
 };
+
+// Closes whole positions, the first ranks first and the last in part, without sorting more than it must: the part before
+// a pivot is closed if that is not too much, or else searched.
+template <class Close>
+void close_first(std::vector<Ranked>& ranked, double needed, Close&& close) {
+    std::size_t low = 0, high = ranked.size();
+    while (high - low > 16) {
+        const std::size_t middle = low + (high - low) / 2;
+        const auto earlier = [&](std::size_t a, std::size_t b) { return ranked[a].before(ranked[b]); };
+        const bool first = earlier(low, middle), second = earlier(middle, high - 1), outer = earlier(low, high - 1);
+        const std::size_t median = first == second ? middle : first == outer ? high - 1 : low;
+        std::swap(ranked[median], ranked[high - 1]);
+        const Ranked pivot = ranked[high - 1];
+        std::size_t split = low;
+        double sum = 0.0;
+        for (std::size_t i = low; i + 1 < high; ++i) {
+            if (!ranked[i].before(pivot)) continue;
+            sum += ranked[i].quantity;
+            std::swap(ranked[split++], ranked[i]);
+        }
+        if (sum >= needed) {
+            high = split;
+            continue;
+        }
+        std::swap(ranked[split], ranked[high - 1]);
+        for (std::size_t i = low; i < split; ++i) close(ranked[i], ranked[i].quantity);
+        needed -= sum;
+        const double size = std::min(needed, pivot.quantity);
+        close(pivot, size);
+        needed -= size;
+        low = split + 1;
+    }
+    std::sort(ranked.begin() + static_cast<std::ptrdiff_t>(low), ranked.begin() + static_cast<std::ptrdiff_t>(high),
+              [](const Ranked& a, const Ranked& b) { return a.before(b); });
+    for (std::size_t i = low; i < high && needed > 0.0; ++i) {
+        const double size = std::min(needed, ranked[i].quantity);
+        close(ranked[i], size);
+        needed -= size;
+    }
+}
 
 struct Rules {
     AdlRule rule;
     double price;
     double s;  // +1 where the winners are longs
 
-    double profit(const Candidate& one) const { return s * (price - one.entry_price); }
+    double profit(const Candidate& one) const { return flushpoint::profit(one, price, s < 0.0); }
     // Equity / notional: the reciprocal of effective leverage, 0 where no equity is left.
     double margin_ratio(const Candidate& one) const { return std::max(s * (price - one.bankruptcy_price) / price, 0.0); }
 
@@ -52,51 +96,51 @@ double deleverage(AdlRule rule, double price, bool shorts, double needed, std::s
     std::fill(closed.begin(), closed.end(), 0.0);
     if (rule == AdlRule::none || rule == AdlRule::socialised) return 0.0;
     std::vector<Ranked> winners;
+    winners.reserve(candidates.size());
     double held = 0.0;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const Candidate& one = candidates[i];
         if (!(rules.profit(one) > 0.0) || !(one.quantity > 0.0)) continue;
         const double key = rules.key(one);
-        winners.push_back({key == key ? key : math::infinity, i});  // nothing asked of no equity: 0 / 0
+        // Where nothing is asked of no equity, 0 / 0.
+        winners.push_back({key == key ? key : math::infinity, one.quantity, static_cast<std::uint32_t>(i), one.place});
         held += one.quantity;
     }
     if (held <= needed) {
-        for (const Ranked& one : winners) closed[one.at] = candidates[one.at].quantity;
+        for (const Ranked& one : winners) closed[one.at] = one.quantity;
         return held;
     }
-    const auto earlier = [&](const Ranked& a, const Ranked& b) {
-        return a.key == b.key ? candidates[a.at].place < candidates[b.at].place : a.key > b.key;
+    const auto sort = [&] {
+        std::sort(winners.begin(), winners.end(), [](const Ranked& a, const Ranked& b) { return a.before(b); });
     };
-    const auto quantity = [&](const Ranked& one) { return candidates[one.at].quantity; };
-    const auto later = [&](const Ranked& a, const Ranked& b) { return earlier(b, a); };
 
     if (rule == AdlRule::pro_rata) {
         const double share = needed / held;
-        for (const Ranked& one : winners) closed[one.at] = quantity(one) * share;
+        for (const Ranked& one : winners) closed[one.at] = one.quantity * share;
     } else if (rule == AdlRule::pro_rata_profit || rule == AdlRule::water_filling) {
         // Highest first, each is closed to a share min(1, c key) or max(0, 1 + key / level): those before a certain one
         // to the full, or those after it not at all; the rest follows from the sums.
-        std::sort(winners.begin(), winners.end(), earlier);
+        sort();
         if (rule == AdlRule::pro_rata_profit) {
             double profit = 0.0, left = needed;
-            for (const Ranked& one : winners) profit += quantity(one) * one.key;
+            for (const Ranked& one : winners) profit += one.quantity * one.key;
             std::size_t full = 0;
             while (full < winners.size() && winners[full].key * left >= profit) {
-                profit -= quantity(winners[full]) * winners[full].key;
-                left -= quantity(winners[full]);
-                closed[winners[full].at] = quantity(winners[full]);
+                profit -= winners[full].quantity * winners[full].key;
+                left -= winners[full].quantity;
+                closed[winners[full].at] = winners[full].quantity;
                 ++full;
             }
             for (std::size_t i = full; i < winners.size(); ++i) {
-                closed[winners[i].at] = quantity(winners[i]) * std::min(1.0, winners[i].key * left / profit);
+                closed[winners[i].at] = winners[i].quantity * std::min(1.0, winners[i].key * left / profit);
             }
         } else {
             double sum = 0.0, equity = 0.0;  // of those whose leverage is above the level; the first `above`
             std::size_t above = 0;
             double level = 0.0;  // equity / notional below which there is something to close
             while (above < winners.size()) {
-                sum += quantity(winners[above]);
-                equity += quantity(winners[above]) * -winners[above].key;
+                sum += winners[above].quantity;
+                equity += winners[above].quantity * -winners[above].key;
                 ++above;
                 // lambda = (sum - needed) / equity is the largest leverage left; the next one's stays if it is below.
                 if (sum <= needed) continue;
@@ -105,26 +149,18 @@ double deleverage(AdlRule rule, double price, bool shorts, double needed, std::s
             }
             for (std::size_t i = 0; i < above; ++i) {
                 const double left = level > 0.0 ? -winners[i].key / level : 0.0;
-                closed[winners[i].at] = quantity(winners[i]) * std::max(0.0, 1.0 - left);
+                closed[winners[i].at] = winners[i].quantity * std::max(0.0, 1.0 - left);
             }
             if (equity == 0.0) {  // none of them has equity: no leverage to even out
                 double rest = needed;
                 for (std::size_t i = 0; i < above; ++i) {
-                    closed[winners[i].at] = std::min(rest, quantity(winners[i]));
+                    closed[winners[i].at] = std::min(rest, winners[i].quantity);
                     rest -= closed[winners[i].at];
                 }
             }
         }
     } else {
-        std::make_heap(winners.begin(), winners.end(), later);
-        double rest = needed;
-        while (rest > 0.0 && !winners.empty()) {
-            std::pop_heap(winners.begin(), winners.end(), later);
-            const Ranked one = winners.back();
-            winners.pop_back();
-            closed[one.at] = std::min(rest, quantity(one));
-            rest -= closed[one.at];
-        }
+        close_first(winners, needed, [&](const Ranked& one, double size) { closed[one.at] = size; });
     }
     return needed;
 }

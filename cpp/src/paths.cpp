@@ -39,8 +39,8 @@ struct VenuePositions {
     VenueBook book;
     VenueBook::Side &longs, &shorts;
 
-    VenuePositions(const PathJob& job, std::uint64_t, Pulse&, bool)
-        : book(*job.venue, job.positions.book, job.positions.longs, job.positions.shorts),
+    VenuePositions(const PathJob& job, std::uint64_t, Pulse& pulse, bool)
+        : book(*job.venue, job.positions.book, job.positions.longs, job.positions.shorts, pulse),
           longs(book.longs),
           shorts(book.shorts) {}
 };

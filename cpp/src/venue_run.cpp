@@ -30,14 +30,15 @@ VenueOutcome account(const VenueBookView& view, const Market<Impact>& market, do
 // The venue decides what is traded.
 template <class Impact, class OnWave>
 VenueOutcome intervene(const VenueBookView& view, const Market<Impact>& market, double price, const VenueData& venue,
-                       const Scenario& scenario, PositionLedger* positions, OnWave&& on_wave) {
-    VenueBook book(venue, view.book, view.longs, view.shorts);
+                       const Scenario& scenario, PositionLedger* positions, Pulse& pulse, OnWave&& on_wave) {
+    VenueBook book(venue, view.book, view.longs, view.shorts, pulse);
     book.positions = positions;
     const CascadeTotals totals =
         run_cascade(book.longs, book.shorts, market, price, scenario,
                     [&](double start, const Trading& before, VenueWave& sold, VenueWave& bought) {
                         const double price_before = start * math::exp(-before.displacement);
                         Settlement<Impact>(market, start, before, book).settle(sold, bought);
+                        pulse.spent(100 + 5 * static_cast<std::size_t>(sold.size() + bought.size()));
                         on_wave({price_before, book.longs.wave_quantity() + book.shorts.wave_quantity(),
                                  sold.size() + bought.size(), book.longs.wave_notional() + book.shorts.wave_notional()});
                     });
@@ -50,10 +51,12 @@ VenueOutcome intervene(const VenueBookView& view, const Market<Impact>& market, 
 }  // namespace
 
 VenueOutcome cascade(const VenueBookView& view, const MarketData& data, const VenueData& venue, const Scenario& scenario,
-                     std::vector<Wave>* waves, PositionLedger* positions) {
+                     std::vector<Wave>* waves, PositionLedger* positions, const Poll& poll) {
+    const Progress progress = [&](std::size_t) { poll(); };
+    Pulse pulse(progress);
     return with_market(data, scenario.liquidity, [&](const auto& market) {
         if (venue.intervenes() || positions) {
-            return intervene(view, market, data.price, venue, scenario, positions, [&](const Wave& wave) {
+            return intervene(view, market, data.price, venue, scenario, positions, pulse, [&](const Wave& wave) {
                 if (waves) waves->push_back(wave);
             });
         }
@@ -72,8 +75,7 @@ void stress(const VenueBookView& view, const MarketData& data, const VenueData& 
             const auto market = whole.with_liquidity(scenario.liquidity);
             const VenueOutcome outcome =
                 venue.intervenes()
-                    ? intervene(view, market, data.price, venue, scenario, nullptr,
-                                [&](const Wave& wave) { pulse.spent(100 + 5 * static_cast<std::size_t>(wave.count)); })
+                    ? intervene(view, market, data.price, venue, scenario, nullptr, pulse, [](const Wave&) {})
                     : account(view, market, data.price, venue, scenario,
                               [&](double, const Trading&, Range, Range) { pulse.spent(100); });
             out.stress.write(i, outcome.totals);

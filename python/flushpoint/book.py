@@ -28,8 +28,10 @@ from flushpoint.margin import Contract, FeeAt, MarginSchedule, bankruptcy_price,
 from flushpoint.mix import EntryPrices, LeverageMix
 
 EngineSide = tuple[FloatArray, FloatArray, FloatArray, FloatArray, int]
-EngineColumns = tuple[NDArray[np.int32], FloatArray | None, FloatArray | None, FloatArray | None, FloatArray | None]
-EnginePositions = tuple[EngineColumns, EngineColumns, FloatArray | None]
+EngineColumns = tuple[
+    NDArray[np.int32], FloatArray | None, FloatArray | None, FloatArray | None, FloatArray | None, FloatArray | None
+]
+EnginePositions = tuple[EngineColumns, EngineColumns]
 MOST_POSITIONS = 2**31 - 1
 
 
@@ -355,26 +357,30 @@ class Book:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_look_ahead"}
+        return {name: value for name, value in vars(self).items() if name not in ("_look_ahead", "_entries")}
 
     @cached_property
-    def _look_ahead(self) -> tuple[EngineColumns, EngineColumns]:
-        """What settles a side's closes: its places and bankruptcy prices, their running sums and bounds."""
+    def _look_ahead(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """What settles each side's closes: bankruptcy prices, their running sums and their bounds."""
         sides = []
         for one, shorts in ((self._long, False), (self._short, True)):
             if one.bankruptcy_price is None:
                 raise ValueError("book must have bankruptcy prices, was without")
-            sums = _core.look_ahead(one._engine, one.bankruptcy_price, shorts)
-            read_only(sums)
-            sides.append((one.index, one.bankruptcy_price, *sums))
-        return sides[0], sides[1]
+            sides.append((one.bankruptcy_price, *_core.look_ahead(one._engine, one.bankruptcy_price, shorts)))
+        return tuple(sides)
+
+    @cached_property
+    def _entries(self) -> tuple[FloatArray, ...]:
+        """Entry prices of each side in firing order."""
+        if self._entry_price is None:
+            raise ValueError("book must have entry prices, was without")
+        return tuple(self._entry_price[one.index] for one in (self._long, self._short))
 
     def _settled(self, money: bool, entries: bool = False) -> EnginePositions:
         """Columns that tell positions apart; what money is counted by, and entry prices, only where they are wanted."""
-        if money:
-            return (*self._look_ahead, self._entry_price if entries else None)
-        nothing = (None, None, None, None)
-        return ((self._long.index, *nothing), (self._short.index, *nothing), None)
+        prices = self._look_ahead if money else ((None,) * 4, (None,) * 4)
+        entry = self._entries if entries else (None, None)
+        return (self._long.index, *prices[0], entry[0]), (self._short.index, *prices[1], entry[1])
 
     @property
     def long(self) -> Side:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
@@ -294,7 +295,7 @@ class Experiment(Mapping[str, SimulationResult]):
         lines = [head, "", "change of the mean, and by how much common random numbers cut its variance"]
         lines += self._rows(
             lambda column: f"{_mean(before[column]):.5g}",
-            lambda figures: f"{figures['difference']}, 1/{figures['variance_reduction']:.3g}",
+            _change,
         )
         tails = [column for column in self.columns if "tail" in before[column]]
         for level in self.levels if tails else ():
@@ -316,6 +317,11 @@ class Experiment(Mapping[str, SimulationResult]):
         rows = [["", *names], [BASELINE, *map(before, names)]]
         rows += [[name, *(change(one[column]) for column in names)] for name, one in self._comparisons.items()]
         return table(rows)
+
+
+def _change(figures: dict[str, Any]) -> str:
+    cut = figures["variance_reduction"]
+    return f"{figures['difference']}" + (f", 1/{cut:.3g}" if math.isfinite(cut) else "")
 
 
 def _mean(figures: dict[str, Any]) -> float:

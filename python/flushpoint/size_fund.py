@@ -105,6 +105,14 @@ def size_fund(
     `fund` is the order statistic of the paths' needs at `probability`, its interval lies between order statistics at
     binomial ranks and covers at least as often as it says. For the end `high` to be finite at a confidence of 0.95 the
     run needs about 3.7 / (1 - probability) paths. The need depends on the model's tails at least as much as on noise.
+
+    Examples
+    --------
+    >>> book = Book.from_leverage_mix(1e6, 100.0)
+    >>> market = Market(100.0, LinearImpact(2e-5), half_life=3_600, spread=0.002)
+    >>> size = size_fund(book, market, GBM(1.0), 0.99, venue=Venue(surplus_to="trader"), paths=1_000, seed=1)
+    >>> 0 < size.low < size.fund < size.high
+    True
     """
     if venue is not None and not isinstance(venue, Venue):
         raise TypeError(f"venue must be a Venue, was {type(venue).__name__}")

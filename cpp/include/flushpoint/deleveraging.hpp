@@ -36,6 +36,11 @@ struct Candidate {
     std::int32_t place;  // in input order, which settles ties
 };
 
+// What a candidate has gained at a price, a unit.
+inline double profit(const Candidate& one, double price, bool shorts) {
+    return shorts ? one.entry_price - price : price - one.entry_price;
+}
+
 // Writes how much of each candidate is closed, of one side, at a price: of those in profit, in all `needed`, or
 // everything they hold where that is less. Returns the sum.
 double deleverage(AdlRule rule, double price, bool shorts, double needed, std::span<const Candidate> candidates,

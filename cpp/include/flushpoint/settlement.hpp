@@ -28,6 +28,8 @@ public:
     void settle(VenueWave& sold, VenueWave& bought) {
         settle(book_.longs, book_.shorts, sold);
         settle(book_.shorts, book_.longs, bought);
+        book_.longs.end_wave();
+        book_.shorts.end_wave();
     }
 
 private:
@@ -41,7 +43,7 @@ private:
         }
         bool stops = ledger_.venue->closes_winners();
         // Where nobody can be closed instead, the sale stands, and so do all that follow.
-        const auto defaults = [&] { return stops = any_winner(other); };
+        const auto defaults = [&] { return stops = find_winners(other); };
         if (wave.listed) {
             auto& listed = side.listed();
             std::size_t i = 0;
@@ -94,34 +96,32 @@ private:
         return sold.end;
     }
 
-    bool any_winner(Side& side) const {
-        bool any = false;
-        side.for_open([&](double, double, double, std::size_t rank) {
-            const double entry = side.columns().entry_price[side.columns().index[rank]];
-            any |= side.sign() * (mark_price_ - entry) > 0.0;
+    // Looks for positions of a side that are in profit; tells whether there is any.
+    bool find_winners(Side& side) {
+        book_.pulse.spent(side.columns().count / 4);
+        book_.winners.clear();
+        side.for_open([&](double quantity, double trigger, double bankruptcy, std::size_t rank) {
+            const VenueColumns& columns = side.columns();
+            const Candidate one{quantity, columns.entry_price[rank], bankruptcy, trigger, columns.index[rank]};
+            if (profit(one, mark_price_, side.shorts()) > 0.0) book_.winners.push_back(one);
             return 0.0;
         });
-        return any;
+        return !book_.winners.empty();
     }
 
     // Winners of the other side take over the positions of this one, in firing order, until none is left.
     void close_against(Side& side, Side& other, std::vector<Holding>& losers) {
         double needed = 0.0;
         for (const Holding& one : losers) needed += one.quantity;
-        std::vector<Candidate> candidates;
-        other.for_open([&](double quantity, double trigger, double bankruptcy, std::size_t rank) {
-            const std::int32_t place = other.columns().index[rank];
-            candidates.push_back({quantity, other.columns().entry_price[place], bankruptcy, trigger, place});
-            return 0.0;
-        });
-        std::vector<double> taken(candidates.size());
-        const double found =
-            deleverage(ledger_.venue->adl, mark_price_, other.shorts(), needed, candidates, taken);
-        if (found == 0.0) return;
+        if (book_.winners.empty() && !find_winners(other)) return;
+        std::vector<double>& taken = book_.taken;
+        taken.resize(book_.winners.size());
+        book_.pulse.spent(2 * taken.size());
+        const double found = deleverage(ledger_.venue->adl, mark_price_, other.shorts(), needed, book_.winners, taken);
 
         double left = found, money = 0.0;
         for (Holding& one : losers) {
-            const double size = std::min(one.quantity, left);
+            const double size = found == needed ? one.quantity : std::min(one.quantity, left);
             if (size == 0.0) break;
             const double price = ledger_.venue->adl_at_mark ? mark_price_ : one.bankruptcy;
             left -= size;
@@ -131,6 +131,7 @@ private:
         const double price = money / found, s = other.sign();
         std::size_t i = 0;
         other.for_open([&](double, double, double bankruptcy, std::size_t rank) {
+            if (i == book_.winners.size() || book_.winners[i].place != other.columns().index[rank]) return 0.0;
             const double size = taken[i++];
             if (size == 0.0) return size;
             const double equity = s * size * (price - bankruptcy);
@@ -141,6 +142,7 @@ private:
             return size;
         });
         ledger_.adl_quantity += found;
+        book_.winners.clear();
     }
 
     // `size` of a position is closed for `money`, signed by its side.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flushpoint/cascade.hpp"
+#include "flushpoint/pulse.hpp"
 #include "flushpoint/venue.hpp"
 #include "flushpoint/waterfall.hpp"
 
@@ -18,7 +19,7 @@ namespace flushpoint {
 struct VenueColumns {
     BankruptcyView bankruptcy;
     const std::int32_t* index;  // each position's place in the input
-    const double* entry_price;  // in input order; null where nobody's is asked for
+    const double* entry_price;  // in firing order; null where nobody's is asked for
     std::size_t count;          // with those that can never trigger
 };
 
@@ -103,12 +104,12 @@ public:
             return book_.release(*this, mark_factor, start);
         }
         // Sold (bought) in the market since the book was whole, and in one wave.
-        double quantity() const { return run_.quantity() - unsold_ + sold_later_; }
+        double quantity() const { return run_.view.quantity_sum[swept_] + swept_quantity_ + sold_later_; }
         double quantity(const VenueWave& wave) const { return wave.quantity; }
         // Closed by force, in the market or against winners.
         std::int64_t count() const { return count_; }
-        double closed_quantity() const { return run_.quantity() - open_ + closed_later_; }
-        double notional() const { return run_.notional() - open_notional_ + notional_later_; }
+        double closed_quantity() const { return run_.view.quantity_sum[swept_] + swept_quantity_ + closed_later_; }
+        double notional() const { return run_.view.notional_sum[swept_] + swept_notional_ + notional_later_; }
         double next_trigger() const {
             const double run = run_.next_trigger();
             if (returned_.empty()) return run;
@@ -126,10 +127,17 @@ public:
         double wave_quantity() const { return wave_quantity_; }
         double wave_notional() const { return wave_notional_; }
 
-        // The positions [begin, end) of an unlisted wave are sold as their running sums say.
+        // The positions of an unlisted wave are sold as their running sums say.
         void sold(Range run) {
+            count_ += static_cast<std::int64_t>(run.size());
             wave_quantity_ += quantity_of(run_.view, run);
             wave_notional_ += notional_of(run_.view, run);
+            if (run.begin == swept_) {
+                swept_ = run.end;
+            } else {
+                swept_quantity_ += run_.quantity(run);
+                swept_notional_ += run.sum(run_.view.notional_sum);
+            }
         }
         // Those that are not.
         std::vector<Holding> withhold(std::size_t begin, std::size_t end) {
@@ -138,7 +146,6 @@ public:
                 out.push_back(leave(i));
                 out.back().order = out.back().closing = out.back().quantity;
             }
-            count_ -= static_cast<std::int64_t>(end - begin);
             return out;
         }
         // Part or all of a holding has been closed.
@@ -164,9 +171,16 @@ public:
             const double s = sign();
             back.trigger = venue.tiers.count > 0 ? trigger_price(venue.tiers, shorts_, one.quantity, one.bankruptcy)
                                                  : s * one.bankruptcy / (s - one.rate);
-            if (!shorts_ && !(back.trigger > 0.0)) back.trigger = 0.0;
-            returned_.push_back(back);
-            std::push_heap(returned_.begin(), returned_.end(), later());
+            if (!(back.trigger > 0.0)) back.trigger = 0.0;  // a long never fires there, a short at once
+            returning_.push_back(back);
+        }
+        // Once the wave is over: until then nobody in it can be a winner.
+        void end_wave() {
+            for (const Holding& one : returning_) {
+                returned_.push_back(one);
+                std::push_heap(returned_.begin(), returned_.end(), later());
+            }
+            returning_.clear();
         }
 
         // Calls f(quantity, trigger, bankruptcy price, rank) for all that are open; f returns how much to take from it.
@@ -200,9 +214,6 @@ public:
         Holding leave(std::size_t i) {
             const double whole = run_.view.quantity[i], trigger = run_.view.trigger[i];
             const double bankruptcy = columns_.bankruptcy.price[i];
-            unsold_ += whole;
-            open_ += whole;
-            open_notional_ += whole * trigger;
             return {trigger, left_.empty() ? whole : left_[i], bankruptcy, sign() * (trigger - bankruptcy) / trigger,
                     whole, 0.0, 0.0, static_cast<std::int32_t>(i), false, 0};
         }
@@ -212,9 +223,7 @@ public:
             const Range run = run_.take(mark_factor, start);
             const bool as_it_is = !book_.venue_.closes_in_part() && !book_.venue_.waits() && left_.empty();
             if (as_it_is) {
-                const auto count = static_cast<std::int64_t>(run.size());
-                count_ += count;
-                return {run, count, 0.0, false};
+                return {run, static_cast<std::int64_t>(run.size()), 0.0, false};
             }
             listed_.clear();
             const auto return_due = [&] {
@@ -248,27 +257,32 @@ public:
         bool shorts_;
         SortedSide run_;
         std::vector<double> left_;       // of each position of the run, once winners have been closed
-        std::vector<Holding> returned_;  // a heap
+        std::vector<Holding> returned_;   // a heap
+        std::vector<Holding> returning_;  // to it, at the end of the wave at hand
         std::vector<Holding> listed_;    // of the wave at hand
         std::deque<Waiting> waiting_;
-        // The run's sums count what it has passed; these, what of it went another way, and what was closed so.
-        double unsold_ = 0.0, sold_later_ = 0.0;
-        double open_ = 0.0, closed_later_ = 0.0;
-        double open_notional_ = 0.0, notional_later_ = 0.0;
+        // Positions [0, swept_) of the run were sold as they are, and some later ones; others were closed one by one.
+        std::size_t swept_ = 0;
+        double swept_quantity_ = 0.0, swept_notional_ = 0.0;
+        double sold_later_ = 0.0, closed_later_ = 0.0, notional_later_ = 0.0;
         double wave_quantity_ = 0.0, wave_notional_ = 0.0;
         std::int64_t count_ = 0;
     };
 
     VenueBook(const VenueData& venue, const BookView& book, const VenueColumns& long_columns,
-              const VenueColumns& short_columns)
-        : longs(*this, book.longs, long_columns, false),
+              const VenueColumns& short_columns, Pulse& watch)
+        : pulse(watch),
+          longs(*this, book.longs, long_columns, false),
           shorts(*this, book.shorts, short_columns, true),
           ledger(venue),
           venue_(venue) {}
     VenueBook(const VenueBook&) = delete;
 
+    Pulse& pulse;
     Side longs, shorts;
     Ledger ledger;
+    std::vector<Candidate> winners;  // of the event at hand
+    std::vector<double> taken;       // from each
     PositionLedger* positions = nullptr;
 
     const VenueData& venue() const { return venue_; }

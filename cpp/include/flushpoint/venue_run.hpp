@@ -42,9 +42,9 @@ struct VenueStressColumns {
     LedgerColumns ledger;
 };
 
-// One cascade. `positions` may be null; `waves` too.
+// One cascade. `positions` may be null; `waves` too. Calls `poll` now and then, which may throw to stop it.
 VenueOutcome cascade(const VenueBookView& book, const MarketData& market, const VenueData& venue,
-                     const Scenario& scenario, std::vector<Wave>* waves, PositionLedger* positions);
+                     const Scenario& scenario, std::vector<Wave>* waves, PositionLedger* positions, const Poll& poll);
 
 // Each scenario's cascade.
 void stress(const VenueBookView& book, const MarketData& market, const VenueData& venue, const Scenarios& scenarios,
