@@ -1,6 +1,8 @@
-// A heap of triggers, in the order in which they fire. Four children a node, which share a cache line.
+// Triggers in the order in which they fire.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -34,7 +36,8 @@ private:
     static constexpr std::uint64_t top = std::uint64_t{1} << 63;
 };
 
-class FiringQueue {
+// Four children a node, which share a cache line.
+class FiringHeap {
 public:
     bool empty() const { return size_ == 0; }
     std::size_t size() const { return size_; }
@@ -42,6 +45,10 @@ public:
     // In no order.
     const FiringKey& operator[](std::size_t i) const { return lines_[(i + 3) / 4].key[(i + 3) % 4]; }
 
+    void clear() {
+        lines_.clear();
+        size_ = 0;
+    }
     void push(const FiringKey& key) {
         std::size_t i = size_++;
         if ((i + 3) / 4 >= lines_.size()) lines_.emplace_back();
@@ -77,6 +84,61 @@ private:
 
     std::vector<Line> lines_;
     std::size_t size_ = 0;
+};
+
+// The nearest in a heap that fits a cache, the others in no order. When the heap has run empty, a share of the others that
+// come first move there, so that each is looked at a few times, one after another in memory.
+class FiringQueue {
+public:
+    bool empty() const { return near_.empty(); }
+    std::size_t size() const { return near_.size() + far_.size(); }
+    const FiringKey& front() const { return near_.front(); }
+    // In no order.
+    const FiringKey& operator[](std::size_t i) const { return i < near_.size() ? near_[i] : far_[i - near_.size()]; }
+
+    void push(const FiringKey& key) {
+        if (key < bound_) {
+            near_.push(key);
+            if (near_.size() > 8 * few && near_.size() > size() / 4) {
+                for (std::size_t i = 0; i < near_.size(); ++i) far_.push_back(near_[i]);
+                near_.clear();
+                refill();
+            }
+        } else {
+            far_.push_back(key);
+        }
+    }
+    void pop() {
+        near_.pop();
+        if (near_.empty() && !far_.empty()) refill();
+    }
+
+private:
+    static constexpr std::size_t few = 4096, sample = 64, share = 8;
+
+    void refill() {
+        bound_ = FiringKey();
+        if (far_.size() > few) {
+            std::array<FiringKey, sample> some;
+            for (std::size_t i = 0; i < sample; ++i) some[i] = far_[i * (far_.size() / sample)];
+            std::nth_element(some.begin(), some.begin() + sample / share, some.end());
+            bound_ = some[sample / share];
+        }
+        std::size_t left = 0;
+        for (std::size_t i = 0; i < far_.size(); ++i) {
+            const FiringKey key = far_[i];
+            if (key < bound_) {
+                near_.push(key);
+            } else {
+                far_[left++] = key;
+            }
+        }
+        far_.resize(left);
+    }
+
+    FiringHeap near_;
+    std::vector<FiringKey> far_;
+    FiringKey bound_;  // all in `near_` come before it, none of the others
 };
 
 }  // namespace flushpoint

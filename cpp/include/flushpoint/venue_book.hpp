@@ -208,7 +208,9 @@ public:
             for (std::size_t i = 0; i < returned_.size(); ++i) {
                 Holding& one = kept_[static_cast<std::size_t>(returned_[i].slot())];
                 if (one.quantity <= 0.0) continue;
-                one.quantity -= f(one.quantity, one.trigger, one.bankruptcy, static_cast<std::size_t>(one.rank));
+                const double taken = f(one.quantity, one.trigger, one.bankruptcy, static_cast<std::size_t>(one.rank));
+                one.quantity -= taken;
+                reduced_ |= taken != 0.0;
             }
         }
 
@@ -264,7 +266,8 @@ public:
             const auto pop = [&] {
                 const std::int32_t slot = returned_.front().slot();
                 returned_.pop();
-                if (kept_[static_cast<std::size_t>(slot)].quantity > 0.0) listed_.push_back({0, slot, 0.0});
+                __builtin_prefetch(&kept_[static_cast<std::size_t>(slot)]);  // soon asked for, and far away
+                if (!reduced_ || kept_[static_cast<std::size_t>(slot)].quantity > 0.0) listed_.push_back({0, slot, 0.0});
             };
             for (std::size_t i = run.begin; i < run.end; ++i) {
                 if (!left_.empty() && left_[i] <= 0.0) continue;
@@ -283,6 +286,7 @@ public:
         std::vector<double> left_;       // of each position of the run, once winners have been closed
         std::vector<Holding> kept_;  // by slot
         FiringQueue returned_;
+        bool reduced_ = false;  // whether any of them was closed as a winner
         std::vector<FiringKey> returning_;  // at the end of the wave at hand
         std::vector<Crossed> listed_;       // of the wave at hand
         std::deque<Waiting> waiting_;
