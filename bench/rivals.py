@@ -5,6 +5,7 @@ impact linear in the log price: selling all of it moves the log price by -0.12.
 """
 
 # ruff: noqa: NPY002 - to numba these names are its own generators, one a thread
+import functools
 import importlib.util
 import math
 from collections.abc import Callable
@@ -178,6 +179,46 @@ def redrawn_books(count, sizes, falls, price, closed):
         closed[i] = gone
 
 
+# --- a book whose closes are settled one by one ---
+OWED = 0.995  # bankruptcy price / trigger price
+
+
+def draw_depths(count, seed=9):
+    """Each scenario's liquidity."""
+    return np.random.default_rng(seed).lognormal(0.0, 0.5, count)
+
+
+@nb.njit(parallel=True)
+def settle_waves(triggers, quantities, owed, falls, depths, refill, fund, price, closed, waves, money):
+    """Longs in firing order, wave by wave and close by close; `owed` is the bankruptcy price, `refill` the share of
+    volume that recovers between waves. A row of `money`: shortfall, the fund at the end, and what it could not pay.
+    """
+    for i in nb.prange(falls.size):
+        start, coefficient = PRICE * (1.0 - falls[i]), COEFFICIENT / depths[i]
+        now, volume, gone, count = start, 0.0, 0, 0
+        shortfall, left, unpaid = 0.0, fund, 0.0
+        while gone < triggers.size and triggers[gone] >= now:
+            fill, limit = now, now
+            while gone < triggers.size and triggers[gone] >= limit:
+                fall = fill * math.expm1(-coefficient * quantities[gone])
+                gain = -fall / coefficient - quantities[gone] * owed[gone]
+                fill += fall
+                volume += quantities[gone]
+                gone += 1
+                if gain >= 0.0:
+                    left += gain
+                else:
+                    paid = min(left, -gain)
+                    shortfall -= gain
+                    left -= paid
+                    unpaid += -gain - paid
+            volume *= 1.0 - refill
+            now = start * math.exp(-coefficient * volume)
+            count += 1
+        price[i], closed[i], waves[i] = now, gone, count
+        money[i, 0], money[i, 1], money[i, 2] = shortfall, left, unpaid
+
+
 class Rival(NamedTuple):
     """build(triggers, quantities) -> (levels, sums); query(levels, sums, falls, price out, count out)."""
 
@@ -187,9 +228,11 @@ class Rival(NamedTuple):
 
 
 OWN = Rival("numba", build_levels, query_levels)
-_OTHER = Path(__file__).parents[2] / "shared" / "rivals" / "rivals.py"
+HERE = Path(__file__).parent
+_OTHER = HERE.parents[1] / "shared" / "rivals" / "rivals.py"
 
 
+@functools.cache
 def other_rivals():
     """Second opinions on the same jobs, where they stand beside the repository."""
     if not _OTHER.exists():
@@ -209,6 +252,12 @@ def other_rival():
 def other_redrawn_books(count, sizes, falls, price, closed):
     assert sizes == LOG_NORMAL
     other_rivals().j2(count, falls, price, closed)
+
+
+def other_settle_waves(triggers, quantities, owed, falls, depths, refill, fund, price, closed, waves, money):
+    out = np.empty((falls.size, 6))
+    other_rivals().j3(triggers, quantities, owed, falls, depths, refill, fund, out)
+    price[:], closed[:], waves[:], money[:] = out[:, 0], out[:, 1], out[:, 2], out[:, 3:]
 
 
 # --- paths in time ---

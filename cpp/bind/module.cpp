@@ -551,8 +551,7 @@ struct PathArrays {
         job = {positions.view, venue ? &venue->data : nullptr, turnover ? &turnover->data : nullptr,
                random ? &random->book : nullptr, market.data, process.data,
                {randomness[0].cast<std::uint64_t>(), randomness[1].cast<bool>()}, time,
-               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)},
-               funding ? &*funding : nullptr, bridge};
+               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge, funding ? &*funding : nullptr};
     }
     bool knows_bankruptcy() const { return positions.knows_bankruptcy(); }
 };

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "flushpoint/book.hpp"
+#include "flushpoint/venue_run.hpp"
+#include "flushpoint/waterfall.hpp"
 #include "generator.hpp"
 
 namespace tests {
@@ -14,6 +16,7 @@ namespace tests {
 struct Positions {
     std::vector<std::int8_t> side;
     std::vector<double> quantity, trigger, bankruptcy;
+    std::vector<double> entry;  // none, or one each
 
     void add(int side_, double quantity_, double trigger_, double bankruptcy_ = 0.0) {
         side.push_back(static_cast<std::int8_t>(side_));
@@ -29,6 +32,7 @@ struct Positions {
 
 struct SortedSide {
     std::vector<double> trigger, quantity, bankruptcy, quantity_sum, notional_sum;
+    std::vector<double> entry, value_sum, ahead, behind;  // for a venue
     std::vector<std::int32_t> index;
     std::size_t live = 0;
 
@@ -41,6 +45,18 @@ struct SortedSide {
     void sum() {
         live = flushpoint::count_live(trigger.data(), size());
         flushpoint::accumulate(quantity.data(), trigger.data(), size(), live, quantity_sum.data(), notional_sum.data());
+    }
+    void look_ahead(bool shorts, const std::vector<double>& entries) {
+        value_sum.resize(live + 1);
+        ahead.resize(flushpoint::strides(live));
+        behind.resize(ahead.size());
+        flushpoint::look_ahead(view(), bankruptcy.data(), shorts, value_sum.data(), ahead.data(), behind.data());
+        if (entries.empty()) return;
+        for (const std::int32_t i : index) entry.push_back(entries[static_cast<std::size_t>(i)]);
+    }
+    flushpoint::VenueColumns venue_view() const {
+        return {{bankruptcy.data(), value_sum.data(), ahead.data(), behind.data()}, index.data(),
+                entry.empty() ? nullptr : entry.data(), size()};
     }
     flushpoint::SideView view() const {
         return {trigger.data(), quantity.data(), quantity_sum.data(), notional_sum.data(), live};
@@ -55,8 +71,12 @@ struct SortedBook {
         flushpoint::sort_positions(in.view(bankrupt), longs.columns(bankrupt), shorts.columns(bankrupt), threads, {});
         longs.sum();
         shorts.sum();
+        if (!bankrupt) return;
+        longs.look_ahead(false, in.entry);
+        shorts.look_ahead(true, in.entry);
     }
     flushpoint::BookView view() const { return {longs.view(), shorts.view()}; }
+    flushpoint::VenueBookView venue_view() const { return {view(), longs.venue_view(), shorts.venue_view()}; }
 };
 
 // Both sides at distances up to `depth` from `price`, none crossed there; some positions share a trigger, some can

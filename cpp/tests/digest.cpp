@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "books.hpp"
@@ -29,7 +30,7 @@ namespace fp = flushpoint;
 
 namespace {
 
-constexpr std::uint64_t expected = 0x95c6a7c32da2c83e;
+constexpr std::uint64_t expected = 0xdf87de3bc678fed7;
 
 // FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
 // are the compiler's choice.
@@ -355,7 +356,7 @@ std::uint64_t path_bits(int threads) {
     columns.low_time = out[3].data();
     columns.long_quantity = out[4].data();
     columns.short_quantity = out[5].data();
-    columns.proceeds = out[6].data();
+    columns.ledger.proceeds = out[6].data();
     columns.long_notional = out[7].data();
     columns.long_count = counts[0].data();
     columns.short_count = counts[1].data();
@@ -370,7 +371,7 @@ std::uint64_t path_bits(int threads) {
         const fp::ProcessData process{static_cast<fp::ProcessKind>(kind), parameters[kind], given.data(), false,
                                       row ? given.size() : static_cast<std::size_t>(steps)};
         for (const tests::Impact& impact : impacts) {
-            fp::PathJob job{book.view(), nullptr, nullptr, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9), process,
+            fp::PathJob job{book.venue_view(), nullptr, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9), process,
                             {11, kind < 4}, {60.0, 600.0, steps}, {moves.data(), sales.data()}, false};
             run(job);
             job.turnover = &turnover;
@@ -381,8 +382,167 @@ std::uint64_t path_bits(int threads) {
             if (kind > 0) continue;
             job.random = nullptr;
             job.bridge = true;
-            job.book.shorts = nobody.view().shorts;
+            job.positions.book.shorts = nobody.view().shorts;
+            job.positions.shorts = nobody.venue_view().shorts;
             run(job);
+        }
+    }
+    return hash.value();
+}
+
+// Venues that differ in who pays, who is deleveraged, and how much is closed when.
+std::vector<fp::VenueData> venues() {
+    static const double floor[] = {0.0, 20.0, 80.0}, rate[] = {0.005, 0.01, 0.025}, deduction[] = {0.0, 0.1, 1.3};
+    fp::VenueData rich, fees, tiers, target, share;
+    rich.fund = 1e9;
+    rich.surplus_to = fp::SurplusTo::fund;
+    fees.fund = 2.0;
+    fees.fee_rate = 0.002;
+    fees.fee_to_fund = true;
+    fees.adl = fp::AdlRule::socialised;
+    tiers.fund = 5.0;
+    tiers.close = fp::CloseRule::tier_step_down;
+    tiers.tiers = {floor, rate, deduction, 3};
+    tiers.adl = fp::AdlRule::queue_margin_ratio;
+    tiers.adl_at_mark = true;
+    target.close = fp::CloseRule::fraction;
+    target.target = 1.2;
+    target.surplus_to = fp::SurplusTo::venue;
+    target.adl = fp::AdlRule::water_filling;
+    share.close = fp::CloseRule::fraction;
+    share.fraction = 0.3;
+    share.fee_rate = 0.001;
+    share.whole_below = 10.0;
+    share.adl = fp::AdlRule::pro_rata_profit;
+    std::vector<fp::VenueData> out{rich, fees, tiers, target, share};
+    for (const auto adl : {fp::AdlRule::queue, fp::AdlRule::queue_price_ratio, fp::AdlRule::list_order, fp::AdlRule::pro_rata}) {
+        out.push_back({});
+        out.back().fund = 1.0;
+        out.back().adl = adl;
+    }
+    return out;
+}
+
+void add_ledger(Hash& hash, const fp::Ledger& ledger) {
+    double numbers[16];
+    std::int64_t count = 0;
+    std::size_t used = 0;
+    fp::LedgerColumns columns{};
+    fp::LedgerColumns::for_each(columns, [&](const char*, auto*& at) {
+        if constexpr (std::is_same_v<decltype(at), double*&>) {
+            at = numbers + used++;
+        } else {
+            at = &count;
+        }
+    });
+    columns.write(0, ledger);
+    for (std::size_t i = 0; i < used; ++i) hash.add(numbers[i]);
+    hash.add(count);
+}
+
+tests::Positions positions_with_entries(tests::Generator& random, std::size_t count) {
+    tests::Positions in = tests::random_positions(random, count, price, 0.25, 80.0);
+    for (std::size_t i = 0; i < count; ++i) in.entry.push_back(price * random.between(0.85, 1.15));
+    return in;
+}
+
+std::uint64_t venue_cascade_bits(const Variant& v) {
+    Hash hash;
+    tests::Generator random(12);
+    for (const fp::VenueData& venue : venues()) {
+        for (int round = 0; round < 6; ++round) {
+            const tests::Positions in = positions_with_entries(random, 10 + random.below(300));
+            const tests::SortedBook book(in);
+            const fp::Scenario scenario{random.between(-0.2, 0.2), random.between(-10.0, 10.0),
+                                        random.below(2) ? 0.0 : random.uniform(), random.between(0.6, 1.5)};
+            std::vector<fp::Wave> waves;
+            std::vector<double> told[7];
+            for (auto& column : told) column.resize(in.size());
+            fp::PositionLedger positions{told[0].data(), told[1].data(), told[2].data(), told[3].data(),
+                                         told[4].data(), told[5].data(), told[6].data()};
+            for (const bool each : {false, true}) {
+                const fp::VenueOutcome out =
+                    fp::cascade(book.venue_view(), v.market(), venue, scenario, &waves, each ? &positions : nullptr, [] {});
+                add_ledger(hash, out.ledger);
+                for (const fp::ClosedSide* side : {&out.longs, &out.shorts}) {
+                    hash.add(side->count);
+                    hash.add(side->quantity);
+                    hash.add(side->notional);
+                }
+                hash.add(out.totals.final_price);
+                hash.add(out.totals.waves);
+            }
+            for (const auto& column : told) hash.add_all(column);
+            for (const fp::Wave& w : waves) {
+                for (const double x : {w.price, w.quantity, w.notional}) hash.add(x);
+                hash.add(w.count);
+            }
+        }
+    }
+    return hash.value();
+}
+
+std::uint64_t venue_bits(int threads) {
+    Hash hash;
+    tests::Generator random(13);
+    const tests::SortedBook book(positions_with_entries(random, 500));
+    const tests::Impact impact = tests::one_of_each()[2];
+    constexpr std::size_t count = 40;
+    constexpr std::int64_t steps = 60;
+    std::vector<double> shock(count), numbers[24], returns(count * steps);
+    std::vector<std::int64_t> counts[4];
+    for (double& s : shock) s = random.between(-0.3, 0.3);
+    for (double& r : returns) r = random.between(-0.02, 0.02);
+    for (auto& column : numbers) column.resize(count);
+    for (auto& column : counts) column.resize(count);
+    bool exhausted[count];
+    const double one = 1.0, none = 0.0;
+    const auto ignore = [](std::size_t) {};
+    fp::LedgerColumns ledger{};
+    std::size_t used = 8;
+    fp::LedgerColumns::for_each(ledger, [&](const char*, auto*& at) {
+        if constexpr (std::is_same_v<decltype(at), double*&>) {
+            at = numbers[used++].data();
+        } else {
+            at = counts[3].data();
+        }
+    });
+    const auto add = [&] {
+        for (const auto& column : numbers) hash.add_all(column);
+        for (const auto& column : counts) hash.add_all(column);
+    };
+    for (fp::VenueData venue : venues()) {
+        fp::stress(book.venue_view(), impact.market(price, 1e-5, 0.001, 0.9), venue,
+                   {{shock.data(), 1}, {&none, 0}, {&one, 0}, 0.2, count},
+                   {{numbers[0].data(), numbers[1].data(), numbers[2].data(), numbers[3].data(), exhausted,
+                     counts[0].data(), counts[1].data(), counts[2].data()},
+                    numbers[4].data(), numbers[5].data(), numbers[6].data(), numbers[7].data(), ledger},
+                   threads, ignore);
+        add();
+        for (const bool waits : {false, true}) {
+            if (waits) {
+                venue.pacing = 0.02;
+                venue.delay = 90.0;
+                venue.price_band = 0.1;
+            }
+            fp::PathColumns columns{};
+            columns.final_price = numbers[0].data();
+            columns.low_price = numbers[1].data();
+            columns.high_price = numbers[2].data();
+            columns.low_time = numbers[3].data();
+            columns.long_quantity = numbers[4].data();
+            columns.short_quantity = numbers[5].data();
+            columns.long_notional = numbers[6].data();
+            columns.short_notional = numbers[7].data();
+            columns.long_count = counts[0].data();
+            columns.short_count = counts[1].data();
+            columns.waves = counts[2].data();
+            columns.ledger = ledger;
+            const fp::PathJob job{book.venue_view(), &venue, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9),
+                                  {fp::ProcessKind::returns, nullptr, returns.data(), false, steps}, {11, false},
+                                  {60.0, 600.0, steps}, {nullptr, nullptr}, false};
+            fp::simulate(job, 0, count, columns, {nullptr, 0, nullptr}, threads, ignore);
+            add();
         }
     }
     return hash.value();
@@ -422,6 +582,7 @@ int main(int argc, char** argv) {
         const std::string name = v.name();
         parts.push_back({"impact: " + name, impact_bits(v)});
         parts.push_back({"cascade: " + name, cascade_bits(v)});
+        parts.push_back({"venue: " + name, venue_cascade_bits(v)});
         std::vector<Part> maps, tables;
         for (const int threads : thread_counts) {
             maps.push_back({std::to_string(threads) + " threads", map_bits(v, book, threads)});
@@ -441,6 +602,7 @@ int main(int argc, char** argv) {
     for_each_count("margin", margin_bits);
     for_each_count("stress", stress_bits);
     for_each_count("paths", path_bits);
+    for_each_count("venue", venue_bits);
     parts.push_back({"hidden book", hidden_book_bits()});
 
     Hash all;

@@ -42,9 +42,9 @@ struct Outcome {
         out.short_count = shorts.data();
         out.waves = waves.data();
         out.exhausted = exhausted.get();
-        out.proceeds = proceeds.data();
-        out.shortfall = shortfall.data();
-        out.surplus = surplus.data();
+        out.ledger.proceeds = proceeds.data();
+        out.ledger.shortfall = shortfall.data();
+        out.ledger.surplus = surplus.data();
         return out;
     }
     fp::Recording recording() { return {at.data(), at.size(), prices.data()}; }
@@ -60,8 +60,7 @@ Outcome simulate(const fp::PathJob& job, std::uint64_t first, std::size_t count,
 
 fp::PathJob job_of(const tests::SortedBook& book, const fp::MarketData& market, const fp::ProcessData& process,
                    fp::Clock clock) {
-    return {book.view(), book.longs.bankruptcy.data(), book.shorts.bankruptcy.data(), nullptr, nullptr, market, process, {7, false}, clock,
-            {nullptr, nullptr}, false};
+    return {book.venue_view(), nullptr, nullptr, nullptr, market, process, {7, false}, clock, {nullptr, nullptr}, false};
 }
 
 fp::ProcessData rows(const std::vector<double>& returns, std::size_t columns) {
@@ -194,7 +193,7 @@ TEST_CASE("paths whose cascades run side by side, and alone") {
             const auto run = [&](std::uint64_t first, std::size_t paths, int threads) {
                 Outcome out(paths, 0);
                 fp::PathColumns columns = out.columns();
-                if (plain) columns.proceeds = columns.shortfall = columns.surplus = nullptr;  // waves are not told then
+                if (plain) columns.ledger = {};  // waves are not told then
                 fp::simulate(job, first, paths, columns, {nullptr, 0, nullptr}, threads, [](std::size_t) {});
                 return out;
             };

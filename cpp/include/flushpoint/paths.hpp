@@ -71,8 +71,8 @@ struct PathJob {
     Randomness randomness;
     Clock clock;
     Script script;
-    const Funding* funding;  // null for none; of a known book whose positions close whole in the market
     bool bridge;  // of a GBM and a book of one side: watch the extremes between steps, too
+    const Funding* funding = nullptr;  // of a known book whose positions close whole in the market; null for none
 };
 
 // Paths first, first + 1, ..., first + count - 1; columns and recording begin with path `first`.

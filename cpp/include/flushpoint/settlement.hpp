@@ -36,50 +36,50 @@ private:
     using Side = VenueBook::Side;
 
     void settle(Side& side, Side& other, VenueWave& wave) {
-        std::vector<Holding> rest;  // whose losses the fund cannot pay
-        if (book_.positions && !wave.listed) {
-            side.listed() = side.withhold(wave.run.begin, wave.run.end);
-            wave = {{0, 0}, wave.count, 0.0, true};
-        }
+        std::vector<Taken> rest;  // whose losses the fund cannot pay
+        if (book_.positions && !wave.listed) wave = side.list(wave.run);
         bool stops = ledger_.venue->closes_winners();
         // Where nobody can be closed instead, the sale stands, and so do all that follow.
         const auto defaults = [&] { return stops = find_winners(other); };
         if (wave.listed) {
-            auto& listed = side.listed();
-            std::size_t i = 0;
-            while (i < listed.size() && !defaulted_) {
-                if (sell(side, listed[i], wave, stops)) {
-                    ++i;
-                } else {
+            const std::vector<Crossed>& listed = side.listed();
+            for (std::size_t i = 0; i < listed.size(); ++i) {
+                side.expect(i + 8);
+                Taken one = side.take_out(listed[i], mark_price_);
+                const double size = side.closing(listed[i], one);
+                if (!defaulted_ && !sell(side, one, size, wave, stops)) {
                     defaulted_ = defaults();
+                    if (!defaulted_) sell(side, one, size, wave, stops);
                 }
+                if (defaulted_) rest.push_back(one);
             }
-            rest.assign(listed.begin() + static_cast<std::ptrdiff_t>(i), listed.end());
         } else {
             std::size_t end = wave.run.begin;
             while (end < wave.run.end && !defaulted_) {
                 end = sell(side, {end, wave.run.end}, wave, stops);
                 if (end < wave.run.end) defaulted_ = defaults();
             }
-            rest = side.withhold(end, wave.run.end);
+            if (end == wave.run.end) return;
+            side.list({end, wave.run.end});
+            for (const Crossed& crossed : side.listed()) rest.push_back(side.take_out(crossed, mark_price_));
         }
         if (rest.empty()) return;
         close_against(side, other, rest);
-        for (Holding& one : rest) {
-            one.order = one.closing = one.quantity;
-            if (one.quantity > 0.0) sell(side, one, wave, false);
+        for (Taken& one : rest) {
+            one.order = one.quantity;
+            if (one.quantity > 0.0) sell(side, one, one.quantity, wave, false);
         }
     }
 
-    // Sells what is to be closed of a position; if it stops, not where that is all of it and the fund cannot pay its loss.
-    bool sell(Side& side, Holding& one, VenueWave& wave, bool stops) {
-        const double traded = side.sign() * one.closing, money = market_.proceeds(start_, state_, traded);
+    // Sells `size` of a position; if it stops, not where that is all of it and the fund cannot pay its loss.
+    bool sell(Side& side, Taken& one, double size, VenueWave& wave, bool stops) {
+        const double traded = side.sign() * size, money = market_.proceeds(start_, state_, traded);
         const double loss = traded * one.bankruptcy - money;
-        if (stops && one.closing == one.quantity && loss > ledger_.fund) return false;
-        wave.quantity += one.closing;
+        if (stops && size == one.quantity && loss > ledger_.fund) return false;
+        wave.quantity += size;
         state_ = state_.after(traded);
         ledger_.proceeds += money;
-        close(side, one, one.closing, money, true);
+        close(side, one, size, money, true);
         if (one.quantity > 0.0) side.give_back(one);
         return true;
     }
@@ -110,9 +110,9 @@ private:
     }
 
     // Winners of the other side take over the positions of this one, in firing order, until none is left.
-    void close_against(Side& side, Side& other, std::vector<Holding>& losers) {
+    void close_against(Side& side, Side& other, std::vector<Taken>& losers) {
         double needed = 0.0;
-        for (const Holding& one : losers) needed += one.quantity;
+        for (const Taken& one : losers) needed += one.quantity;
         if (book_.winners.empty() && !find_winners(other)) return;
         std::vector<double>& taken = book_.taken;
         taken.resize(book_.winners.size());
@@ -120,7 +120,7 @@ private:
         const double found = deleverage(ledger_.venue->adl, mark_price_, other.shorts(), needed, book_.winners, taken);
 
         double left = found, money = 0.0;
-        for (Holding& one : losers) {
+        for (Taken& one : losers) {
             const double size = found == needed ? one.quantity : std::min(one.quantity, left);
             if (size == 0.0) break;
             const double price = ledger_.venue->adl_at_mark ? mark_price_ : one.bankruptcy;
@@ -138,7 +138,7 @@ private:
             ledger_.adl_count += 1;
             ledger_.released += equity;
             ledger_.value += s * size * bankruptcy;
-            record(other, static_cast<std::int32_t>(rank), size, size * price, size, equity);
+            record(other.columns().index[rank], size, size * price, size, equity);
             return size;
         });
         ledger_.adl_quantity += found;
@@ -146,7 +146,7 @@ private:
     }
 
     // `size` of a position is closed for `money`, signed by its side.
-    void close(Side& side, Holding& one, double size, double money, bool in_market) {
+    void close(Side& side, Taken& one, double size, double money, bool in_market) {
         const double s = side.sign(), owed = s * size * one.bankruptcy, gain = money - owed;
         const double fee = in_market ? ledger_.fee(money, gain) : 0.0;
         double credit = 0.0;
@@ -164,16 +164,14 @@ private:
         one.quantity -= size;
         side.closed(one, size, in_market);
         if (PositionLedger* told = book_.positions) {
-            const std::int32_t place = side.columns().index[one.rank];
-            told->bankruptcy[place] = one.bankruptcy;
-            if (one.quantity == 0.0) (gain < 0.0 ? told->shortfall : told->surplus)[place] += gain < 0.0 ? -gain : gain;
+            told->bankruptcy[one.place] = one.bankruptcy;
+            if (one.quantity == 0.0) (gain < 0.0 ? told->shortfall : told->surplus)[one.place] += gain < 0.0 ? -gain : gain;
         }
-        record(side, one.rank, size, s * money, in_market ? 0.0 : size, credit);
+        record(one.place, size, s * money, in_market ? 0.0 : size, credit);
     }
 
-    void record(const Side& side, std::int32_t rank, double size, double money, double adl, double credit) {
+    void record(std::int32_t place, double size, double money, double adl, double credit) {
         if (!book_.positions) return;
-        const std::int32_t place = side.columns().index[rank];
         book_.positions->quantity[place] += size;
         book_.positions->money[place] += money;
         book_.positions->adl_quantity[place] += adl;

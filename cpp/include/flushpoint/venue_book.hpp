@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flushpoint/cascade.hpp"
+#include "flushpoint/firing_queue.hpp"
 #include "flushpoint/pulse.hpp"
 #include "flushpoint/venue.hpp"
 #include "flushpoint/waterfall.hpp"
@@ -34,21 +35,34 @@ struct PositionLedger {
     double* bankruptcy;    // price, of what is left
 };
 
-// What is left of a position that was taken out of the run.
+// What is left of a position that was taken out of the run: a cache line.
 struct Holding {
     double trigger;
     double quantity;
     double bankruptcy;
-    double rate;      // of maintenance, where there are no tiers
+    double rate;       // of maintenance, where there are no tiers
     double original;   // quantity
     double order;      // quantity that is to be closed, as sized when it was triggered
-    double closing;    // of it, now
-    std::int32_t rank;
-    bool hit;           // closed in part before
-    std::int64_t turn;  // in the queue
+    std::int32_t rank;  // in the run
+    std::int32_t place;  // in input order
+    std::uint64_t turn : 63;  // in the queue
+    std::uint64_t hit : 1;    // closed in part before
 };
 
-// A wave of a side: a range of the run, or listed holdings where something distinguishes them.
+// The same while it is closed.
+struct Taken : Holding {
+    std::int32_t slot;  // where it is kept otherwise; none before it was
+};
+inline constexpr std::int32_t no_slot = -1;
+
+// One that is crossed: still in the run, or kept in a slot.
+struct Crossed {
+    std::int32_t rank;
+    std::int32_t slot;
+    double closing;  // what is closed of it now, where positions wait
+};
+
+// A wave of a side: a range of the run, or a list of crossed positions where something distinguishes them.
 struct VenueWave {
     Range run{0, 0};
     std::int64_t count = 0;
@@ -83,16 +97,6 @@ class VenueBook {
 public:
     // One side, as run_waves works through it.
     class Side {
-        // In firing order; ties in input order.
-        bool before(const Holding& a, const Holding& b) const {
-            if (a.trigger == b.trigger) return place(a) < place(b);
-            return shorts_ ? a.trigger < b.trigger : a.trigger > b.trigger;
-        }
-        std::int32_t place(const Holding& one) const { return columns_.index[one.rank]; }
-        auto later() const {
-            return [this](const Holding& a, const Holding& b) { return before(b, a); };
-        }
-
     public:
         Side(VenueBook& book, const SideView& view, const VenueColumns& columns, bool shorts)
             : book_(book), columns_(columns), shorts_(shorts), run_{view, shorts} {}
@@ -113,7 +117,7 @@ public:
         double next_trigger() const {
             const double run = run_.next_trigger();
             if (returned_.empty()) return run;
-            const double first = returned_.front().trigger;
+            const double first = returned_.front().trigger(shorts_);
             return shorts_ ? std::min(run, first) : std::max(run, first);
         }
 
@@ -121,7 +125,11 @@ public:
         const VenueColumns& columns() const { return columns_; }
         bool shorts() const { return shorts_; }
         double sign() const { return shorts_ ? -1.0 : 1.0; }
-        std::vector<Holding>& listed() { return listed_; }
+        // The crossed positions of the wave at hand, and how much is closed of each.
+        const std::vector<Crossed>& listed() const { return listed_; }
+        double closing(const Crossed& crossed, const Taken& one) const {
+            return book_.venue_.waits() ? crossed.closing : one.order;
+        }
 
         // Closed in the wave at hand.
         double wave_quantity() const { return wave_quantity_; }
@@ -139,14 +147,19 @@ public:
                 swept_notional_ += run.sum(run_.view.notional_sum);
             }
         }
-        // Those that are not.
-        std::vector<Holding> withhold(std::size_t begin, std::size_t end) {
-            std::vector<Holding> out;
-            for (std::size_t i = begin; i < end; ++i) {
-                out.push_back(leave(i));
-                out.back().order = out.back().closing = out.back().quantity;
-            }
-            return out;
+        // Those that are not, one by one.
+        VenueWave list(Range run) {
+            listed_.clear();
+            for (std::size_t i = run.begin; i < run.end; ++i) listed_.push_back({static_cast<std::int32_t>(i), no_slot, 0.0});
+            return listed_wave();
+        }
+        // How much of it is closed follows from a mark price, unless that was settled when it joined the queue.
+        Taken take_out(const Crossed& crossed, double price) const {
+            return book_.venue_.waits() ? kept(crossed.slot) : sized(crossed, price);
+        }
+        // Those some way ahead will soon be taken out.
+        void expect(std::size_t i) const {
+            if (i < listed_.size() && listed_[i].slot != no_slot) __builtin_prefetch(&kept_[static_cast<std::size_t>(listed_[i].slot)]);
         }
         // Part or all of a holding has been closed.
         void closed(Holding& one, double size, bool in_market) {
@@ -161,25 +174,23 @@ public:
         }
         // The rest of a holding waits on if its order is not done, or goes back to the book, with the trigger that its
         // margin now makes.
-        void give_back(const Holding& one) {
+        void give_back(Taken& one) {
             if (one.order > 0.0) {
-                waiting_.push_front({one, 0.0});
+                keep(one);
+                waiting_.push_front({one.slot, 0.0});
                 return;
             }
-            Holding back = one;
             const VenueData& venue = book_.venue_;
             const double s = sign();
-            back.trigger = venue.tiers.count > 0 ? trigger_price(venue.tiers, shorts_, one.quantity, one.bankruptcy)
-                                                 : s * one.bankruptcy / (s - one.rate);
-            if (!(back.trigger > 0.0)) back.trigger = 0.0;  // a long never fires there, a short at once
-            returning_.push_back(back);
+            one.trigger = venue.tiers.count > 0 ? trigger_price(venue.tiers, shorts_, one.quantity, one.bankruptcy)
+                                                : s * one.bankruptcy / (s - one.rate);
+            if (!(one.trigger > 0.0)) one.trigger = 0.0;  // a long never fires there, a short at once
+            keep(one);
+            returning_.push_back({one.trigger, shorts_, one.place, one.slot});
         }
         // Once the wave is over: until then nobody in it can be a winner.
         void end_wave() {
-            for (const Holding& one : returning_) {
-                returned_.push_back(one);
-                std::push_heap(returned_.begin(), returned_.end(), later());
-            }
+            for (const FiringKey& key : returning_) returned_.push(key);
             returning_.clear();
         }
 
@@ -194,28 +205,49 @@ public:
                 if (left_.empty()) left_.assign(run_.view.quantity, run_.view.quantity + columns_.count);
                 left_[i] -= taken;
             }
-            for (Holding& one : returned_) {
+            for (std::size_t i = 0; i < returned_.size(); ++i) {
+                Holding& one = kept_[static_cast<std::size_t>(returned_[i].slot())];
                 if (one.quantity <= 0.0) continue;
-                one.quantity -= f(one.quantity, one.trigger, one.bankruptcy, static_cast<std::size_t>(one.rank));
+                const double taken = f(one.quantity, one.trigger, one.bankruptcy, static_cast<std::size_t>(one.rank));
+                one.quantity -= taken;
+                reduced_ |= taken != 0.0;
             }
         }
 
     private:
         friend class VenueBook;
         struct Waiting {
-            Holding holding;
+            std::int32_t slot;
             double due;  // seconds
         };
+
+        Taken kept(std::int32_t slot) const { return {kept_[static_cast<std::size_t>(slot)], slot}; }
+        Taken sized(const Crossed& crossed, double price) const {
+            Taken out = crossed.slot == no_slot ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot);
+            out.order = close_size(book_.venue_, shorts_, out, price);
+            return out;
+        }
+        void keep(Taken& one) {
+            if (one.slot == no_slot) {
+                one.slot = static_cast<std::int32_t>(kept_.size());
+                kept_.push_back(one);
+            } else {
+                kept_[static_cast<std::size_t>(one.slot)] = one;
+            }
+        }
+        VenueWave listed_wave() const { return {{0, 0}, static_cast<std::int64_t>(listed_.size()), 0.0, true}; }
 
         bool crossed(double trigger, double mark_factor, double start) const {
             return shorts_ ? short_crossed(trigger, mark_factor, start) : long_crossed(trigger, mark_factor, start);
         }
         // Takes a position out of the run.
-        Holding leave(std::size_t i) {
+        Taken leave(std::size_t i) const {
             const double whole = run_.view.quantity[i], trigger = run_.view.trigger[i];
             const double bankruptcy = columns_.bankruptcy.price[i];
-            return {trigger, left_.empty() ? whole : left_[i], bankruptcy, sign() * (trigger - bankruptcy) / trigger,
-                    whole, 0.0, 0.0, static_cast<std::int32_t>(i), false, 0};
+            const double rate = sign() * (trigger - bankruptcy) / trigger;
+            return {{trigger, left_.empty() ? whole : left_[i], bankruptcy, rate, whole, 0.0, static_cast<std::int32_t>(i),
+                     columns_.index[i], 0, 0},
+                    no_slot};
         }
 
         // Takes out what the crossing test finds crossed.
@@ -228,28 +260,23 @@ public:
             listed_.clear();
             const auto return_due = [&] {
                 if (returned_.empty()) return false;
-                const double first = returned_.front().trigger;
+                const double first = returned_.front().trigger(shorts_);
                 return (shorts_ || first > 0.0) && crossed(first, mark_factor, start);
             };
             const auto pop = [&] {
-                std::pop_heap(returned_.begin(), returned_.end(), later());
-                if (returned_.back().quantity > 0.0) listed_.push_back(returned_.back());
-                returned_.pop_back();
+                const std::int32_t slot = returned_.front().slot();
+                returned_.pop();
+                __builtin_prefetch(&kept_[static_cast<std::size_t>(slot)]);  // soon asked for, and far away
+                if (!reduced_ || kept_[static_cast<std::size_t>(slot)].quantity > 0.0) listed_.push_back({0, slot, 0.0});
             };
             for (std::size_t i = run.begin; i < run.end; ++i) {
-                const Holding one = leave(i);
-                if (one.quantity <= 0.0) continue;
-                while (return_due() && before(returned_.front(), one)) pop();
-                listed_.push_back(one);
+                if (!left_.empty() && left_[i] <= 0.0) continue;
+                const FiringKey own(run_.view.trigger[i], shorts_, columns_.index[i], no_slot);
+                while (!returned_.empty() && returned_.front() < own && return_due()) pop();
+                listed_.push_back({static_cast<std::int32_t>(i), no_slot, 0.0});
             }
             while (return_due()) pop();
-            return plan(start / mark_factor);
-        }
-        // Sizes the listed holdings' closes.
-        VenueWave plan(double price) {
-            VenueWave wave{{0, 0}, static_cast<std::int64_t>(listed_.size()), 0.0, true};
-            for (Holding& one : listed_) one.order = one.closing = close_size(book_.venue_, shorts_, one, price);
-            return wave;
+            return listed_wave();
         }
 
         VenueBook& book_;
@@ -257,9 +284,11 @@ public:
         bool shorts_;
         SortedSide run_;
         std::vector<double> left_;       // of each position of the run, once winners have been closed
-        std::vector<Holding> returned_;   // a heap
-        std::vector<Holding> returning_;  // to it, at the end of the wave at hand
-        std::vector<Holding> listed_;    // of the wave at hand
+        std::vector<Holding> kept_;  // by slot
+        FiringQueue returned_;
+        bool reduced_ = false;  // whether any of them was closed as a winner
+        std::vector<FiringKey> returning_;  // at the end of the wave at hand
+        std::vector<Crossed> listed_;       // of the wave at hand
         std::deque<Waiting> waiting_;
         // Positions [0, swept_) of the run were sold as they are, and some later ones; others were closed one by one.
         std::size_t swept_ = 0;
@@ -297,12 +326,14 @@ public:
 private:
     // Longs ask first: both sides' crossed positions join the queue, and what may be closed now leaves it.
     VenueWave release(Side& asking, double mark_factor, double start) {
-        if (asking.shorts()) return {{0, 0}, static_cast<std::int64_t>(shorts.listed_.size()), 0.0, true};
+        if (asking.shorts()) return shorts.listed_wave();
         for (Side* side : {&longs, &shorts}) {
             side->cross(mark_factor, start);
-            for (Holding& one : side->listed_) {
-                one.turn = turns_++;
-                side->waiting_.push_back({one, now_ + venue_.delay});
+            for (const Crossed& crossed : side->listed_) {
+                Taken one = side->sized(crossed, start / mark_factor);
+                one.turn = turns_++ & (~std::uint64_t{0} >> 1);
+                side->keep(one);
+                side->waiting_.push_back({one.slot, now_ + venue_.delay});
             }
             side->listed_.clear();
         }
@@ -312,24 +343,24 @@ private:
             Side* next = nullptr;
             for (Side* side : {&longs, &shorts}) {
                 if (side->waiting_.empty() || !open[side->shorts()] || side->waiting_.front().due > now_) continue;
-                const auto turn = [](const Side& of) { return of.waiting_.front().holding.turn; };
+                const auto turn = [](const Side& of) { return of.kept(of.waiting_.front().slot).turn; };
                 if (!next || turn(*side) < turn(*next)) next = side;
             }
             if (!next || !(budget_ > 0.0)) break;
-            Holding one = next->waiting_.front().holding;
+            const std::int32_t slot = next->waiting_.front().slot;
             next->waiting_.pop_front();
-            one.closing = std::min(one.order, budget_);
-            budget_ -= one.closing;
-            next->listed_.push_back(one);
+            const double closing = std::min(next->kept(slot).order, budget_);
+            budget_ -= closing;
+            next->listed_.push_back({0, slot, closing});
         }
-        return {{0, 0}, static_cast<std::int64_t>(longs.listed_.size()), 0.0, true};
+        return longs.listed_wave();
     }
 
     const VenueData& venue_;
     const Trading* trading_ = nullptr;
     double now_ = 0.0;
     double budget_ = math::infinity;  // quantity that may still be closed in this step
-    std::int64_t turns_ = 0;
+    std::uint64_t turns_ = 0;
 };
 
 }  // namespace flushpoint
