@@ -36,7 +36,7 @@ struct PositionLedger {
 };
 
 // What is left of a position that was taken out of the run: a cache line.
-struct Holding {
+struct alignas(64) Holding {
     double trigger;
     double quantity;
     double bankruptcy;
