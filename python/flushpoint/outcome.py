@@ -80,9 +80,13 @@ class BookOutcome:
     @cached_property
     def groups(self) -> NDArray[Any]:
         """The labels of the book's groups, sorted."""
+        self._check_groups()
+        return frozen(np.unique(np.asarray(self._book.group)))
+
+    def _check_groups(self) -> None:
+        """Raise where sums by group are not known."""
         if self._book.group is None:
             raise ValueError("book must have groups for sums by group, was without")
-        return frozen(np.unique(self._book.group))
 
     @cached_property
     def group_quantity(self) -> FloatArray:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from flushpoint._validate import check
+from flushpoint._validate import FloatArray, check
 from flushpoint.book import Book
 from flushpoint.market import Market
+from flushpoint.outcome import BookOutcome, Counts
 from flushpoint.venue import Venue, _check_book, _check_venue
 
 #: What a venue adds to a result.
@@ -110,6 +111,25 @@ class Settled:
                 f"changes of equity must add up to nothing, were {np.asarray(total)[at]} of {np.asarray(size)[at]} in "
                 f"row {at}"
             )
+
+
+class SettledRows(Settled, BookOutcome):
+    """What a venue adds to a result of many scenarios or paths."""
+
+    fund_end: FloatArray
+    fund_paid: FloatArray
+    fund_received: FloatArray
+    fund_needed: FloatArray
+    fees: FloatArray
+    unpaid_loss: FloatArray
+    socialised_loss: FloatArray
+    adl_quantity: FloatArray
+    adl_count: Counts
+
+    def _check_groups(self) -> None:
+        if self._venue._intervenes:
+            raise ValueError(f"venue must close whole positions in the market for sums by group, was {self._venue!r}")
+        super()._check_groups()
 
 
 def check_settled(venue: Venue, book: Book) -> None:

@@ -28,7 +28,7 @@ from flushpoint.random_book import EnginePart, RandomBook, most_closed
 from flushpoint.result import Result
 from flushpoint.script import Script
 from flushpoint.seed import resolve
-from flushpoint.settlement import BALANCE, LEDGER, MONEY, Settled, check_settled, marked
+from flushpoint.settlement import BALANCE, LEDGER, MONEY, SettledRows, check_settled, marked
 from flushpoint.turnover import EngineTurnover, Turnover
 from flushpoint.venue import EngineVenue, Venue
 
@@ -231,13 +231,11 @@ class DrawnSimulationResult(_EngineSums):
 
     runaway: NDArray[np.bool_]
 
-    @property
-    def groups(self) -> NDArray[Any]:
-        """Not known: drawn positions have no groups."""
+    def _check_groups(self) -> None:
         raise ValueError("book must be a Book, without turnover, for sums by group")
 
 
-class VenueSimulationResult(Settled, _EngineSums):
+class VenueSimulationResult(SettledRows, _EngineSums):
     """The outcomes of paths with a venue, one value a path: as `SimulationResult`, and where the money went.
 
     As a mapping it holds the columns asked for, by default all.
@@ -253,16 +251,6 @@ class VenueSimulationResult(Settled, _EngineSums):
     _names = (*SimulationResult._names, *MONEY, *LEDGER)
     _on_demand = _names
 
-    fund_end: FloatArray
-    fund_paid: FloatArray
-    fund_received: FloatArray
-    fund_needed: FloatArray
-    fees: FloatArray
-    unpaid_loss: FloatArray
-    socialised_loss: FloatArray
-    adl_quantity: FloatArray
-    adl_count: NDArray[np.int64]
-
     @property
     def _venue(self) -> Venue:
         venue = self._run.venue
@@ -271,13 +259,6 @@ class VenueSimulationResult(Settled, _EngineSums):
 
     def _balance_columns(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in BALANCE}
-
-    @property
-    def groups(self) -> NDArray[Any]:
-        """The labels of the book's groups, sorted; not where the venue closes positions in part or against winners."""
-        if self._venue._intervenes:
-            raise ValueError(f"venue must close whole positions in the market for sums by group, was {self._venue!r}")
-        return super().groups
 
 
 class FundedSimulationResult(_EngineSums):

@@ -30,7 +30,7 @@ from flushpoint.market import Market
 from flushpoint.outcome import BookOutcome, Counts, frozen
 from flushpoint.random_book import RandomBook, most_closed
 from flushpoint.seed import resolve
-from flushpoint.settlement import BALANCE, LEDGER, MONEY, NO_VENUE, Settled, check_settled, marked
+from flushpoint.settlement import BALANCE, LEDGER, MONEY, NO_VENUE, SettledRows, check_settled, marked
 from flushpoint.venue import Venue, _check_instant
 
 _FROM_ENGINE = (
@@ -180,9 +180,7 @@ class RandomStressResult(StressResult):
         """Money received for the longs closed less money paid for the shorts, quote units; without the initial sale."""
         return self._sums(False)[0]
 
-    @property
-    def groups(self) -> NDArray[Any]:
-        """Not known: drawn positions have no groups."""
+    def _check_groups(self) -> None:
         raise ValueError("book must be a Book for sums by group, was a RandomBook")
 
     @cached_property
@@ -191,7 +189,7 @@ class RandomStressResult(StressResult):
         return unknown, unknown
 
 
-class VenueStressResult(Settled, StressResult):
+class VenueStressResult(SettledRows, StressResult):
     """The outcomes of many scenarios with a venue, one value a scenario: as `StressResult`, and where the money went.
 
     As a mapping it holds the columns asked for, by default all.
@@ -207,26 +205,10 @@ class VenueStressResult(Settled, StressResult):
     _names = (*StressResult._names, *MONEY, *LEDGER)
     _on_demand = ()
 
-    fund_end: FloatArray
-    fund_paid: FloatArray
-    fund_received: FloatArray
-    fund_needed: FloatArray
-    fees: FloatArray
-    unpaid_loss: FloatArray
-    socialised_loss: FloatArray
-    adl_quantity: FloatArray
-    adl_count: Counts
     _venue: Venue
 
     def _balance_columns(self) -> dict[str, Any]:
         return _settle(self._book, self._market, self._venue, self._scenarios, BALANCE, self._threads)
-
-    @property
-    def groups(self) -> NDArray[Any]:
-        """The labels of the book's groups, sorted; not where the venue closes positions in part or against winners."""
-        if self._venue._intervenes:
-            raise ValueError(f"venue must close whole positions in the market for sums by group, was {self._venue!r}")
-        return super().groups
 
 
 def stress(

@@ -40,13 +40,13 @@ struct alignas(64) Holding {
     double trigger;
     double quantity;
     double bankruptcy;
-    double rate;       // of maintenance, where there are no tiers
-    double original;   // quantity
-    double order;      // quantity that is to be closed, as sized when it was triggered
-    std::int32_t rank;  // in the run
-    std::int32_t place;  // in input order
+    double rate;                // of maintenance, where there are no tiers
+    double original;            // quantity
+    double order;               // quantity that is to be closed, as sized when it was triggered
+    std::int32_t rank;          // in the run
+    std::int32_t place;         // in input order
     std::uint64_t turn : 63;  // in the queue
-    std::uint64_t hit : 1;    // closed in part before
+    std::uint64_t hit : 1;      // closed in part before
 };
 
 // The same while it is closed.
@@ -283,11 +283,11 @@ public:
         const VenueColumns& columns_;
         bool shorts_;
         SortedSide run_;
-        std::vector<double> left_;       // of each position of the run, once winners have been closed
-        std::vector<Holding> kept_;  // by slot
-        FiringQueue returned_;
-        bool reduced_ = false;  // whether any of them was closed as a winner
-        std::vector<FiringKey> returning_;  // at the end of the wave at hand
+        std::vector<double> left_;   // of each position of the run, once winners have been closed
+        std::vector<Holding> kept_;  // those taken out of the run, by slot
+        FiringQueue returned_;       // which of them are back in the book
+        bool reduced_ = false;       // whether any of these was closed as a winner
+        std::vector<FiringKey> returning_;  // when the wave at hand is over
         std::vector<Crossed> listed_;       // of the wave at hand
         std::deque<Waiting> waiting_;
         // Positions [0, swept_) of the run were sold as they are, and some later ones; others were closed one by one.
