@@ -487,7 +487,7 @@ class Desk:
         for order in self.queue:
             if self.rules.delay > 0 and clock != order.due:
                 self.doubt(clock, order.due, max(clock, 1e-300), 1e-12)
-            if order.due > clock:
+            if order.due > clock * (1 + 1e-12):
                 continue
             if math.isfinite(band):
                 width = max(1e-12, 30 * self.wobble)

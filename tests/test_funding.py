@@ -125,7 +125,7 @@ def test_no_payment_changes_no_bit() -> None:
     arguments: Any = (book, fp.Market(100.0, fp.LinearImpact(2e-3)), fp.GBM(2.0), 86_400.0, 288, 50, 3)
     plain = fp.simulate(*arguments)
     assert plain.waves.sum() > 50
-    for funding in (fp.Funding(0.0), fp.Funding(0.01, interval=1e9)):
+    for funding in (fp.Funding(0.0), fp.Funding(0.01, interval=86_400.0)):
         e = fp.simulate(*arguments, funding=funding)
         for name in plain:
             if name.endswith("_notional"):
@@ -174,6 +174,10 @@ def test_what_does_not_fit_a_run_is_refused() -> None:
         fp.simulate(*arguments, funding=fp.Funding([0.1, 0.1]))
     with pytest.raises(ValueError, match="interval must be at least a step, 3600 s, was 60"):
         fp.simulate(*arguments, funding=fp.Funding(0.1, interval=60))
+    with pytest.raises(ValueError, match="interval must be at least a step, 3600 s, was"):
+        fp.simulate(*arguments, funding=fp.Funding(0.1, interval=1e-320))
+    with pytest.raises(ValueError, match="interval must be at most the horizon, 86400 s, was 86401"):
+        fp.simulate(*arguments, funding=fp.Funding(0.1, interval=86_401))
     with pytest.raises(TypeError, match="funding must be a Funding, was float"):
         fp.simulate(*arguments, funding=0.1)
     random = fp.RandomBook(count=10, distance=fp.Exponential(0.1), quantity=1.0)

@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-import importlib.util
+import importlib
 import pickle
 import re
 import sys
@@ -205,12 +205,12 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "hidden_book.md"
 
 
-def command():
-    spec = importlib.util.spec_from_file_location("hidden_book", ROOT / "validation" / "hidden_book.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def command(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "validation"))
+    for name in ("hidden_book", "page"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("hidden_book")
 
 
 def write_table(path, columns):
@@ -220,7 +220,7 @@ def write_table(path, columns):
         writer.writerows(zip(*columns.values(), strict=True))
 
 
-def test_the_command_measures_what_it_is_given_and_leaves_the_prose(tmp_path):
+def test_the_command_measures_what_it_is_given_and_leaves_the_prose(command, tmp_path):
     rows, rng = 150, np.random.default_rng(1)
     history = walk(rows, volatility=0.01)
     forecast = fp.predict_liquidations(history)
@@ -238,8 +238,7 @@ def test_the_command_measures_what_it_is_given_and_leaves_the_prose(tmp_path):
     page.write_text(PAGE.read_text())
 
     paths = ["--data", f"{tmp_path}/bitcoin.csv.gz", "--ether", f"{tmp_path}/ether.csv.gz", "--output", str(page)]
-    module = command()
-    module.main([*paths, "--warm-up", "40", "--candidates", "64", "--draws", "4"])
+    command.main([*paths, "--warm-up", "40", "--candidates", "64", "--draws", "4"])
     text = page.read_text()
     assert "| **predicted, defaults** | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 |" in text
     assert text.count("| 2.00 |") >= 2  # twice what was measured, in total
@@ -249,11 +248,6 @@ def test_the_command_measures_what_it_is_given_and_leaves_the_prose(tmp_path):
         return re.sub(r"(<!-- [\w-]+: written by .*? -->\n).*?(<!-- end of )", r"\1\2", of, flags=re.DOTALL)
 
     assert prose(text) == prose(PAGE.read_text())
-    once = module.insert(text, "fit", "new\n")
-    assert "\n\nnew\n\n<!-- end of fit -->" in once
-    assert module.insert(once, "fit", "new\n") == once
-    with pytest.raises(ValueError, match="marks of 'fit'"):
-        module.insert("no marks", "fit", "text")
 
 
 def test_the_page_is_written_and_its_example_runs():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -587,3 +588,64 @@ def test_nothing_waits_where_there_is_no_time(options: dict[str, float]) -> None
     with pytest.raises(ValueError, match=name):
         fp.stress(FULL, MARKET, -0.1, venue=venue)
     fp.simulate(FULL, MARKET, STILL, 3.0, 3, 2, venue=venue)
+
+
+# --- what rounding must not do ---
+@pytest.mark.parametrize("entry", [99.99999999, 100 * (1 - 1e-14)])
+def test_shares_of_profit_add_up_beside_one_large_winner(entry: float) -> None:
+    needed = 1e6 + 0.5
+    closed = fp.auto_deleverage(
+        "pro_rata_profit", needed, 1, [1e6, 1, 1, 1], [50, entry, entry, entry], [40, 90, 90, 90], 100.0
+    )
+    assert math.fsum(closed) == pytest.approx(needed, rel=1e-15)
+
+
+@pytest.mark.parametrize("adl", ["pro_rata", "pro_rata_profit", "water_filling"])
+def test_little_is_taken_exactly_from_large_winners(adl: str) -> None:
+    book = fp.Book([1, -1, -1], [1e-5, 77e3, 1e5], [95.0, 200, 200], [94.0, 210, 205.1], [100.0, 120, 130])
+    c = fp.cascade(book, fp.Market(100.0, fp.LinearImpact(1e-3)), -0.1, venue=fp.Venue(adl=adl))
+    assert c.adl_quantity == 1e-5
+    c.check_balance()
+
+
+def test_a_large_fund_hides_no_small_money() -> None:
+    book = fp.Book(np.ones(50), 0.01, np.linspace(91, 99, 50), np.linspace(90, 98, 50), 100.0)
+    market = fp.Market(100.0, fp.LinearImpact(1e-6))
+    e = fp.simulate(book, market, fp.GBM(1.0), paths=50, steps=100, seed=1, venue=fp.Venue(fund=1e9))
+    e.check_balance()
+    assert e.fund_received.max() < 1e-6 * e.fund_end.min()
+
+
+def test_a_delay_of_one_step_is_one_step_whenever_it_starts() -> None:
+    steps, horizon = 500, 86_400.0
+    returns = np.zeros((40, steps))
+    returns[np.arange(40), np.arange(40)] = math.log(0.94)
+    book = fp.Book([1], [1.0], [95.0], [90.0], [100.0])
+    market = fp.Market(100.0, fp.LinearImpact(1e-3))
+    venue = fp.Venue(delay=horizon / steps)
+    e = fp.simulate(book, market, fp.Returns(returns), horizon, steps, 40, venue=venue)
+    assert [e.replay(i).waves["step"].tolist() for i in range(40)] == [[i + 2] for i in range(40)]
+
+
+def test_infinite_money_is_told_and_not_judged() -> None:
+    book = fp.Book([-1, 1], [10.0, 1.0], [105.0, 50.0], [107.0, 49.0])
+    c = fp.cascade(book, fp.Market(100.0, fp.EvaporatingImpact(0.2, 1.0)), 0.1, venue=fp.Venue(fund=5.0))
+    assert c.exhausted
+    assert (c.proceeds, c.unpaid_loss, c.fund_end) == (-math.inf, math.inf, 0.0)
+    assert c.position_loss.tolist() == [70.0, -math.inf]
+    c.check_balance()
+
+
+def test_the_time_of_a_queue_does_not_go_with_its_order() -> None:
+    """A book in order of its triggers is in order of scores as well."""
+    n = 200_000
+    entry = np.linspace(100.1, 160, n)
+
+    def seconds(prices: np.ndarray[Any, Any]) -> float:
+        start = time.perf_counter()
+        closed = fp.auto_deleverage("queue", 0.01 * n, -1, 1.0, prices / 1.05, prices * 1.005, 85.0)
+        assert closed.sum() == 0.01 * n
+        return time.perf_counter() - start
+
+    drawn = np.random.default_rng(1).permutation(entry)
+    assert min(seconds(entry) for _ in range(3)) < 10 * min(seconds(drawn) for _ in range(3))

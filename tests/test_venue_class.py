@@ -64,7 +64,7 @@ BAD: list[tuple[dict[str, Any], type[Exception] | tuple[type[Exception], ...], s
         ValueError,
         r"^fraction must be left out where close is 'tier_step_down', was 0\.5$",
     ),
-    ({"close": "fraction", "fraction": 0.0}, ValueError, r"^fraction must be positive, was 0\.0$"),
+    ({"close": "fraction", "fraction": 0.0}, ValueError, r"^fraction must be at least 0\.01, was 0\.0$"),
     ({"close": "fraction", "fraction": 1.1}, ValueError, r"^fraction must be at most 1, was 1\.1$"),
     ({"close": "fraction", "fraction": NAN}, ValueError, r"^fraction must be finite, was nan$"),
     ({"close": "fraction", "target": 0.9}, ValueError, r"^target must be at least 1, was 0\.9$"),
@@ -97,7 +97,7 @@ settings_of_a_venue = st.fixed_dictionaries(
         "mark_weight": st.none() | st.floats(0, 1),
         "price_band": st.floats(1e-3, 2) | st.just(INF),
         "schedule": st.just(TIERS),
-        "fraction": st.floats(1e-3, 1),
+        "fraction": st.floats(0.01, 1),
         "whole_below": st.floats(0, 1e6),
         "adl_price": st.sampled_from(["bankruptcy", "mark"]),
     }

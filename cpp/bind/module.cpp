@@ -1,4 +1,4 @@
-// The only place that knows pybind11: arrays in, views, the GIL released, arrays out. No arithmetic.
+// Bindings of all but venues: arrays in, views, the GIL released, arrays out. No arithmetic.
 #include <algorithm>
 #include <optional>
 #include <string>

@@ -43,15 +43,14 @@ py::dict cascade_venue(const py::tuple& longs, const py::tuple& shorts, const py
     out["high_price"] = t.high_price;
     out["amplification"] = t.amplification;
     out["exhausted"] = t.exhausted;
-    out["long_count"] = found->longs.count;
-    out["short_count"] = found->shorts.count;
     out["liquidated_quantity"] = found->longs.quantity + found->shorts.quantity;
     out["liquidated_count"] = found->longs.count + found->shorts.count;
     out["liquidated_notional"] = found->longs.notional + found->shorts.notional;
     out["waves"] = copied(waves);
     fp::LedgerColumns ledger{};
-    double numbers[32];
-    std::int64_t whole[4];
+    constexpr std::size_t most = sizeof(fp::LedgerColumns) / sizeof(double*);
+    double numbers[most];
+    std::int64_t whole[most];
     std::size_t used = 0, counted = 0;
     const auto slot = [&](auto*& at) {
         if constexpr (std::is_same_v<decltype(at), double*&>) at = numbers + used++;
@@ -72,6 +71,7 @@ void cascade_venue_positions(const py::tuple& longs, const py::tuple& shorts, co
     const VenuePositions columns(book, positions);
     const Venue v(venue);
     columns.require_for(v.data);
+    columns.require_places();
     Doubles arrays[7];
     for (std::size_t i = 0; i < 7; ++i) {
         arrays[i] = array_at<Doubles>(outcome, i);

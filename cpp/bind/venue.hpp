@@ -92,6 +92,10 @@ struct VenuePositions {
 
     VenuePositions(const Book& book, const py::tuple& items)
         : longs(book.longs, items[0].cast<py::tuple>()), shorts(book.shorts, items[1].cast<py::tuple>()) {
+        view = {book.view, longs.view, shorts.view};
+    }
+    // For results that are written by place.
+    void require_places() const {
         const std::size_t count = longs.view.count + shorts.view.count;
         for (const Columns* side : {&longs, &shorts}) {
             for (std::size_t i = 0; i < side->view.count; ++i) {
@@ -99,7 +103,6 @@ struct VenuePositions {
                 require(place >= 0 && static_cast<std::size_t>(place) < count, "_core: an index is out of range");
             }
         }
-        view = {book.view, longs.view, shorts.view};
     }
     bool knows_bankruptcy() const { return longs.bankruptcy[0].has_value(); }
     void require_for(const fp::VenueData& venue) const {

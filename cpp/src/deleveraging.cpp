@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "flushpoint/math.hpp"
+#include "flushpoint/running_sum.hpp"
 
 namespace flushpoint {
 
@@ -20,16 +21,14 @@ struct Ranked {
 };
 
 // Closes whole positions, the first ranks first and the last in part, without sorting more than it must: the part before
-// a pivot is closed if that is not too much, or else searched.
+// a pivot is closed if that is not too much, or else searched. Pivots are drawn, so that no order of the positions is slow.
 template <class Close>
 void close_first(std::vector<Ranked>& ranked, double needed, Close&& close) {
     std::size_t low = 0, high = ranked.size();
+    std::uint64_t drawn = 0;
     while (high - low > 16) {
-        const std::size_t middle = low + (high - low) / 2;
-        const auto earlier = [&](std::size_t a, std::size_t b) { return ranked[a].before(ranked[b]); };
-        const bool first = earlier(low, middle), second = earlier(middle, high - 1), outer = earlier(low, high - 1);
-        const std::size_t median = first == second ? middle : first == outer ? high - 1 : low;
-        std::swap(ranked[median], ranked[high - 1]);
+        drawn = drawn * 6364136223846793005u + 1442695040888963407u;
+        std::swap(ranked[low + static_cast<std::size_t>(drawn >> 33) % (high - low)], ranked[high - 1]);
         const Ranked pivot = ranked[high - 1];
         std::size_t split = low;
         double sum = 0.0;
@@ -56,6 +55,22 @@ void close_first(std::vector<Ranked>& ranked, double needed, Close&& close) {
         const double size = std::min(needed, ranked[i].quantity);
         close(ranked[i], size);
         needed -= size;
+    }
+}
+
+// Shares are rounded: whoever was closed most makes up for what their sum lacks or exceeds.
+void make_up(std::span<const Ranked> winners, double needed, std::span<double> closed) {
+    for (int round = 0; round < 4; ++round) {
+        RunningSum sum;
+        const Ranked* most = nullptr;
+        for (const Ranked& one : winners) {
+            sum.add(closed[one.at]);
+            const bool room = round == 0 || closed[one.at] < one.quantity;
+            if (room && (!most || closed[one.at] > closed[most->at])) most = &one;
+        }
+        const double lacks = needed - sum.value();
+        if (lacks == 0.0 || !most) return;
+        closed[most->at] = std::clamp(closed[most->at] + lacks, 0.0, most->quantity);
     }
 }
 
@@ -122,17 +137,17 @@ double deleverage(AdlRule rule, double price, bool shorts, double needed, std::s
         // to the full, or those after it not at all; the rest follows from the sums.
         sort();
         if (rule == AdlRule::pro_rata_profit) {
-            double profit = 0.0, left = needed;
-            for (const Ranked& one : winners) profit += one.quantity * one.key;
+            std::vector<double> profit(winners.size() + 1);  // of each and those after it: sums from the least up
+            for (std::size_t i = winners.size(); i-- > 0;) profit[i] = profit[i + 1] + winners[i].quantity * winners[i].key;
+            double left = needed;
             std::size_t full = 0;
-            while (full < winners.size() && winners[full].key * left >= profit) {
-                profit -= winners[full].quantity * winners[full].key;
-                left -= winners[full].quantity;
+            while (left > 0.0 && full < winners.size() && winners[full].key * left >= profit[full]) {
                 closed[winners[full].at] = winners[full].quantity;
+                left -= winners[full].quantity;
                 ++full;
             }
-            for (std::size_t i = full; i < winners.size(); ++i) {
-                closed[winners[i].at] = winners[i].quantity * std::min(1.0, winners[i].key * left / profit);
+            for (std::size_t i = full; i < winners.size() && left > 0.0; ++i) {
+                closed[winners[i].at] = winners[i].quantity * std::min(1.0, winners[i].key * left / profit[full]);
             }
         } else {
             double sum = 0.0, equity = 0.0;  // of those whose leverage is above the level; the first `above`
@@ -161,7 +176,9 @@ double deleverage(AdlRule rule, double price, bool shorts, double needed, std::s
         }
     } else {
         close_first(winners, needed, [&](const Ranked& one, double size) { closed[one.at] = size; });
+        return needed;
     }
+    make_up(winners, needed, closed);
     return needed;
 }
 

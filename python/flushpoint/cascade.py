@@ -14,7 +14,7 @@ from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book
 from flushpoint.market import Market
 from flushpoint.result import Result
-from flushpoint.settlement import LEDGER, NO_VENUE, Settled, check_settled, marked
+from flushpoint.settlement import BALANCE, LEDGER, NO_VENUE, Settled, check_settled, marked
 from flushpoint.venue import Venue, _check_instant
 
 
@@ -174,9 +174,10 @@ class VenueCascadeResult(Settled, CascadeResult):
     adl_quantity: float
     adl_count: int
     _venue: Venue
+    _balance: dict[str, float]
 
     def _balance_columns(self) -> dict[str, Any]:
-        return vars(self)
+        return self._balance
 
     @cached_property
     def _outcome(self) -> dict[str, FloatArray]:
@@ -241,12 +242,14 @@ class VenueCascadeResult(Settled, CascadeResult):
 
         Equity at the market's price before the cascade, less what was paid out to the trader and equity of what is
         still open at the final price. A trader's loss stops at its margin where a position is closed. A loss that is
-        socialised is spread over what is open at the end, by quantity.
+        socialised is spread over what is open at the end, by quantity. Infinite where the final price is.
         """
         book, found, side = self._book, self._outcome, self._book.side
         before = side * book.quantity * (self._market.price - np.asarray(book.bankruptcy_price))
         open_quantity = np.where(self.closed, 0.0, np.maximum(book.quantity - found["quantity"], 0.0))
-        after = found["credit"] + side * open_quantity * (self.final_price - found["bankruptcy"])
+        with np.errstate(invalid="ignore"):
+            held = side * open_quantity * (self.final_price - found["bankruptcy"])
+        after = found["credit"] + np.where(open_quantity > 0, held, 0.0)
         total = float(open_quantity.sum())
         borne = self.socialised_loss * open_quantity / total if total else np.zeros(len(book))
         loss = np.asarray(before - after + borne)
@@ -353,7 +356,8 @@ def _with_venue(book: Book, market: Market, venue: Venue, scenario: tuple[float,
     read_only(found["waves"])
     shock, sell, refill = scenario
     money = {"_money": (found.pop("shortfall"), found.pop("surplus"))}
-    hidden = {"_book": book, "_market": market, "_scenario": scenario, "_venue": venue}
+    balance = {name: found.pop(name) for name in BALANCE}
+    hidden = {"_book": book, "_market": market, "_scenario": scenario, "_venue": venue, "_balance": balance}
     arguments = {"shock": shock, "sell": sell, "refill": refill, "market": market, "positions": len(book)}
     return VenueCascadeResult("cascade", {**arguments, "venue": venue}, {**found, **money, **hidden})
 

@@ -31,8 +31,8 @@ class Funding:
         for 8 hours and are divided for shorter intervals (Binance's and Hyperliquid's pages on funding; there the
         premium is an average over the interval).
     interval : float, default 28800.0
-        Seconds between payments, positive; the first is at its end. A payment is made at the end of the step that it
-        falls into, after that step's cascade.
+        Seconds between payments, at least a step of the run and at most its horizon; the first is at its end. A payment
+        is made at the end of the step that it falls into, after that step's cascade.
     interest : float, default 0.0001
         For 8 hours; of the rule only, as the next two.
     clamp : float, default 0.0005
@@ -88,9 +88,11 @@ class Funding:
         """Whether a payment is due at each step's end, its rate where it is given, and the rule."""
         memory("steps", steps, 16)
         horizon = dt * steps
-        count = int(horizon / self.interval * (1 + 1e-12))
-        if count > steps:
+        if self.interval < dt * (1 - 1e-12):
             raise ValueError(f"interval must be at least a step, {dt:g} s, was {self.interval:g}")
+        count = min(int(horizon / self.interval * (1 + 1e-12)), steps)
+        if count == 0:
+            raise ValueError(f"interval must be at most the horizon, {horizon:g} s, was {self.interval:g}")
         # A time that is a step's end but for rounding belongs to that step.
         ends = np.ceil(self.interval * np.arange(1, count + 1) / dt * (1 - 1e-12) - 1e-9)
         step = np.clip(ends, 1, steps).astype(np.int64) - 1

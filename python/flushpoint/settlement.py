@@ -43,7 +43,8 @@ class Settled:
     fund_paid, fund_received : float or ndarray of float64
         What the fund paid for shortfalls, and what it got of surplus and fees.
     fund_needed : float or ndarray of float64
-        The smallest fund that would never have been overdrawn, had it paid all that was asked of the fund in this run.
+        The smallest fund that would never have been overdrawn by the losses that were asked of it in this run. Where
+        winners are closed, these are only the losses of what was sold; `size_fund` asks without.
     fees : float or ndarray of float64
         Charged on market closes, to the venue or the fund.
     unpaid_loss : float or ndarray of float64
@@ -56,6 +57,9 @@ class Settled:
         How many times a winner's position was reduced.
     """
 
+    fund_end: Any
+    fund_paid: Any
+    fund_received: Any
     _venue: Any
 
     def _balance_columns(self) -> dict[str, Any]:
@@ -79,16 +83,15 @@ class Settled:
         therefore cancels out.
         """
         found = self._balance_columns()
-        told = {
-            name: getattr(self, name) for name in ("proceeds", "socialised_loss", "fund_end", "fees", "unpaid_loss")
-        }
+        names = ("proceeds", "socialised_loss", "fund_received", "fund_paid", "fees", "unpaid_loss")
+        told = {name: getattr(self, name) for name in names}
         return {
             "forced": found["value"],
             "market": -told["proceeds"],
             "traders": found["to_traders"],
             "winners": found["released"],
             "socialised": -told["socialised_loss"],
-            "fund": told["fund_end"] - self._venue.fund,
+            "fund": told["fund_received"] - told["fund_paid"],
             "venue": found["kept"] + (told["fees"] if self._venue.fee_to == "venue" else 0.0),
             "unpaid": -told["unpaid_loss"],
         }
@@ -96,21 +99,27 @@ class Settled:
     def check_balance(self) -> None:
         """Verify that no money came from nowhere or went missing, to 1e-9 relative.
 
+        Rows in which depth was used up and money is infinite cannot be judged and are passed over.
+
         Raises
         ------
         ArithmeticError
             With the first scenario or path in which it did.
         """
-        parts = [np.atleast_1d(np.asarray(part, dtype=np.float64)) for part in self.balance().values()]
-        total, size = sum(parts), sum(np.abs(part) for part in parts)
-        known = np.isfinite(np.asarray(size))
-        wrong = known & ~(np.abs(total) <= 1e-9 * np.asarray(size))
-        if wrong.any():
-            at = int(np.argmax(wrong))
-            raise ArithmeticError(
-                f"changes of equity must add up to nothing, were {np.asarray(total)[at]} of {np.asarray(size)[at]} in "
-                f"row {at}"
-            )
+        with np.errstate(invalid="ignore"):
+            _add_up("changes of equity", [*self.balance().values()])
+            moves = [self._venue.fund, self.fund_received, -np.asarray(self.fund_paid), -np.asarray(self.fund_end)]
+            _add_up("changes of the fund", moves)
+
+
+def _add_up(what: str, parts: list[Any]) -> None:
+    columns = [np.atleast_1d(np.asarray(part, dtype=np.float64)) for part in parts]
+    rows = np.stack(np.broadcast_arrays(*columns), -1)
+    total, size = rows.sum(-1), np.abs(rows).sum(-1)
+    wrong = np.isfinite(size) & ~(np.abs(total) <= 1e-9 * size)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise ArithmeticError(f"{what} must add up to nothing, were {total[at]} of {size[at]} in row {at}")
 
 
 class SettledRows(Settled, BookOutcome):

@@ -246,6 +246,8 @@ class VenueSimulationResult(SettledRows, _EngineSums):
         As in `Settled`; the fund lasts through the path.
     adl_count : ndarray of int64, shape (paths,)
         How many times a winner's position was reduced.
+
+    With funding, too, notionals are as in `FundedSimulationResult`.
     """
 
     _names = (*SimulationResult._names, *MONEY, *LEDGER)
@@ -555,6 +557,9 @@ def simulate(
     if living is not None:
         at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
         memory("open positions", living._most_open(seconds), 24 * at_once)
+    if venue is not None and venue._intervenes and isinstance(book, Book):
+        at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
+        memory("positions x paths at work", len(book) * at_once, 40)
     memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
 
     values: dict[str, Any] = dict(run.paths(chosen, run.known(_needed(names, run)), recorded, progress))

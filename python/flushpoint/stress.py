@@ -203,7 +203,7 @@ class VenueStressResult(SettledRows, StressResult):
     """
 
     _names = (*StressResult._names, *MONEY, *LEDGER)
-    _on_demand = ()
+    _on_demand = _names
 
     _venue: Venue
 

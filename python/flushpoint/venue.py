@@ -100,7 +100,7 @@ class Venue:
         At most so much forced quantity a second, base units, positive; the rest waits. Only in `simulate`.
     fee_to : {"venue", "fund"}, default "venue"
     fraction : float, optional
-        With close "fraction", the share of what is left of a position that each close takes, above 0 and at most 1.
+        With close "fraction", the share of what is left of a position that each close takes, 0.01 to 1.
         None: the least share that brings equity to `target` x maintenance at the mark.
     target : float, default 1.0
         At least 1; with close "fraction" and no `fraction` given.
@@ -120,7 +120,8 @@ class Venue:
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, the rule and the value; also where a setting is given that the others leave without use.
+        Naming the argument, the rule and the value; also where `fraction`, `target`, `whole_below`, `schedule` or
+        `adl_price` is given that `close` or `adl` leaves without use.
 
     See Also
     --------
@@ -177,9 +178,9 @@ x effective leverage
             ("price_band", {"above": 0, "finite": False}),
         ):
             object.__setattr__(self, name, number(name, getattr(self, name), **bounds))  # type: ignore[arg-type]
-        for name, bounds in (("fraction", {"above": 0, "at_most": 1}), ("mark_weight", {"at_least": 0, "at_most": 1})):
+        for name, least in (("fraction", 0.01), ("mark_weight", 0.0)):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, number(name, getattr(self, name), **bounds))  # type: ignore[arg-type]
+                object.__setattr__(self, name, number(name, getattr(self, name), at_least=least, at_most=1))
         if self.schedule is not None and not isinstance(self.schedule, MarginSchedule):
             raise TypeError(f"schedule must be a MarginSchedule, was {self.schedule!r}")
         if self.close == "tier_step_down" and self.schedule is None:

@@ -342,7 +342,7 @@ private:
         for (;;) {
             Side* next = nullptr;
             for (Side* side : {&longs, &shorts}) {
-                if (side->waiting_.empty() || !open[side->shorts()] || side->waiting_.front().due > now_) continue;
+                if (side->waiting_.empty() || !open[side->shorts()] || side->waiting_.front().due > now_ * (1.0 + 1e-12)) continue;
                 const auto turn = [](const Side& of) { return of.kept(of.waiting_.front().slot).turn; };
                 if (!next || turn(*side) < turn(*next)) next = side;
             }
