@@ -60,6 +60,7 @@ class Settled:
     fund_end: Any
     fund_paid: Any
     fund_received: Any
+    liquidated_notional: Any
     _venue: Any
 
     def _balance_columns(self) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class Settled:
         }
 
     def check_balance(self) -> None:
-        """Verify that no money came from nowhere or went missing, to 1e-9 relative.
+        """Verify that no money came from nowhere or went missing, to 1e-9 relative and the rounding of what was closed.
 
         Rows in which depth was used up and money is infinite cannot be judged and are passed over.
 
@@ -107,16 +108,17 @@ class Settled:
             With the first scenario or path in which it did.
         """
         with np.errstate(invalid="ignore"):
-            _add_up("changes of equity", [*self.balance().values()])
+            # Positions closed against each other cancel out but for their rounding.
+            _add_up("changes of equity", [*self.balance().values()], 1e-13 * np.asarray(self.liquidated_notional))
             moves = [self._venue.fund, self.fund_received, -np.asarray(self.fund_paid), -np.asarray(self.fund_end)]
-            _add_up("changes of the fund", moves)
+            _add_up("changes of the fund", moves, 0.0)
 
 
-def _add_up(what: str, parts: list[Any]) -> None:
+def _add_up(what: str, parts: list[Any], rounding: Any) -> None:
     columns = [np.atleast_1d(np.asarray(part, dtype=np.float64)) for part in parts]
     rows = np.stack(np.broadcast_arrays(*columns), -1)
     total, size = rows.sum(-1), np.abs(rows).sum(-1)
-    wrong = np.isfinite(size) & ~(np.abs(total) <= 1e-9 * size)
+    wrong = np.isfinite(size) & ~(np.abs(total) <= 1e-9 * size + rounding)
     if wrong.any():
         at = int(np.argmax(wrong))
         raise ArithmeticError(f"{what} must add up to nothing, were {total[at]} of {size[at]} in row {at}")
