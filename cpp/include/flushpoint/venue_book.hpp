@@ -200,17 +200,17 @@ public:
             for (std::size_t i = run_.closed; i < columns_.count; ++i) {
                 const double left = left_.empty() ? run_.view.quantity[i] : left_[i];
                 if (left <= 0.0) continue;
-                const double taken = f(left, run_.view.trigger[i], columns_.bankruptcy.price[i], i);
-                if (taken == 0.0) continue;
+                const double size = f(left, run_.view.trigger[i], columns_.bankruptcy.price[i], i);
+                if (size == 0.0) continue;
                 if (left_.empty()) left_.assign(run_.view.quantity, run_.view.quantity + columns_.count);
-                left_[i] -= taken;
+                left_[i] -= size;
             }
             for (std::size_t i = 0; i < returned_.size(); ++i) {
                 Holding& one = kept_[static_cast<std::size_t>(returned_[i].slot())];
                 if (one.quantity <= 0.0) continue;
-                const double taken = f(one.quantity, one.trigger, one.bankruptcy, static_cast<std::size_t>(one.rank));
-                one.quantity -= taken;
-                reduced_ |= taken != 0.0;
+                const double size = f(one.quantity, one.trigger, one.bankruptcy, static_cast<std::size_t>(one.rank));
+                one.quantity -= size;
+                reduced_ |= size != 0.0;
             }
         }
 
