@@ -554,11 +554,10 @@ def simulate(
         most,
         workers,
     )
+    at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
     if living is not None:
-        at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
         memory("open positions", living._most_open(seconds), 24 * at_once)
     if venue is not None and venue._intervenes and isinstance(book, Book):
-        at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
         memory("positions x paths at work", len(book) * at_once, 40)
     memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
 

@@ -119,7 +119,7 @@ private:
         if (pending_fate_ == Fate::loss) {
             ledger_.lost(gain < 0.0 ? -gain : 0.0);
         } else if (gain > 0.0) {
-            ledger_.gained(gain, pending_fate_ == Fate::thin && ledger_.venue->fee_rate > 0.0 ? gain : ledger_.fee(money, gain));
+            ledger_.gained(gain, ledger_.fee(money, gain));  // the same side of its minimum for all of one fate
         }
     }
     // Of a block of losses, the positions before the first that the fund cannot pay for.
