@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "accounts.hpp"
 #include "venue.hpp"
 #include "flushpoint/book.hpp"
 #include "flushpoint/cascade.hpp"
@@ -700,6 +701,7 @@ void bind_all(py::module_& m) {
     m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());
     m.def("proceeds", &proceeds, py::arg("market"), py::arg("sold").noconvert(), py::arg("quantity").noconvert());
     bind_venue(m);
+    bind_accounts(m);
 }
 
 }  // namespace flushpoint::bind

@@ -6,6 +6,9 @@ When price moves, who is force-sold, how far does that push the price, and who i
 from typing import Any
 
 from flushpoint import _core, io, plot
+from flushpoint.account_cascade import AccountCascadeResult
+from flushpoint.account_stress import AccountStressResult
+from flushpoint.accounts import Accounts
 from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, VenueCascadeResult, cascade
 from flushpoint.compare import Comparison, compare
@@ -25,6 +28,7 @@ from flushpoint.impact import (
 from flushpoint.laws import Exponential, Law, Leveraged, LogNormal, Pareto, Table, Uniform
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
+from flushpoint.markets import Markets
 from flushpoint.mix import EntryPrices, LeverageMix
 from flushpoint.posterior import HiddenBooks, LeveragePosterior, sample_hidden_books
 from flushpoint.process import GARCH, GBM, Bootstrap, JumpDiffusion, Process, Returns, StudentT
@@ -52,6 +56,9 @@ __all__ = [
     "GARCH",
     "GBM",
     "STREAM",
+    "AccountCascadeResult",
+    "AccountStressResult",
+    "Accounts",
     "Book",
     "Bootstrap",
     "CascadeResult",
@@ -79,6 +86,7 @@ __all__ = [
     "LogNormal",
     "MarginSchedule",
     "Market",
+    "Markets",
     "Pareto",
     "PathResult",
     "Policy",
