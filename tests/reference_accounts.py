@@ -247,3 +247,16 @@ def cascade(rows, cash, markets, tiers, shock, sell=None, refill=0.0, **rules):
     run.extremes()
     run.cascade(refill)
     return run
+
+
+def path(rows, cash, markets, tiers, returns, dt, **rules):
+    """-> the Run of one path; `returns` are log moves, a row a step and a column a market."""
+    run = Run(rows, cash, markets, tiers, **rules)
+    run.extremes()
+    for row in returns:
+        for state, r in zip(markets, row, strict=True):
+            state.advance(dt)
+            state.log_start += r
+        run.extremes()
+        run.cascade()
+    return run

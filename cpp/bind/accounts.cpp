@@ -1,5 +1,8 @@
 #include "accounts.hpp"
 
+#include "process.hpp"
+#include "flushpoint/account_paths.hpp"
+
 namespace flushpoint::bind {
 
 namespace {
@@ -51,6 +54,51 @@ py::dict stress_accounts(const py::tuple& job, const py::tuple& scenarios, int t
     return out.result();
 }
 
+// (drivers, loadings, offset): processes; one entry a market and driver; one a market
+struct FactorModel {
+    std::vector<ProcessArrays> drivers;
+    Doubles loadings, offset;
+    fp::FactorModel data;
+
+    FactorModel(const py::tuple& items, std::size_t markets)
+        : loadings(array_at<Doubles>(items, 1)), offset(array_at<Doubles>(items, 2)) {
+        for (const py::handle process : items[0].cast<py::tuple>()) drivers.emplace_back(process.cast<py::tuple>());
+        for (const ProcessArrays& process : drivers) data.drivers.push_back(process.data);
+        require(length(offset) == markets && length(loadings) == markets * drivers.size(),
+                "_core: the loadings do not fit the markets");
+        data.loadings = loadings.data();
+        data.offset = offset.data();
+        data.markets = markets;
+    }
+};
+
+// run: (job, model, (seed, antithetic), step, half-lives, steps)
+py::dict simulate_accounts(const py::tuple& run, std::uint64_t first, std::size_t count, int threads,
+                           const py::object& progress) {
+    const AccountJob job(run[0].cast<py::tuple>());
+    const FactorModel model(run[1].cast<py::tuple>(), job.books.size());
+    const py::tuple randomness = run[2];
+    const auto half_life = array_at<Doubles>(run, 4);
+    const fp::AccountPathJob in{job.view,
+                                model.data,
+                                {randomness[0].cast<std::uint64_t>(), randomness[1].cast<bool>()},
+                                run[3].cast<double>(),
+                                {half_life.data(), half_life.data() + length(half_life)},
+                                run[5].cast<std::int64_t>()};
+    require(in.half_life.size() == job.books.size() && in.steps >= 1 && count >= 1,
+            "_core: the half-lives do not fit the markets");
+    for (const ProcessArrays& driver : model.drivers) {
+        require(driver.reaches(first, count, in.steps), "_core: there are fewer returns than paths or steps");
+    }
+    AccountColumns out(count, in.accounts);
+    out.markets.add("low_time", out.view.low_time);
+    {
+        const py::gil_scoped_release release;
+        fp::simulate(in, first, count, out.view, fp::resolve_threads(threads), progress_of(progress, count));
+    }
+    return out.result();
+}
+
 // Equity less maintenance of each account, and how many fail.
 py::tuple account_slack(const py::tuple& accounts, const Doubles& prices) {
     const Accounts in(accounts);
@@ -66,6 +114,8 @@ void bind_accounts(py::module_& m) {
     PYBIND11_NUMPY_DTYPE(fp::AccountWave, round, market, price, quantity, count, notional);
     m.def("cascade_accounts", &cascade_accounts, py::arg("job"), py::arg("scenario"));
     m.def("stress_accounts", &stress_accounts, py::arg("job"), py::arg("scenarios"), py::arg("threads"),
+          py::arg("progress"));
+    m.def("simulate_accounts", &simulate_accounts, py::arg("run"), py::arg("first"), py::arg("count"), py::arg("threads"),
           py::arg("progress"));
     m.def("account_slack", &account_slack, py::arg("accounts"), py::arg("prices").noconvert());
 }

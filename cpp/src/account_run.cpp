@@ -1,5 +1,7 @@
 #include "flushpoint/account_run.hpp"
 
+#include "flushpoint/idle.hpp"
+
 namespace flushpoint {
 
 Thresholds::Thresholds(const Holdings& held, std::size_t markets, const double* mark, std::vector<double> weights,
@@ -66,15 +68,21 @@ void cascade(const AccountJob& job, const AccountScenarios& scenario, const Acco
     const Thresholds thresholds = at_rest(job);
     AccountRun run(job, thresholds);
     run_scenario(run, scenario, 0, out, pulse, [&](const AccountWave& wave) { waves.push_back(wave); });
-    for (std::size_t p = 0; p < job.accounts.positions(); ++p) left[p] = run.held().left(p);
+    for (std::size_t a = 0; a < job.accounts.count; ++a) {
+        for (std::size_t p = job.accounts.begin(a); p < job.accounts.end(a); ++p) left[p] = run.held().left(a, p);
+    }
 }
 
 void stress(const AccountJob& job, const AccountScenarios& scenarios, const AccountColumns& out, int threads,
             const Progress& progress) {
     const Thresholds thresholds = at_rest(job);
-    IdleRuns runs(job, thresholds);
+    Idle<AccountRun> runs;
     for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
-        runs.with([&](AccountRun& run) { run_scenario(run, scenarios, i, out, pulse, [](const AccountWave&) {}); });
+        runs.with([&] { return std::make_unique<AccountRun>(job, thresholds); },
+                  [&](AccountRun& run) {
+                      run.begin();
+                      run_scenario(run, scenarios, i, out, pulse, [](const AccountWave&) {});
+                  });
     });
 }
 

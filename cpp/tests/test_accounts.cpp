@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "flushpoint/account_paths.hpp"
 #include "flushpoint/account_run.hpp"
 #include "generator.hpp"
 
@@ -78,8 +79,12 @@ Told walk(const World& world, double trust, std::uint64_t seed) {
         run.cascade(0.0, pulse, [](const fp::AccountWave&) {});
         for (const fp::MarketRun& one : run.markets) told.displacement.push_back(one.trading.displacement);
     }
-    for (std::size_t a = 0; a < world.job.accounts.count; ++a) told.money.push_back(run.held().money(a));
-    for (std::size_t p = 0; p < world.job.accounts.positions(); ++p) told.left.push_back(run.held().left(p));
+    for (std::size_t a = 0; a < world.job.accounts.count; ++a) {
+        told.money.push_back(run.held().money(a));
+        for (std::size_t p = world.job.accounts.begin(a); p < world.job.accounts.end(a); ++p) {
+            told.left.push_back(run.held().left(a, p));
+        }
+    }
     told.rounds = run.rounds();
     return told;
 }
@@ -97,6 +102,51 @@ TEST_CASE("accounts that need no look would not have failed") {
         }
     }
     CHECK(rounds > 100);
+}
+
+TEST_CASE("paths that spare looking equal those that look whenever a price moves, on any threads") {
+    const double factor[] = {0.0, 0.012}, own[] = {0.0, 0.006};
+    const double loadings[] = {1.0, 0.0, 1.3, 1.0, 0.6, -0.5}, offset[markets] = {0.0, 0.0001, 0.0};
+    std::int64_t all_rounds = 0;
+    for (const double half_life : {fp::math::infinity, 300.0}) {
+        const World world(3, 200, fp::AccountClose::pro_rata);
+        fp::AccountPathJob job{world.job,
+                               {{{fp::ProcessKind::gbm, factor, nullptr, false, 0}, {fp::ProcessKind::gbm, own, nullptr, false, 0}},
+                                loadings,
+                                offset,
+                                markets},
+                               {17, false},
+                               60.0,
+                               {half_life, fp::math::infinity, half_life},
+                               100};
+        constexpr std::size_t paths = 21, cells = paths * markets;
+        struct Columns {
+            std::vector<double> numbers[4];
+            std::vector<std::int64_t> rounds = std::vector<std::int64_t>(paths);
+            bool exhausted[cells];
+        };
+        const auto run = [&](double trust, int threads) {
+            Columns out;
+            for (auto& column : out.numbers) column.resize(cells);
+            fp::AccountColumns to{};
+            to.final_price = out.numbers[0].data();
+            to.low_price = out.numbers[1].data();
+            to.high_price = out.numbers[2].data();
+            to.low_time = out.numbers[3].data();
+            to.exhausted = out.exhausted;
+            to.rounds = out.rounds.data();
+            job.trust = trust;
+            fp::simulate(job, 5, paths, to, threads, [](std::size_t) {});
+            return out;
+        };
+        const Columns spared = run(1.0, 1);
+        for (const Columns& other : {run(0.0, 1), run(1.0, 3)}) {
+            for (int c = 0; c < 4; ++c) CHECK(spared.numbers[c] == other.numbers[c]);
+            CHECK(spared.rounds == other.rounds);
+        }
+        for (const std::int64_t rounds : spared.rounds) all_rounds += rounds;
+    }
+    CHECK(all_rounds > 100);
 }
 
 TEST_CASE("a run that begins again is as new") {
@@ -129,7 +179,7 @@ TEST_CASE("the share that is kept meets the target, in whichever tier it ends") 
             const double share = fp::share_to_keep(held, a, marks, worth);
             double maintenance = 0.0;
             for (std::size_t p = held.view().begin(a); p < held.view().end(a); ++p) {
-                const double notional = share * fp::size_of(held.quantity(p)) * marks[held.view().market[p]];
+                const double notional = share * fp::size_of(held.quantity(a, p)) * marks[held.view().market[p]];
                 const std::size_t k = fp::tier_of(world.tiers[0], notional);
                 maintenance += world.rate[k] * notional - world.deduction[k];
             }

@@ -7,6 +7,7 @@ from typing import Any
 
 from flushpoint import _core, io, plot
 from flushpoint.account_cascade import AccountCascadeResult
+from flushpoint.account_simulate import AccountSimulationResult
 from flushpoint.account_stress import AccountStressResult
 from flushpoint.accounts import Accounts
 from flushpoint.book import Book
@@ -15,6 +16,7 @@ from flushpoint.compare import Comparison, compare
 from flushpoint.deleverage import auto_deleverage
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
+from flushpoint.factor_model import FactorModel
 from flushpoint.funding import Funding
 from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
@@ -57,6 +59,7 @@ __all__ = [
     "GBM",
     "STREAM",
     "AccountCascadeResult",
+    "AccountSimulationResult",
     "AccountStressResult",
     "Accounts",
     "Book",
@@ -71,6 +74,7 @@ __all__ = [
     "EvaporatingImpact",
     "Experiment",
     "Exponential",
+    "FactorModel",
     "FundSize",
     "FundedSimulationResult",
     "Funding",

@@ -30,6 +30,8 @@ _Accounts: TypeAlias = tuple[
 _MarketBook: TypeAlias = tuple[_Market, _Side, _Side, _Book, NDArray[np.int32] | None, NDArray[np.int32] | None]
 _AccountJob: TypeAlias = tuple[tuple[_MarketBook, ...], _F8 | None, _Accounts, _Venue, int]
 _AccountScenarios: TypeAlias = tuple[_F8, _F8, _F8, float]
+_FactorModel: TypeAlias = tuple[tuple[_Process, ...], _F8, _F8]
+_AccountPaths: TypeAlias = tuple[_AccountJob, _FactorModel, tuple[int, bool], float, _F8, int]
 _Run: TypeAlias = tuple[
     _Side,
     _Side,
@@ -182,6 +184,13 @@ def stress_venue(
 def cascade_accounts(job: _AccountJob, scenario: _AccountScenarios) -> dict[str, NDArray[Any]]: ...
 def stress_accounts(
     job: _AccountJob, scenarios: _AccountScenarios, threads: int, progress: Callable[[int, int], object] | None
+) -> dict[str, NDArray[Any]]: ...
+def simulate_accounts(
+    run: _AccountPaths,
+    first: int,
+    count: int,
+    threads: int,
+    progress: Callable[[int, int], object] | None,
 ) -> dict[str, NDArray[Any]]: ...
 def account_slack(accounts: _Accounts, prices: _F8) -> tuple[_F8, int]: ...
 def auto_deleverage(

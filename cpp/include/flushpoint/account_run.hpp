@@ -4,8 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <mutex>
 #include <vector>
 
 #include "flushpoint/accounts.hpp"
@@ -289,7 +287,7 @@ private:
         const double money_before = held_.money(a);
         double traded = 0.0, proceeds = 0.0;
         for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
-            const double share = shares_[p - view.begin(a)], held = held_.quantity(p), quantity = share * held;
+            const double share = shares_[p - view.begin(a)], held = held_.quantity(a, p), quantity = share * held;
             if (quantity == 0.0) continue;
             const auto m = static_cast<std::size_t>(view.market[p]);
             MarketRun& one = markets[m];
@@ -297,7 +295,7 @@ private:
                 one.as_market([&](const auto& market) { return market.proceeds(one.from(), one.now, quantity); });
             one.now = one.now.after(quantity);
             const int side = quantity < 0.0;
-            one.count[side] += held_.left(p) == 1.0;
+            one.count[side] += held_.left(a, p) == 1.0;
             one.quantity[side] += size_of(quantity);
             one.notional[side] += size_of(quantity) * mark_[m];
             one.wave.quantity += size_of(quantity);
@@ -342,39 +340,6 @@ private:
 };
 
 }  // namespace FLUSHPOINT_ARCH
-
-// Runs that are idle, one for each thread that was ever busy: what accounts hold is copied once for many scenarios.
-class IdleRuns {
-public:
-    IdleRuns(const AccountJob& job, const Thresholds& thresholds) : job_(&job), thresholds_(&thresholds) {}
-
-    // Calls work(run) with a run at its start.
-    template <class Work>
-    void with(Work&& work) {
-        std::unique_ptr<AccountRun> run;
-        {
-            const std::lock_guard lock(mutex_);
-            if (!idle_.empty()) {
-                run = std::move(idle_.back());
-                idle_.pop_back();
-            }
-        }
-        if (run) {
-            run->begin();
-        } else {
-            run = std::make_unique<AccountRun>(*job_, *thresholds_);
-        }
-        work(*run);
-        const std::lock_guard lock(mutex_);
-        idle_.push_back(std::move(run));
-    }
-
-private:
-    const AccountJob* job_;
-    const Thresholds* thresholds_;
-    std::mutex mutex_;
-    std::vector<std::unique_ptr<AccountRun>> idle_;
-};
 
 // One cascade. Writes which share is open of each position of accounts over several markets.
 void cascade(const AccountJob& job, const AccountScenarios& scenario, const AccountColumns& out,

@@ -39,39 +39,59 @@ struct AccountsView {
 
 inline double size_of(double quantity) { return quantity < 0.0 ? -quantity : quantity; }
 
-// What the accounts hold in the course of one path or scenario.
+// What the accounts hold in the course of one path or scenario: what they had at the start, but for those that have closed
+// something.
 class Holdings {
 public:
-    explicit Holdings(const AccountsView& view)
-        : view_(&view), money_(view.money, view.money + view.count), left_(view.positions(), 1.0) {}
+    explicit Holdings(const AccountsView& view) : view_(&view), changed_at_(view.count, unchanged) {}
 
     const AccountsView& view() const { return *view_; }
-    double quantity(std::size_t p) const { return left_[p] * view_->quantity[p]; }
-    double left(std::size_t p) const { return left_[p]; }
-    double money(std::size_t a) const { return money_[a]; }
+    // Of position p of account a, as below.
+    double quantity(std::size_t a, std::size_t p) const { return left(a, p) * view_->quantity[p]; }
+    double left(std::size_t a, std::size_t p) const {
+        return changed_at_[a] == unchanged ? 1.0 : changed_[changed_at_[a] + 1 + p - view_->begin(a)];
+    }
+    double money(std::size_t a) const {
+        return changed_at_[a] == unchanged ? view_->money[a] : changed_[changed_at_[a]];
+    }
     bool open(std::size_t a) const {
-        return std::any_of(left_.begin() + view_->first[a], left_.begin() + view_->first[a + 1],
-                           [](double left) { return left > 0.0; });
+        for (std::size_t p = view_->begin(a); p < view_->end(a); ++p) {
+            if (left(a, p) > 0.0) return true;
+        }
+        return false;
     }
-    // A share of position p of account a is closed, which has brought in so much (a purchase: less than 0).
+    // A share of a position is closed, which has brought in so much (a purchase: less than 0).
     void close(std::size_t a, std::size_t p, double share, double proceeds) {
-        touched_.push_back(a);
-        left_[p] = share == 1.0 ? 0.0 : left_[p] * (1.0 - share);
-        money_[a] += proceeds;
+        double* own = change(a);
+        double& left = own[1 + p - view_->begin(a)];
+        left = share == 1.0 ? 0.0 : left * (1.0 - share);
+        own[0] += proceeds;
     }
-    void charge(std::size_t a, double fee) { money_[a] -= fee; }
+    void charge(std::size_t a, double fee) { change(a)[0] -= fee; }
     // Back to what was held at the start.
     void reset() {
-        for (const std::size_t a : touched_) {
-            money_[a] = view_->money[a];
-            std::fill(left_.begin() + view_->first[a], left_.begin() + view_->first[a + 1], 1.0);
-        }
+        for (const std::size_t a : touched_) changed_at_[a] = unchanged;
         touched_.clear();
+        changed_.clear();
     }
 
 private:
+    static constexpr std::uint32_t unchanged = 0xffffffff;
+
+    // Money and what is left of each position of an account.
+    double* change(std::size_t a) {
+        if (changed_at_[a] == unchanged) {
+            changed_at_[a] = static_cast<std::uint32_t>(changed_.size());
+            changed_.push_back(view_->money[a]);
+            changed_.resize(changed_.size() + view_->end(a) - view_->begin(a), 1.0);
+            touched_.push_back(a);
+        }
+        return changed_.data() + changed_at_[a];
+    }
+
     const AccountsView* view_;
-    std::vector<double> money_, left_;
+    std::vector<std::uint32_t> changed_at_;
+    std::vector<double> changed_;
     std::vector<std::size_t> touched_;
 };
 
@@ -89,7 +109,7 @@ inline Standing standing(const Holdings& held, std::size_t a, const double* mark
     const AccountsView& view = held.view();
     Standing out{held.money(a), 0.0};
     for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
-        const double q = held.quantity(p), price = mark[view.market[p]];
+        const double q = held.quantity(a, p), price = mark[view.market[p]];
         if (q == 0.0) continue;
         if (closed(p)) {
             out.slack += q * price;
@@ -120,7 +140,7 @@ inline double share_to_keep(const Holdings& held, std::size_t a, const double* m
         double rate = 0.0, deduction = 0.0;
         for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
             const TierView& tiers = view.tiers[view.market[p]];
-            const double notional = size_of(held.quantity(p)) * mark[view.market[p]];
+            const double notional = size_of(held.quantity(a, p)) * mark[view.market[p]];
             const std::size_t k = tier_of(tiers, share * notional);
             rate += tiers.rate[k] * notional;
             deduction += tiers.deduction[k];
@@ -140,13 +160,13 @@ inline void closing_shares(const Holdings& held, std::size_t a, const double* ma
     shares.assign(count, 1.0);
     if (view.close == AccountClose::all || !(worth > 0.0)) return;
     if (view.close == AccountClose::pro_rata) {
-        const double left = held.left(begin), kept = std::min(share_to_keep(held, a, mark, worth) * left, left - least);
+        const double left = held.left(a, begin), kept = std::min(share_to_keep(held, a, mark, worth) * left, left - least);
         if (kept >= least) shares.assign(count, 1.0 - kept / left);
         return;
     }
     std::vector<std::size_t> order;
     for (std::size_t p = begin; p < view.end(a); ++p) {
-        if (held.left(p) > 0.0) order.push_back(p);
+        if (held.left(a, p) > 0.0) order.push_back(p);
     }
     const auto loss = [&](std::size_t p) { return view.cost[p] - view.quantity[p] * mark[view.market[p]]; };
     std::stable_sort(order.begin(), order.end(), [&](std::size_t p, std::size_t q) { return loss(p) > loss(q); });
