@@ -240,10 +240,11 @@ private:
         failing_.clear();
         for (const std::int32_t account : due_) {
             const auto a = static_cast<std::size_t>(account);
-            if (standing(held_, a, mark_.data()).fails()) {
+            const Standing now = standing(held_, a, mark_.data());
+            if (now.fails()) {
                 failing_.push_back(a);
             } else {
-                lookout_.hang(held_, a, mark_.data());
+                lookout_.hang(held_, a, mark_.data(), now);
             }
         }
         return any || !failing_.empty();
@@ -312,7 +313,7 @@ private:
             held_.charge(a, fee);
             ledger_.charge(fee);
             ledger_.value += proceeds - fee;
-            lookout_.hang(held_, a, mark_.data());
+            lookout_.hang(held_, a, mark_.data(), standing(held_, a, mark_.data()));
             return;
         }
         const auto group = static_cast<std::size_t>(view.group ? view.group[a] : 0);
