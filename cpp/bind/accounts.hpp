@@ -75,7 +75,7 @@ struct MarketBook {
     }
 };
 
-// (books, cross_impact or None, accounts, venue, groups)
+// (books, cross_impact or None, accounts, venue, groups, confined)
 struct AccountJob {
     std::vector<std::unique_ptr<MarketBook>> books;
     std::optional<Doubles> cross;
@@ -113,6 +113,7 @@ struct AccountJob {
         view.markets.cross_impact = cross ? cross->data() : nullptr;
         view.accounts = accounts.view;
         view.venue = venue.data;
+        view.confined = items[5].cast<std::int32_t>();
     }
 };
 

@@ -90,6 +90,25 @@ void stress(const AccountJob& job, const AccountScenarios& scenarios, const Acco
     });
 }
 
+void forced(const AccountJob& job, const double* marks, double* quantity) {
+    for (std::size_t m = 0; m < job.markets.count(); ++m) {
+        MarketRun run(job.markets.books[m]);
+        run.longs.take(1.0, marks[m]);
+        run.shorts.take(1.0, marks[m]);
+        quantity[m] = run.closed();
+    }
+    const Holdings held(job.accounts);
+    std::vector<double> shares;
+    for (std::size_t a = 0; a < job.accounts.count; ++a) {
+        if (!standing(held, a, marks).fails()) continue;
+        closing_shares(held, a, marks, shares);
+        const std::size_t begin = job.accounts.begin(a);
+        for (std::size_t p = begin; p < job.accounts.end(a); ++p) {
+            quantity[job.accounts.market[p]] += shares[p - begin] * held.quantity(a, p);
+        }
+    }
+}
+
 std::size_t slack(const AccountsView& accounts, const double* prices, double* out) {
     const Holdings held(accounts);
     std::size_t failing = 0;

@@ -28,7 +28,7 @@ _Accounts: TypeAlias = tuple[
     _I8, NDArray[np.int32], _F8, _F8, _F8, NDArray[np.int32] | None, tuple[_Tiers, ...], int, float
 ]
 _MarketBook: TypeAlias = tuple[_Market, _Side, _Side, _Book, NDArray[np.int32] | None, NDArray[np.int32] | None]
-_AccountJob: TypeAlias = tuple[tuple[_MarketBook, ...], _F8 | None, _Accounts, _Venue, int]
+_AccountJob: TypeAlias = tuple[tuple[_MarketBook, ...], _F8 | None, _Accounts, _Venue, int, int]
 _AccountScenarios: TypeAlias = tuple[_F8, _F8, _F8, float]
 _FactorModel: TypeAlias = tuple[tuple[_Process, ...], _F8, _F8]
 _AccountPaths: TypeAlias = tuple[_AccountJob, _FactorModel, tuple[int, bool], float, _F8, int]
@@ -192,6 +192,7 @@ def simulate_accounts(
     threads: int,
     progress: Callable[[int, int], object] | None,
 ) -> dict[str, NDArray[Any]]: ...
+def forced_quantity(job: _AccountJob, marks: _F8) -> _F8: ...
 def account_slack(accounts: _Accounts, prices: _F8) -> tuple[_F8, int]: ...
 def auto_deleverage(
     rule: int,

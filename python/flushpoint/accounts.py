@@ -47,7 +47,8 @@ EngineAccounts = tuple[
 EngineMarketBook = tuple[
     EngineMarket, EngineSide, EngineSide, EnginePositions, NDArray[np.int32] | None, NDArray[np.int32] | None
 ]
-EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int]
+EngineScenarios = tuple[FloatArray, FloatArray, FloatArray, float]
+EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -412,8 +413,8 @@ class Reduced:
             self.accounts._target,
         )
 
-    def job(self, markets: Markets, venue: Venue) -> EngineAccountJob:
-        """Everything that the engine needs."""
+    def job(self, markets: Markets, venue: Venue, confined: int = -1) -> EngineAccountJob:
+        """Everything that the engine needs; accounts first hurt in the market `confined` trade in no other."""
         grouped = self.accounts.group is not None
         books = tuple(
             (
@@ -426,7 +427,7 @@ class Reduced:
             )
             for market, book, owner in zip(markets.markets.values(), self.books, self.owner, strict=True)
         )
-        return books, markets._engine_cross, self.engine, venue._engine, self.labels.size
+        return books, markets._engine_cross, self.engine, venue._engine, self.labels.size, confined
 
     def crossed(self, markets: Markets) -> int:
         """How many isolated positions and accounts fail at the markets' prices."""
@@ -490,7 +491,7 @@ def per_market(name: str, value: Any, markets: Markets, default: float) -> Float
 
 def per_scenario(
     markets: Markets, shock: Any, sell: Any, liquidity: Any, refill: object
-) -> tuple[tuple[FloatArray, FloatArray, FloatArray, float], tuple[int, ...]]:
+) -> tuple[EngineScenarios, tuple[int, ...]]:
     """Check what starts cascades; return flat columns of one entry a scenario and market, and the scenarios' shape."""
     given = (
         per_market("shock", shock, markets, 0.0),

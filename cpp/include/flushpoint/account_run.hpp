@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "flushpoint/accounts.hpp"
@@ -43,6 +44,9 @@ struct AccountJob {
     AccountsView accounts;
     VenueData venue;
     std::size_t groups;  // 1 where there are none
+    // Accounts whose largest loss, when they first fail, stands in this market trade in no other: what they close there is
+    // taken over at the mark. Only prices tell anything then. -1 for none.
+    std::int32_t confined = -1;
 };
 
 // A wave of one market; all markets' waves of one round are triggered by the same prices.
@@ -142,6 +146,7 @@ public:
         lookout_.reset();
         ledger_ = Ledger(job_->venue);
         rounds_ = 0;
+        origins_.clear();
         group_closed_.assign(job_->groups, 0);
         group_shortfall_.assign(job_->groups, 0.0);
     }
@@ -285,12 +290,17 @@ private:
     void close(std::size_t a) {
         const AccountsView& view = job_->accounts;
         closing_shares(held_, a, mark_.data(), shares_);
+        const bool confined = job_->confined >= 0 && origin(a) == job_->confined;
         const double money_before = held_.money(a);
         double traded = 0.0, proceeds = 0.0;
         for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
             const double share = shares_[p - view.begin(a)], held = held_.quantity(a, p), quantity = share * held;
             if (quantity == 0.0) continue;
             const auto m = static_cast<std::size_t>(view.market[p]);
+            if (confined && view.market[p] != job_->confined) {
+                held_.close(a, p, share, quantity * mark_[m]);
+                continue;
+            }
             MarketRun& one = markets[m];
             const double money =
                 one.as_market([&](const auto& market) { return market.proceeds(one.from(), one.now, quantity); });
@@ -327,6 +337,20 @@ private:
         }
     }
 
+    // Where the largest loss of an account stood when it first failed.
+    std::int32_t origin(std::size_t a) {
+        const AccountsView& view = job_->accounts;
+        const auto [found, first] = origins_.try_emplace(a, 0);
+        if (first) {
+            std::size_t most = view.begin(a);
+            for (std::size_t p = most; p < view.end(a); ++p) {
+                if (unrealised_loss(view, p, mark_.data()) > unrealised_loss(view, most, mark_.data())) most = p;
+            }
+            found->second = view.market[most];
+        }
+        return found->second;
+    }
+
     const AccountJob* job_;
     Holdings held_;
     Lookout lookout_;
@@ -335,6 +359,7 @@ private:
     std::int64_t rounds_ = 0;
     std::vector<std::int64_t> group_closed_;
     std::vector<double> group_shortfall_;
+    std::unordered_map<std::size_t, std::int32_t> origins_;
     std::vector<std::int32_t> due_;
     std::vector<std::size_t> failing_;
     std::vector<double> shares_;
@@ -349,6 +374,9 @@ void cascade(const AccountJob& job, const AccountScenarios& scenario, const Acco
 // Each scenario's cascade.
 void stress(const AccountJob& job, const AccountScenarios& scenarios, const AccountColumns& out, int threads,
             const Progress& progress);
+
+// Writes the quantity of each market, sales less purchases, that is closed of what is crossed at these marks.
+void forced(const AccountJob& job, const double* marks, double* quantity);
 
 // Writes equity less maintenance of each account over several markets at these prices; tells how many fail.
 std::size_t slack(const AccountsView& accounts, const double* prices, double* out);

@@ -151,6 +151,11 @@ inline double share_to_keep(const Holdings& held, std::size_t a, const double* m
     }
 }
 
+// What an account has lost on a position as it was at the start.
+inline double unrealised_loss(const AccountsView& view, std::size_t p, const double* mark) {
+    return view.cost[p] - view.quantity[p] * mark[view.market[p]];
+}
+
 // Writes what share of each of its positions a failing account closes at these marks.
 inline void closing_shares(const Holdings& held, std::size_t a, const double* mark, std::vector<double>& shares) {
     constexpr double least = 0.01;  // of what was held at the start: less is neither closed nor left, as at venues
@@ -168,7 +173,7 @@ inline void closing_shares(const Holdings& held, std::size_t a, const double* ma
     for (std::size_t p = begin; p < view.end(a); ++p) {
         if (held.left(a, p) > 0.0) order.push_back(p);
     }
-    const auto loss = [&](std::size_t p) { return view.cost[p] - view.quantity[p] * mark[view.market[p]]; };
+    const auto loss = [&](std::size_t p) { return unrealised_loss(view, p, mark); };
     std::stable_sort(order.begin(), order.end(), [&](std::size_t p, std::size_t q) { return loss(p) > loss(q); });
     shares.assign(count, 0.0);
     for (const std::size_t p : order) {
