@@ -141,10 +141,12 @@ class Run:
     def marks(self):
         return [math.exp(s.log_start - s.mark_weight * self.displacement(m)) for m, s in enumerate(self.markets)]
 
-    def extremes(self):
+    def extremes(self, moved=None):
         now = self.prices()
-        self.low = now if self.low is None else np.minimum(self.low, now)
-        self.high = now if self.high is None else np.maximum(self.high, now)
+        if self.low is None:
+            self.low, self.high = now, now.copy()
+        for m in range(now.size) if moved is None or self.cross.any() else moved:
+            self.low[m], self.high[m] = min(self.low[m], now[m]), max(self.high[m], now[m])
 
     def settle(self, worth, traded):
         """What is left of something that is closed out."""
@@ -225,7 +227,7 @@ class Run:
                     fee = min(self.fee_rate * volume, max(pool.equity(marks), 0.0))
                     pool.money -= fee
                     self.money["fees"] += fee
-            self.extremes()
+            self.extremes(traded)
             for m in traded:
                 self.waves[m] += 1
                 self.markets[m].refill(refill)

@@ -184,6 +184,25 @@ def test_accounts_in_one_market_are_books_bit_for_bit(seed: int, markets: int, a
                 assert getattr(found, name) == getattr(alone, name)
 
 
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**32), markets=st.integers(1, 3))
+def test_stress_of_accounts_in_one_market_is_that_of_books_bit_for_bit(seed: int, markets: int) -> None:
+    p = one_each(seed, markets, 50)
+    own = books(p)
+    try:
+        alone = [
+            fp.stress(book, market, p.rng.uniform(-0.3, 0.3, 9), refill=p.refill)
+            for book, market in zip(own, p.markets().markets.values(), strict=True)
+        ]
+    except ValueError:  # something fails before anything happens
+        assume(False)
+    shocks = np.stack([one.provenance["arguments"]["shock"] for one in alone], -1)
+    found = fp.stress(p.accounts(), p.markets(), shocks, refill=p.refill)
+    for m, one in enumerate(alone):
+        for name in found._per_market:
+            np.testing.assert_array_equal(getattr(found, name)[:, m], getattr(one, name))
+
+
 def small(**rules: Any) -> tuple[fp.Accounts, fp.Markets]:
     accounts = fp.Accounts(
         ["a", "a", "b", "c", "c"],

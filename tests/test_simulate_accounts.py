@@ -131,6 +131,21 @@ def test_any_range_gives_the_same_paths() -> None:
     assert not np.array_equal(other.final_price, whole.final_price)
 
 
+def test_runs_are_summarised_and_compared() -> None:
+    accounts, markets = small()
+    model = fp.FactorModel.from_covariance(4.0 * np.eye(2))
+    run: Any = {"process": model, "horizon": DAY, "steps": 48, "paths": 200, "seed": 3}
+    whole = fp.simulate(accounts, markets, **run)
+    calmer = fp.simulate(accounts, fp.Markets(markets.markets), **run)
+    tail = whole.summary()["low_price.BTC"]["expected_shortfall"][0.95]
+    assert tail.value < np.quantile(whole.low_price[:, 0], 0.06)  # low prices are the bad ones
+    assert whole.exceedance("accounts_closed")["probability"][0] == 1.0
+    difference = fp.compare(whole, calmer)
+    assert "final_price.ETH" in str(difference)
+    rounds = fp.simulate(accounts, markets, columns=["rounds"], **run)
+    np.testing.assert_array_equal(rounds["rounds"], whole.rounds)
+
+
 def test_prices_have_the_covariance_and_drift_that_were_asked_for() -> None:
     nobody = fp.Accounts([], [], [], [], [], fp.MarginSchedule.flat(0.01))
     markets = fp.Markets({n: fp.Market(100.0, fp.LinearImpact(0.0)) for n in "ABC"})

@@ -8,6 +8,7 @@ Thresholds::Thresholds(const Holdings& held, const std::vector<double>& mark, st
                        int threads, const Poll& poll)
     : falls(mark.size()), rises(mark.size()), weight(std::move(weights)), trust(trusted) {
     for (std::size_t a = 0; a < held.view().count; ++a) {
+        if (a % (1 << 15) == 0) poll();
         reach(held, a, mark.data(), standing(held, a, mark.data()), *this, [&](std::int32_t market, bool at_rise, double price) {
             (at_rise ? rises : falls)[static_cast<std::size_t>(market)].push_back({price, static_cast<std::int32_t>(a), 0});
         });

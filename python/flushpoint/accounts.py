@@ -122,8 +122,8 @@ class Accounts:
     schedules: MarginSchedule | Mapping[str, MarginSchedule] | None
     isolated: FloatArray | None = None
     group: NDArray[Any] | None = None
-    _: KW_ONLY
     close: str = "all"
+    _: KW_ONLY
     target: float | None = None
     threshold: float | None = None
     ids: tuple[Hashable, ...] | None = field(init=False, default=None)

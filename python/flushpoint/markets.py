@@ -28,8 +28,8 @@ class Markets:
         By name, in order.
     cross_impact : array_like, shape (markets, markets), optional
         Log displacement of the row's market per base unit sold in the column's, finite; 0 on the diagonal, as own
-        impact is the market's. None for none. Symmetric where units of account are alike, and small beside own impact,
-        it leaves nothing to earn by trading in a circle (Schneider and Lillo 2019).
+        impact is the market's. None for none. Where price[m] * cross_impact[m, k] is symmetric and, with own impact on
+        its diagonal, positive semidefinite, nothing can be earned by trading in a circle (Schneider and Lillo 2019).
 
     Examples
     --------

@@ -184,7 +184,10 @@ public:
                 on_wave(one.wave);
             }
             update();
-            for (MarketRun& one : markets) extremes(one.trading);
+            for (MarketRun& one : markets) {
+                // Where nothing was traded only others can have moved the price.
+                if (one.wave.count > 0 || job_->markets.cross_impact) extremes(one.trading);
+            }
             if (refill == 0.0) continue;
             for (MarketRun& one : markets) {
                 if (one.wave.count > 0) one.trading.state.recovering *= 1.0 - refill;
