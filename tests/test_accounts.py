@@ -413,7 +413,8 @@ def test_ways_to_name_accounts_and_markets_agree() -> None:
     markets = fp.Markets({n: fp.Market(10.0, fp.LinearImpact(1e-3)) for n in "AB"})
     by_place = fp.Accounts(**{**GOOD, "market": [0, 1]})
     by_name = fp.Accounts(**{**GOOD, "account": ["x", "x"], "cash": {"x": 5.0}})
+    of_table = fp.Accounts(**{**GOOD, "market": pd.Series(["A", "B"], dtype=object)})
     for shock in (-0.1, -0.3):
-        results = [fp.cascade(a, markets, shock) for a in (fp.Accounts(**GOOD), by_place, by_name)]
+        results = [fp.cascade(a, markets, shock) for a in (fp.Accounts(**GOOD), by_place, by_name, of_table)]
         for one, other in itertools.pairwise(results):
             assert one == other

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
 from flushpoint._validate import (
@@ -51,7 +51,7 @@ EngineScenarios = tuple[FloatArray, FloatArray, FloatArray, float]
 EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int, int]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Accounts:
     """Accounts with positions in several markets: cross margin, beside isolated positions.
 
@@ -123,52 +123,67 @@ class Accounts:
     isolated: FloatArray | None = None
     group: NDArray[Any] | None = None
     close: str = "all"
-    _: KW_ONLY
     target: float | None = None
     threshold: float | None = None
     ids: tuple[Hashable, ...] | None = field(init=False, default=None)
     _reduced: dict[tuple[str, ...], Reduced] = field(init=False, repr=False, default_factory=dict)
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        account: ArrayLike,
+        market: ArrayLike,
+        quantity: ArrayLike,
+        entry_price: ArrayLike,
+        cash: ArrayLike | Mapping[Any, float],
+        schedules: MarginSchedule | Mapping[str, MarginSchedule] | None,
+        isolated: ArrayLike | None = None,
+        group: ArrayLike | Mapping[Any, Hashable] | None = None,
+        close: str = "all",
+        *,
+        target: float | None = None,
+        threshold: float | None = None,
+    ) -> None:
         def set_(name: str, value: object) -> None:
             read_only(value)
             object.__setattr__(self, name, value)
 
+        for name, rule in (("schedules", schedules), ("close", close), ("target", target), ("threshold", threshold)):
+            set_(name, rule)
+        set_("ids", None)
+        set_("_reduced", {})
         one_of("close", self.close, CLOSES)
         self._check_rule(set_)
         self._check_schedules()
-        if isinstance(self.cash, Mapping):
-            set_("ids", tuple(self.cash))
-            set_("cash", [self.cash[one] for one in self.cash])
-        set_("cash", np.array(finite_array("cash", self.cash)))
+        if isinstance(cash, Mapping):
+            set_("ids", tuple(cash))
+            cash = list(cash.values())
+        set_("cash", np.array(finite_array("cash", cash)))
         if self.cash.ndim != 1:
             raise ValueError(f"cash must have one dimension, was of shape {self.cash.shape}")
         rows: dict[str, NDArray[Any]] = {
-            "account": self._places(np.asarray(self.account)),
-            "market": np.array(self.market),
-            "quantity": np.array(real_array("quantity", self.quantity)),
-            "entry_price": np.array(real_array("entry_price", self.entry_price)),
+            "account": self._places(np.asarray(account)),
+            "market": _names(market),
+            "quantity": np.array(real_array("quantity", quantity)),
+            "entry_price": np.array(real_array("entry_price", entry_price)),
         }
-        if self.isolated is not None:
-            rows["isolated"] = np.array(real_array("isolated", self.isolated))
+        set_("isolated", None)
+        if isolated is not None:
+            rows["isolated"] = np.array(real_array("isolated", isolated))
         for name, column in rows.items():
             if column.ndim != 1:
                 raise ValueError(f"{name} must have one dimension, was of shape {column.shape}")
             if column.size != rows["account"].size:
                 raise ValueError(f"{name} must have a row a position, {rows['account'].size}, was {column.size}")
-        if rows["market"].dtype.kind not in "iuU" and rows["market"].size:
-            raise TypeError(f"market must be names or integers, was dtype {rows['market'].dtype}")
         check("quantity", rows["quantity"], np.isfinite(rows["quantity"]) & (rows["quantity"] != 0), "finite and not 0")
         positive("entry_price", rows["entry_price"])
-        if self.isolated is not None:
+        if isolated is not None:
             margin = rows["isolated"]
             check(
                 "isolated", margin, np.isnan(margin) | ((margin > 0) & (margin < np.inf)), "positive, or nan for none"
             )
         for name, column in rows.items():
             set_(name, column)
-        if self.group is not None:
-            set_("group", self._grouped(self.group))
+        set_("group", None if group is None else self._grouped(group))
 
     def _check_rule(self, set_: Any) -> None:
         for name, users in (("target", ("pro_rata", "delever")), ("threshold", ("delever",))):
@@ -433,6 +448,15 @@ class Reduced:
         """How many isolated positions and accounts fail at the markets' prices."""
         own = sum(sum(book._crossed(price)) for book, price in zip(self.books, markets.price, strict=True))
         return own + int(_core.account_slack(self.engine, markets.price)[1])
+
+
+def _names(market: ArrayLike) -> NDArray[Any]:
+    array = np.array(market)
+    if array.dtype.kind not in "iuU" and all(isinstance(one, str) for one in array.ravel().tolist()):
+        array = array.astype(np.str_)  # as tables hold names
+    if array.dtype.kind not in "iuU":
+        raise TypeError(f"market must be names or integers, was dtype {array.dtype}")
+    return array
 
 
 def _sums(place: Ints, values: FloatArray, count: int) -> FloatArray:

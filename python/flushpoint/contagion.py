@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,9 @@ class ContagionResult(Result):
         return f"<ContagionResult: {len(self.markets):,} markets, spectral radius {self.spectral_radius:.4g}>"
 
 
-def contagion(accounts: Accounts, markets: Markets, shock: ArrayLike = 0.0, width: float = 0.01) -> ContagionResult:
+def contagion(
+    accounts: Accounts, markets: Markets, shock: ArrayLike | Mapping[str, float] = 0.0, width: float = 0.01
+) -> ContagionResult:
     """Tell how moves of one market spread to others through accounts that hold both.
 
     With M the quantities that are closed of what is crossed at the marks, and M[j] those where market j alone has moved
