@@ -268,7 +268,7 @@ class Accounts:
         return self._reduced[markets.names]
 
     def _market_places(self, names: Sequence[str]) -> Ints:
-        if self.market.dtype.kind in "iu" or not self.market.size:
+        if self.market.dtype.kind in "iu":
             check("market", self.market, (self.market >= 0) & (self.market < len(names)), f"0 to {len(names) - 1}")
             return self.market.astype(np.int64)
         distinct, inverse = np.unique(self.market, return_inverse=True)
