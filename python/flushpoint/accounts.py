@@ -335,17 +335,13 @@ class Reduced:
         count = places.size
         margin = np.full(count, np.nan) if accounts.isolated is None else accounts.isolated
         alone_row = ~np.isnan(margin)
-        # Positions: an isolated row each, and one for each account and market; in order of their first rows.
+        # Positions: one for each account and market, in this order, and behind them an isolated row each.
         key = accounts.account * len(names) + places
         key[alone_row] = len(accounts) * len(names) + np.arange(count)[alone_row]
         _, first_row, position = np.unique(key, return_index=True, return_inverse=True)
-        order = np.argsort(first_row, kind="stable")
-        rank = np.empty(order.size, dtype=np.int64)
-        rank[order] = np.arange(order.size)
-        position, first_row = rank[position.reshape(-1)], first_row[order]
-        quantity = _sums(position, accounts.quantity, order.size)
-        cost = _sums(position, accounts.quantity * accounts.entry_price, order.size)
-        rows = np.bincount(position, minlength=order.size)
+        quantity = _sums(position, accounts.quantity, first_row.size)
+        cost = _sums(position, accounts.quantity * accounts.entry_price, first_row.size)
+        rows = np.bincount(position, minlength=first_row.size)
         owner, market, alone = accounts.account[first_row], places[first_row], alone_row[first_row]
 
         flat = (quantity == 0) & ~alone
@@ -364,10 +360,11 @@ class Reduced:
         own_margin = np.where((rows > 1) & ~fits, own_margin + quantity * entry - cost, own_margin)
 
         standing = alone | single
-        books, owners, alones, numbers = [], [], [], np.full(order.size, -1, dtype=np.int64)
+        books, owners, alones, numbers = [], [], [], np.full(first_row.size, -1, dtype=np.int64)
         begin = 0
         for i, schedule in enumerate(schedules):
             mine = np.flatnonzero(standing & (market == i))
+            mine = mine[np.argsort(first_row[mine])]
             side = np.sign(quantity[mine]).astype(np.int8)
             columns = (side, np.abs(quantity[mine]), entry[mine], own_margin[mine])
             trigger = np.asarray(liquidation_price(*columns, schedule))
@@ -380,10 +377,9 @@ class Reduced:
             numbers[mine] = begin + np.arange(mine.size)
             begin += mine.size
         mine = np.flatnonzero(several)
-        mine = mine[np.lexsort((market[mine], owner[mine]))]
         numbers[mine] = begin + np.arange(mine.size)
-        who, first = np.unique(owner[mine], return_index=True)
-        money = cash[who] - _sums(np.searchsorted(who, owner[mine]), cost[mine], who.size)
+        who = np.flatnonzero(held > 1)
+        money = cash[who] - _sums(np.repeat(np.arange(who.size), held[who]), cost[mine], who.size)
         for name, column in (("quantity", quantity), ("quantity x entry_price", cost), ("cash", money)):
             check(name, column, np.isfinite(column), "finite in sum")
         return cls(
@@ -392,7 +388,7 @@ class Reduced:
             tuple(books),
             tuple(owners),
             tuple(alones),
-            np.append(first, mine.size).astype(np.int64),
+            np.append(0, np.cumsum(held[who])).astype(np.int64),
             market[mine].astype(np.int32),
             quantity[mine],
             cost[mine],
