@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "accounts.hpp"
 #include "books.hpp"
 #include "flushpoint/cascade.hpp"
 #include "flushpoint/hidden_book.hpp"
@@ -30,7 +31,7 @@ namespace fp = flushpoint;
 
 namespace {
 
-constexpr std::uint64_t expected = 0x8a299cdeb1fc32bc;
+constexpr std::uint64_t expected = 0xc6500dee63db3d29;
 
 // FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
 // are the compiler's choice.
@@ -548,6 +549,42 @@ std::uint64_t venue_bits(int threads) {
     return hash.value();
 }
 
+std::uint64_t account_bits(int threads) {
+    Hash hash;
+    constexpr std::size_t count = 20, cells = count * tests::World::markets;
+    for (const auto close : {fp::AccountClose::all, fp::AccountClose::largest_loss, fp::AccountClose::pro_rata}) {
+        const tests::World world(21, 150, close);
+        std::vector<double> numbers[9], shock(cells), none(cells, 0.0), whole(cells, 1.0);
+        std::vector<std::int64_t> rounds(count);
+        bool exhausted[cells];
+        for (auto& column : numbers) column.resize(cells);
+        tests::Generator random(22);
+        for (double& s : shock) s = random.between(-0.3, 0.3);
+        fp::AccountColumns out{};
+        out.final_price = numbers[0].data();
+        out.low_price = numbers[1].data();
+        out.high_price = numbers[2].data();
+        out.low_time = numbers[3].data();
+        out.amplification = numbers[4].data();
+        out.long_quantity = numbers[5].data();
+        out.short_notional = numbers[6].data();
+        out.ledger.surplus = numbers[7].data();
+        out.ledger.fund_end = numbers[8].data();
+        out.rounds = rounds.data();
+        out.exhausted = exhausted;
+        const auto add = [&] {
+            for (const auto& column : numbers) hash.add_all(column);
+            hash.add_all(rounds);
+        };
+        const auto ignore = [](std::size_t) {};
+        fp::stress(world.job, {shock.data(), none.data(), whole.data(), 0.2, count}, out, threads, ignore);
+        add();
+        fp::simulate(world.paths(300.0), 3, count, out, threads, ignore);
+        add();
+    }
+    return hash.value();
+}
+
 // The hash that all of `hashes` share; says so on stderr where they do not.
 std::uint64_t common(const std::string& what, const std::vector<Part>& hashes, bool& agree) {
     for (const Part& h : hashes) {
@@ -603,6 +640,7 @@ int main(int argc, char** argv) {
     for_each_count("stress", stress_bits);
     for_each_count("paths", path_bits);
     for_each_count("venue", venue_bits);
+    for_each_count("accounts", account_bits);
     parts.push_back({"hidden book", hidden_book_bits()});
 
     Hash all;

@@ -3,57 +3,15 @@
 
 #include <vector>
 
+#include "accounts.hpp"
 #include "flushpoint/account_paths.hpp"
-#include "flushpoint/account_run.hpp"
-#include "generator.hpp"
 
 namespace fp = flushpoint;
+using tests::World;
 
 namespace {
 
-constexpr std::size_t markets = 3;
-
-// Random accounts in markets with no positions of their own.
-struct World {
-    double impact[markets] = {2e-4, 1e-4, 5e-5};
-    double cross[markets * markets] = {0.0, 2e-5, 0.0, 1e-5, 0.0, 0.0, 0.0, 3e-5, 0.0};
-    double floor[3] = {0.0, 500.0, 2000.0}, rate[3] = {0.004, 0.01, 0.05}, deduction[3] = {0.0, 3.0, 83.0};
-    double none[1] = {0.0};
-    std::vector<fp::TierView> tiers = std::vector<fp::TierView>(markets, fp::TierView{floor, rate, deduction, 3});
-    std::vector<std::int64_t> first{0};
-    std::vector<std::int32_t> market;
-    std::vector<double> quantity, cost, money;
-    fp::AccountJob job{};
-
-    World(std::uint64_t seed, std::size_t count, fp::AccountClose close) {
-        const double price[markets] = {100.0, 20.0, 5.0};
-        tests::Generator random(seed);
-        for (std::size_t a = 0; a < count; ++a) {
-            double gross = 0.0, paid = 0.0;
-            for (std::size_t m = 0; m < markets; ++m) {
-                if (random.below(4) == 0) continue;
-                const double notional = random.between(50.0, 3000.0) * (random.below(3) == 0 ? -1.0 : 1.0);
-                market.push_back(static_cast<std::int32_t>(m));
-                quantity.push_back(notional / price[m]);
-                cost.push_back(notional * random.between(0.98, 1.02));
-                gross += fp::size_of(notional);
-                paid += cost.back();
-            }
-            first.push_back(static_cast<std::int64_t>(market.size()));
-            money.push_back(gross * random.between(0.08, 0.5) - paid);
-        }
-        const fp::SideView empty{none, none, none, none, 0};
-        for (std::size_t m = 0; m < markets; ++m) {
-            const fp::MarketData data{price[m], 0.0, 0.001, 1.0, {fp::ImpactKind::linear, impact + m, 1}};
-            job.markets.books.push_back({data, {{empty, empty}, {}, {}}, nullptr, nullptr});
-        }
-        job.markets.cross_impact = cross;
-        job.accounts = {first.data(), market.data(), quantity.data(), cost.data(), money.data(), nullptr, count,
-                        tiers.data(), close, 1.1};
-        job.venue.fund = 100.0;
-        job.groups = 1;
-    }
-};
+constexpr std::size_t markets = World::markets;
 
 // What some runs close in a walk of the exogenous prices, and where each cascade leaves the market prices.
 struct Told {
@@ -105,23 +63,10 @@ TEST_CASE("accounts that need no look would not have failed") {
 }
 
 TEST_CASE("paths that spare looking equal those that look whenever a price moves, on any threads") {
-    const double factor[] = {0.0, 0.012}, own[] = {0.0, 0.006};
-    const double loadings[] = {1.0, 0.0, 1.3, 1.0, 0.6, -0.5}, offset[markets] = {0.0, 0.0001, 0.0};
     std::int64_t all_rounds = 0;
     for (const double half_life : {fp::math::infinity, 300.0}) {
         const World world(3, 200, fp::AccountClose::pro_rata);
-        fp::AccountPathJob job;
-        job.accounts = world.job;
-        for (const double* parameters : {factor, own}) {
-            job.model.drivers.push_back({fp::ProcessKind::gbm, parameters, nullptr, false, 0});
-        }
-        job.model.loadings = loadings;
-        job.model.offset = offset;
-        job.model.markets = markets;
-        job.randomness = {17, false};
-        job.step = 60.0;
-        job.half_life = {half_life, fp::math::infinity, half_life};
-        job.steps = 100;
+        fp::AccountPathJob job = world.paths(half_life);
         constexpr std::size_t paths = 21, cells = paths * markets;
         struct Columns {
             std::vector<double> numbers[4];
