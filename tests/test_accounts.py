@@ -139,6 +139,18 @@ def test_cascade_equals_looking_at_every_account(seed: int, markets: int, accoun
     found.check_balance()
 
 
+@pytest.mark.parametrize("close", ["all", "largest_loss", "pro_rata"])
+def test_depth_that_is_used_up_ends_a_cascade(close: str) -> None:
+    exhausted = 0
+    for seed in range(30):
+        p = Portfolio(seed, 3, 14)
+        p.families = [("EvaporatingImpact", {"coefficient": c, "thinning": 3.0}) for c in (2e-2, 5e-3, 1e-3)]
+        c = fp.cascade(p.accounts(close=close), p.markets(), p.shock, p.sell, p.refill, venue=fp.Venue(fund=50.0))
+        exhausted += c.exhausted.any()
+        c.check_balance()
+    assert exhausted > 5
+
+
 def books(p: Portfolio) -> list[fp.Book]:
     """One book a market, of portfolios that hold one position an account."""
     out = []

@@ -116,6 +116,27 @@ def test_branching_by_hand() -> None:
     assert list(found) == ["branching.A", "branching.B"]
 
 
+def test_small_falls_multiply_as_the_branching_matrix_says() -> None:
+    """Slacks spread evenly, so that what is forced is linear in the falls: x = s + R x."""
+    count = 200_000
+    held = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.6], [0.3, 1.0]])[np.arange(count) % 4]
+    account, market = np.nonzero(held)
+    cash = 40.0 * (np.arange(count) + 0.5) / count
+    accounts = fp.Accounts(
+        account, market, held[held > 0], np.full(account.size, 100.0), cash, fp.MarginSchedule.flat(0.0)
+    )
+    markets = fp.Markets(
+        {n: fp.Market(100.0, fp.LinearImpact(c)) for n, c in (("A", 1.6e-6), ("B", 1.3e-6))}, [[0, 3e-7], [2e-7, 0]]
+    )
+    r = fp.contagion(accounts, markets, width=0.002)
+    assert 0.4 < r.spectral_radius < 0.9
+    for shock in ([-0.003, 0.0], [-0.001, -0.002]):
+        c = fp.cascade(accounts, markets, shock)
+        first = -np.log1p(shock)
+        expected = np.linalg.solve(np.eye(2) - r.branching, first)
+        np.testing.assert_allclose(-np.log(c.final_price / 100), expected, rtol=0.01)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
