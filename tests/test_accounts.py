@@ -321,6 +321,21 @@ def test_what_shares_margin_is_netted() -> None:
     assert np.isnan(c.closed_share).all()
 
 
+def test_what_fails_already_can_be_dropped() -> None:
+    accounts, markets = small(close="pro_rata", target=1.2)
+    lower = fp.Markets({n: fp.Market(0.85 * m.price, m.impact) for n, m in markets.markets.items()})
+    with pytest.raises(ValueError, match=re.escape("3 accounts do (accounts.alive(markets) drops such positions)")):
+        fp.stress(accounts, lower)
+    left = accounts.alive(lower)
+    closed = fp.cascade(
+        accounts, fp.Markets({n: fp.Market(m.price, fp.LinearImpact(0.0)) for n, m in lower.markets.items()})
+    )
+    np.testing.assert_array_equal(left.quantity, accounts.quantity[closed.closed_share == 0])
+    assert (left.ids, left.target, left.isolated.size) == (accounts.ids, 1.2, left.quantity.size)  # type: ignore[union-attr]
+    fp.stress(left, lower)
+    assert accounts.alive(markets).quantity.tolist() == accounts.quantity.tolist()
+
+
 GOOD: dict[str, Any] = {
     "account": [0, 0], "market": ["A", "B"], "quantity": [1.0, 2.0], "entry_price": [10.0, 10.0], "cash": [5.0],
     "schedules": fp.MarginSchedule.flat(0.01),
@@ -411,7 +426,7 @@ def test_bad_questions_are_refused() -> None:
     with pytest.raises(ValueError, match="columns must be among"):
         fp.stress(accounts, markets, -0.1, columns=["fund_end"])
     broke = fp.Accounts(**{**GOOD, "cash": [0.1]})
-    with pytest.raises(ValueError, match="accounts must be healthy at the markets' prices; 1 accounts or isolated"):
+    with pytest.raises(ValueError, match="accounts must hold nothing that fails at the markets' prices; 1 accounts do"):
         fp.stress(broke, markets)
     assert fp.cascade(broke, markets).closed.tolist() == [True]
     unnamed = fp.Accounts(**{**GOOD, "schedules": {"A": fp.MarginSchedule.flat(0.01)}})

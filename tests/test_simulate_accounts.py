@@ -215,7 +215,7 @@ def test_bad_questions_are_refused() -> None:
     with pytest.raises(ValueError, match="process must be Returns of one market"):
         fp.simulate(fp.Book(1, [1.0], [9.0]), market, fp.Returns(np.zeros((4, 5, 2))), steps=5, paths=4)
     broke = fp.Accounts(**{**GOOD, "cash": [0.1]})
-    with pytest.raises(ValueError, match="accounts must be healthy at the markets' prices"):
+    with pytest.raises(ValueError, match="accounts must hold nothing that fails"):
         fp.simulate(broke, markets, model)
 
 

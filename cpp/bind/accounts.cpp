@@ -111,13 +111,15 @@ Doubles forced_quantity(const py::tuple& job, const Doubles& marks) {
     return out;
 }
 
-// Equity less maintenance of each account, and how many fail.
-py::tuple account_slack(const py::tuple& accounts, const Doubles& prices) {
+// Whether each account fails at these prices.
+py::array_t<bool> failing_accounts(const py::tuple& accounts, const Doubles& prices) {
     const Accounts in(accounts);
     require(length(prices) == in.tiers.size(), "_core: the schedules do not fit the markets");
-    Doubles out = doubles(in.view.count);
-    const std::size_t failing = fp::slack(in.view, prices.data(), out.mutable_data());
-    return py::make_tuple(out, failing);
+    py::array_t<bool> out(static_cast<py::ssize_t>(in.view.count));
+    bool* to = out.mutable_data();
+    const py::gil_scoped_release release;
+    fp::failing(in.view, prices.data(), to);
+    return out;
 }
 
 }  // namespace
@@ -130,7 +132,7 @@ void bind_accounts(py::module_& m) {
     m.def("simulate_accounts", &simulate_accounts, py::arg("run"), py::arg("first"), py::arg("count"), py::arg("threads"),
           py::arg("progress"));
     m.def("forced_quantity", &forced_quantity, py::arg("job"), py::arg("marks").noconvert());
-    m.def("account_slack", &account_slack, py::arg("accounts"), py::arg("prices").noconvert());
+    m.def("failing_accounts", &failing_accounts, py::arg("accounts"), py::arg("prices").noconvert());
 }
 
 }  // namespace flushpoint::bind

@@ -110,15 +110,9 @@ void forced(const AccountJob& job, const double* marks, double* quantity) {
     }
 }
 
-std::size_t slack(const AccountsView& accounts, const double* prices, double* out) {
+void failing(const AccountsView& accounts, const double* prices, bool* out) {
     const Holdings held(accounts);
-    std::size_t failing = 0;
-    for (std::size_t a = 0; a < accounts.count; ++a) {
-        const Standing now = standing(held, a, prices);
-        out[a] = now.slack;
-        failing += now.fails();
-    }
-    return failing;
+    for (std::size_t a = 0; a < accounts.count; ++a) out[a] = standing(held, a, prices).fails();
 }
 
 }  // namespace flushpoint

@@ -261,6 +261,40 @@ class Accounts:
             f"{alone or 'none'} isolated; an account that fails closes {what[self.close]}"
         )
 
+    def alive(self, markets: Markets) -> Accounts:
+        """Accounts without what fails at the markets' prices.
+
+        Parameters
+        ----------
+        markets : Markets
+
+        Returns
+        -------
+        Accounts
+            The same accounts, with their cash: isolated positions that fail are gone, and of accounts that fail all
+            positions that share margin.
+        """
+        reduced, _ = check_questioned(self, markets)
+        kept = ~np.append(reduced.failing(markets), False)[reduced.position_of_row]
+        account: ArrayLike = self.account[kept]
+        cash: ArrayLike | Mapping[Any, float] = self.cash
+        if self.ids is not None:
+            account = [self.ids[place] for place in self.account[kept].tolist()]
+            cash = dict(zip(self.ids, self.cash.tolist(), strict=True))
+        return Accounts(
+            account,
+            self.market[kept],
+            self.quantity[kept],
+            self.entry_price[kept],
+            cash,
+            self.schedules,
+            None if self.isolated is None else self.isolated[kept],
+            self.group,
+            self.close,
+            target=self.target if self.close in ("pro_rata", "delever") else None,
+            threshold=self.threshold,
+        )
+
     def _in(self, markets: Markets) -> Reduced:
         """Return what stands for itself in each market, and what does not."""
         if markets.names not in self._reduced:
@@ -440,10 +474,17 @@ class Reduced:
         )
         return books, markets._engine_cross, self.engine, venue._engine, self.labels.size, confined
 
-    def crossed(self, markets: Markets) -> int:
-        """How many isolated positions and accounts fail at the markets' prices."""
-        own = sum(sum(book._crossed(price)) for book, price in zip(self.books, markets.price, strict=True))
-        return own + int(_core.account_slack(self.engine, markets.price)[1])
+    def failing(self, markets: Markets) -> NDArray[np.bool_]:
+        """Whether each position, in books and then over several markets, fails at the markets' prices."""
+        parts = []
+        for book, price in zip(self.books, markets.price, strict=True):
+            longs, shorts = book._crossed(price)
+            crossed = np.zeros(len(book), dtype=bool)
+            crossed[book.long.index[:longs]] = True
+            crossed[book.short.index[:shorts]] = True
+            parts.append(crossed)
+        fails = _core.failing_accounts(self.engine, markets.price)
+        return np.concatenate([*parts, np.repeat(fails, np.diff(self.first))])
 
 
 def _names(market: ArrayLike) -> NDArray[Any]:
@@ -471,10 +512,12 @@ def check_questioned(accounts: object, markets: object) -> tuple[Reduced, Market
 
 def check_at_rest(reduced: Reduced, markets: Markets) -> None:
     """Raise where anything fails at the markets' prices."""
-    failing = reduced.crossed(markets)
-    if failing:
+    failing = reduced.failing(markets)
+    if failing.any():
+        owner = np.concatenate([*reduced.owner, np.repeat(reduced.account, np.diff(reduced.first))])
         raise ValueError(
-            f"accounts must be healthy at the markets' prices; {failing:,} accounts or isolated positions are not"
+            f"accounts must hold nothing that fails at the markets' prices; {np.unique(owner[failing]).size:,} accounts "
+            "do (accounts.alive(markets) drops such positions)"
         )
 
 

@@ -381,7 +381,7 @@ void stress(const AccountJob& job, const AccountScenarios& scenarios, const Acco
 // Writes the quantity of each market, sales less purchases, that is closed of what is crossed at these marks.
 void forced(const AccountJob& job, const double* marks, double* quantity);
 
-// Writes equity less maintenance of each account over several markets at these prices; tells how many fail.
-std::size_t slack(const AccountsView& accounts, const double* prices, double* out);
+// Writes whether each account over several markets fails at these prices.
+void failing(const AccountsView& accounts, const double* prices, bool* out);
 
 }  // namespace flushpoint
