@@ -515,9 +515,10 @@ def check_at_rest(reduced: Reduced, markets: Markets) -> None:
     failing = reduced.failing(markets)
     if failing.any():
         owner = np.concatenate([*reduced.owner, np.repeat(reduced.account, np.diff(reduced.first))])
+        count = np.unique(owner[failing]).size
         raise ValueError(
-            f"accounts must hold nothing that fails at the markets' prices; {np.unique(owner[failing]).size:,} accounts "
-            "do (accounts.alive(markets) drops such positions)"
+            f"accounts must hold nothing that fails at the markets' prices; {count:,} accounts do "
+            "(accounts.alive(markets) drops such positions)"
         )
 
 
