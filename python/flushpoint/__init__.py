@@ -22,6 +22,7 @@ from flushpoint.impact import (
     PowerImpact,
     SquareRootImpact,
 )
+from flushpoint.infer_margin import InferredMargin, infer_margin
 from flushpoint.laws import Exponential, Law, Leveraged, LogNormal, Pareto, Table, Uniform
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
@@ -69,6 +70,7 @@ __all__ = [
     "Funding",
     "HiddenBooks",
     "Impact",
+    "InferredMargin",
     "JumpDiffusion",
     "Law",
     "LeverageMix",
@@ -109,6 +111,7 @@ __all__ = [
     "cascade",
     "compare",
     "experiment",
+    "infer_margin",
     "io",
     "liquidation_price",
     "plot",
