@@ -338,11 +338,11 @@ std::uint64_t path_bits(int threads) {
     std::vector<double> moves(steps, 0.0), sales(steps, 0.0);
     moves[10] = -0.02;
     sales[40] = 3.0;
-    std::vector<double> due(steps, 0.0), hourly(steps, 0.0);
+    std::vector<double> due(steps, 0.0), seldom(steps, 0.0);
     for (std::size_t i = 4; i < due.size(); i += 5) due[i] = 1.0;
-    for (std::size_t i = 9; i < hourly.size(); i += 10) hourly[i] = 1.0;
+    for (std::size_t i = 9; i < seldom.size(); i += 10) seldom[i] = 1.0;
     const fp::Funding funding{due.data(), nullptr, 1e-3, 5e-3, 0.04, 1.0};
-    const fp::VolatilityTargeting targeting[] = {{60.0, 0.4, 0.5, 900.0, 1.0, true, hourly.data()},
+    const fp::VolatilityTargeting targeting[] = {{60.0, 0.4, 0.5, 900.0, 1.0, true, seldom.data()},
                                                  {30.0, 0.6, 0.6, 3'600.0, 2.0, false, due.data()}};
 
     const double parameters[6][5] = {{1e-5, 0.004},
@@ -351,7 +351,7 @@ std::uint64_t path_bits(int threads) {
                                      {0.0, 1e-6, 0.1, 0.85, 2e-5},
                                      {1e-5, 7.0},
                                      {0.0}};
-    std::vector<double> out[8];
+    std::vector<double> out[9];
     std::vector<std::int64_t> counts[3];
     for (auto& column : out) column.resize(count);
     for (auto& column : counts) column.resize(count);

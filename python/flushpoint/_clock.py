@@ -22,4 +22,4 @@ def every(interval: float, dt: float, steps: int) -> NDArray[np.int64]:
     count = min(int(horizon / interval * (1 + 1e-12)), steps)
     if count == 0:
         raise ValueError(f"interval must be at most the horizon, {horizon:g} s, was {interval:g}")
-    return np.minimum(ends(interval * np.arange(1, count + 1), dt), steps).astype(np.int64) - 1
+    return np.minimum(ends(interval * np.arange(1.0, count + 1), dt), steps).astype(np.int64) - 1

@@ -88,14 +88,16 @@ class VolatilityTargeting:
         memory("steps", steps, 8)
         step = every(self.interval, dt, steps)
         if step[0] == steps - 1:
-            raise ValueError(f"interval must end before the last step, at {dt * (steps - 1):g} s, was {self.interval:g}")
+            raise ValueError(
+                f"interval must end before the last step, at {dt * (steps - 1):g} s, was {self.interval:g}"
+            )
         due = np.zeros(steps)
         due[step] = 1.0
         return self.quantity, self.target, self._starts_at, self.memory, self.most, self.buys_back, due
 
     def __repr__(self) -> str:
         given = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)[2:] if getattr(self, f.name) != f.default]
-        return f"VolatilityTargeting({', '.join([f'{self.quantity:g}', f'{self.target:g}', *given])})"
+        return f"VolatilityTargeting({', '.join([repr(self.quantity), repr(self.target), *given])})"
 
     def __str__(self) -> str:
         trades = "sell or buy" if self.buys_back else "sell, never buy,"
@@ -113,13 +115,15 @@ def check_sellers(sellers: object) -> tuple[VolatilityTargeting, ...]:
     """Return what was given, one or several, as a tuple."""
     if sellers is None:
         return ()
-    one = isinstance(sellers, VolatilityTargeting)
-    if not one and (isinstance(sellers, (str, bytes)) or not isinstance(sellers, Sequence)):
+    if isinstance(sellers, VolatilityTargeting):
+        return (sellers,)
+    if not isinstance(sellers, Sequence) or isinstance(sellers, (str, bytes)):
         raise TypeError(f"sellers must be a VolatilityTargeting or a sequence of them, was {type(sellers).__name__}")
-    given = (sellers,) if one else tuple(sellers)  # type: ignore[arg-type]
-    for i, seller in enumerate(given):
+    given = []
+    for i, seller in enumerate(sellers):
         if not isinstance(seller, VolatilityTargeting):
             raise TypeError(f"sellers must be VolatilityTargeting, was {type(seller).__name__} at index {i}")
+        given.append(seller)
     if not given:
         raise ValueError("sellers must hold at least one, was empty")
-    return given
+    return tuple(given)
