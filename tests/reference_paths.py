@@ -13,7 +13,7 @@ YEAR = 365 * 86_400.0
 
 @dataclass
 class Fund:
-    """Wants to hold in inverse proportion to realised volatility, whenever a multiple of `interval` has been reached."""
+    """Wants to hold in inverse proportion to realised volatility, after steps that reach a multiple of `interval`."""
 
     quantity: float
     target: float

@@ -81,9 +81,7 @@ def test_money_is_conserved_in_larger_books(family: str) -> None:
 def test_money_is_conserved_in_time(run: reference_venue.VenueRun) -> None:
     for out in run.expected():
         if math.isfinite(out.scale):
-            event(
-                f"adl {out.desk.adl_events > 0}, queued at the end {bool(out.desk.queue)}, funded {run.rates is not None}"
-            )
+            event(f"adl {out.desk.adl_events > 0}, queued at the end {bool(out.desk.queue)}, funded {bool(run.rates)}")
             assert_balanced(out)
             assert_quantities(out)
 

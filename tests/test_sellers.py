@@ -74,7 +74,7 @@ def test_equals_the_reference(
 @pytest.mark.parametrize("lane", lanes())
 @pytest.mark.parametrize("half_life", [math.inf, 900.0])
 def test_they_are_what_a_script_of_their_sales_is(lane: str, half_life: float) -> None:
-    """Whatever the positions: sales told by plain loops from the prices of a path, put into a script, make that path."""
+    """Whatever the positions: what plain loops tell from the prices of a path, put into a script, makes that path."""
     book, options = lanes()[lane]
     process, others = fp.GBM(1.5), (FUNDS, fp.VolatilityTargeting(10.0, 2.0, 3_600.0, buys_back=False))
     arguments: Any = (book, fp.Market(100.0, fp.LinearImpact(1e-3), half_life), process, DT * STEPS, STEPS)

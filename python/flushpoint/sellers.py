@@ -88,9 +88,8 @@ class VolatilityTargeting:
         memory("steps", steps, 8)
         step = every(self.interval, dt, steps)
         if step[0] == steps - 1:
-            raise ValueError(
-                f"interval must end before the last step, at {dt * (steps - 1):g} s, was {self.interval:g}"
-            )
+            latest = dt * (steps - 1)
+            raise ValueError(f"interval must end before the last step, at {latest:g} s, was {self.interval:g}")
         due = np.zeros(steps)
         due[step] = 1.0
         return self.quantity, self.target, self._starts_at, self.memory, self.most, self.buys_back, due
@@ -103,8 +102,8 @@ class VolatilityTargeting:
         trades = "sell or buy" if self.buys_back else "sell, never buy,"
         lines = [
             f"funds with {_number(self.quantity)} units that target a volatility of {_percent(self.target)} a year",
-            f"every {_number(self.interval)} s they {trades} to hold min({self.most:g}, target / realised) of what they "
-            "would at the target",
+            f"every {_number(self.interval)} s they {trades} to hold min({self.most:g}, target / realised) of what "
+            "they would at the target",
             f"realised volatility is {_percent(self._starts_at)} at the start; moves have half their weight after "
             f"{_number(self.memory)} s",
         ]

@@ -227,8 +227,8 @@ class DrawnSimulationResult(_EngineSums):
     """The outcomes of paths whose positions are drawn: of a random book, or with turnover; one value a path.
 
     As `SimulationResult`, but for what needs the positions of one known book: `watch`, groups, shortfall and surplus
-    (nan, not known). Of a random book the mapping leaves out the notionals, too, unless they are asked for. With funding
-    they are as in `FundedSimulationResult`.
+    (nan, not known). Of a random book the mapping leaves out the notionals, too, unless they are asked for. They are as
+    in `FundedSimulationResult` with funding.
 
     Attributes
     ----------
