@@ -190,6 +190,8 @@ def test_funds_too_small_to_matter_change_hardly_anything() -> None:
         ({"most": math.inf}, ValueError, "most must be finite, was inf"),
         ({"interval": "daily"}, TypeError, "interval must be a real number, was 'daily'"),
         ({"initial": 0.0}, ValueError, "initial must be positive, was 0.0"),
+        ({"target": 1e-300, "initial": 1e300}, ValueError, "target / initial. must be finite, was inf"),
+        ({"quantity": 1e300, "initial": 1e10}, ValueError, "target / initial. must be finite, was inf"),
         ({"buys_back": 1}, TypeError, "buys_back must be True or False, was 1"),
     ],
 )

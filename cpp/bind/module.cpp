@@ -558,7 +558,8 @@ struct PathArrays {
         job = {positions.view, venue ? &venue->data : nullptr, turnover ? &turnover->data : nullptr,
                random ? &random->book : nullptr, market.data, process.data,
                {randomness[0].cast<std::uint64_t>(), randomness[1].cast<bool>()}, time,
-               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge, funding ? &*funding : nullptr, targeting};
+               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge,
+               funding ? &*funding : nullptr, targeting};
     }
     bool knows_bankruptcy() const { return positions.knows_bankruptcy(); }
 };

@@ -135,8 +135,8 @@ public:
     void set_time(double seconds) { longs.now = shorts.now = seconds; }
     double next_opening() const { return next_; }
 
-    // Opens what is due by `now`, at this price; nobody trades at a price of 0 or inf. Triggers are kept without the
-    // funding so far, of which nobody pays what was due before.
+    // Opens what is due by `now`, at this price; nobody trades at a price of 0 or inf. Triggers are kept as if never
+    // scaled by funding, which a new position has not paid.
     void open(double now, double price, double scale) {
         const bool trades = price > 0.0 && price < math::infinity;
         set_time(now);
@@ -616,7 +616,7 @@ public:
         if (!any(due)) due = nullptr;
         std::size_t record_end = recorded_;
         while (record_end < recording_.count && recording_.at[record_end] <= done_ + steps) ++record_end;
-        const bool targets = !job_.targeting.empty(), bridges_moves = job_.bridge && moves;
+        const bool every = sales || due || (job_.bridge && moves) || !job_.targeting.empty();  // path is looked at
         const bool joined = joins && !alone_ && !sales && record_end == recorded_;
         const double stray = job_.bridge ? longest_stray * job_.process.parameters[1] : 0.0;
         done_ += steps;
@@ -626,7 +626,7 @@ public:
         for (int lane = 0; lane < count_; ++lane) {
             OnePath& path = paths_[static_cast<std::size_t>(lane)];
             const double lowest = std::min(walk_.low[lane], from_[lane]), highest = std::max(walk_.high[lane], from_[lane]);
-            if (sales || due || targets || bridges_moves || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
+            if (every || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
                 if (joined) {
                     visitors[visiting++] = {&path, this, &walk_.path[0][lane], 0};
                 } else {

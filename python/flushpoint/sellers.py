@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -78,6 +79,9 @@ class VolatilityTargeting:
         if not isinstance(self.buys_back, (bool, np.bool_)):
             raise TypeError(f"buys_back must be True or False, was {self.buys_back!r}")
         object.__setattr__(self, "buys_back", bool(self.buys_back))
+        exposure = min(self.most, self.target / self._starts_at)
+        largest = self.quantity * self.most / exposure if exposure else math.inf
+        number("quantity x most / min(most, target / initial)", largest)
 
     @property
     def _starts_at(self) -> float:

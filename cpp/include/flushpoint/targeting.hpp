@@ -8,15 +8,15 @@
 
 namespace flushpoint {
 
-// A fund holds `quantity` at the start. Validated by the caller: quantity, target, initial, memory and most positive.
+// A fund holds `quantity` at the start. Validated by the caller: all numbers positive, and what it may hold finite.
 struct VolatilityTargeting {
     double quantity;
-    double target;     // volatility, per square root of a year, as the next
-    double initial;    // what it takes to be realised at the start
-    double memory;     // seconds
-    double most;       // exposure, in units of that at the target
+    double target;   // volatility, per square root of a year, as the next
+    double initial;  // what counts as realised at the start
+    double memory;   // seconds
+    double most;     // exposure, in units of that at the target
     bool buys_back;
-    const double* due; // whether it looks at the end of each step, 0 for no
+    const double* due;  // whether it looks at the end of each step, 0 for no
 };
 
 // One on its way through a path.
@@ -30,7 +30,7 @@ public:
 
     // A step ends, of which the traded price has moved so far.
     void move(double log_move) { volatility_.move(log_move); }
-    // What is sold (bought, if negative) for what is held to be what is wanted now, where it is time to look.
+    // What it sells next (buys, if negative) to hold what it wants now, where it is time to look.
     double trade(std::int64_t step) {
         if (rule_->due[step - 1] == 0.0) return 0.0;
         const double wanted = full_ * exposure(volatility_.per_year());
@@ -46,7 +46,7 @@ private:
     const VolatilityTargeting* rule_;
     RealisedVolatility volatility_;
     double full_;  // held at the target
-    double held_;  // once what has been ordered is traded
+    double held_;  // once what it has decided is traded
 };
 
 }  // namespace flushpoint

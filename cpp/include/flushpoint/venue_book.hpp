@@ -229,7 +229,8 @@ public:
             return one;
         }
         Taken sized(const Crossed& crossed, double price) const {
-            Taken out = funded(crossed.slot == no_slot ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot));
+            const bool fresh = crossed.slot == no_slot;
+            Taken out = funded(fresh ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot));
             out.order = close_size(book_.venue_, shorts_, out, price);
             return out;
         }
