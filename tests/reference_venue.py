@@ -261,6 +261,7 @@ class Desk:
         self.kept_by_venue = 0.0  # surplus and fees
         self.adl_quantity, self.adl_count, self.adl_events = 0.0, 0, 0
         self.quantity, self.notional = {1: 0.0, -1: 0.0}, {1: 0.0, -1: 0.0}
+        self.funding = 0.0  # received by others than the positions
         self.gross = rules.fund  # money that changed hands or was owed, without signs
         self.exhausted = self.doubtful = False
         self.wobble = 0.0
@@ -375,6 +376,19 @@ class Desk:
         p.fired = True
         self.quantity[p.side] += x
         self.notional[p.side] += x * max(trigger, 0.0)
+
+    # --- funding ---
+    def pay(self, rate: float) -> None:
+        """Everybody whose position is open pays or gets a share of its notional at the bankruptcy price."""
+        for p in self.positions:
+            if p.quantity > 0:
+                money = p.side * p.quantity * p.bankruptcy * rate
+                self.funding += money
+                self.gross += abs(money)
+                p.bankruptcy *= 1 + rate
+                p.trigger *= 1 + rate
+        for order in self.queue:
+            order.trigger *= 1 + rate
 
     # --- waterfall ---
     def winners(self, loser_side: int, price: float, crossed: Sequence[Position]) -> list[Position]:
@@ -608,7 +622,7 @@ class Desk:
         return {
             "traders": after - before,
             "makers": self.net_sold * final - self.proceeds,
-            "outside": -net * (final - start),
+            "outside": -net * (final - start) + self.funding,
             "fund": self.fund - self.rules.fund,
             "venue": self.kept_by_venue,
             "unpaid": -self.unpaid_loss,
@@ -695,8 +709,9 @@ def run(
     *,
     moves: Sequence[float] | None = None,
     sales: Sequence[float] | None = None,
+    rates: Sequence[float] | None = None,
 ) -> Outcome:
-    """One path: fund, queue and positions persist from step to step."""
+    """One path: fund, queue and positions persist from step to step; after each, longs pay its rate."""
     now, desk = fresh(market, rules), Desk(book, rules)
     seen, prices = [now.price], [now.price]
     for i, r in enumerate(returns):
@@ -707,6 +722,8 @@ def run(
             desk.wobble = max(desk.wobble, now.wobble())
         seen += desk.settle_all(now, i + 1, (i + 1) * dt, rules.pacing * dt)
         prices.append(now.traded_price())
+        if rates is not None:
+            desk.pay(rates[i])
     desk.doubtful = desk.doubtful or desk.wobble > 1e-11
     out = outcome(desk, now, market.price, seen, math.nan)
     out.prices = prices
@@ -857,27 +874,34 @@ def random_case(seed: int, n: int, *, alive: bool = False, family: str | None = 
 
 @dataclass
 class VenueRun:
-    """A case and what moves it in time: a row of log returns a path."""
+    """A case and what moves it in time: a row of log returns a path, and what longs pay after each step."""
 
     case: VenueCase
     returns: list[list[float]]
     dt: float = 1.0
     half_life: float = INFINITE
+    rates: list[float] | None = None
 
     def market(self) -> Any:
         from dataclasses import replace
 
         return replace(self.case.market(), half_life=self.half_life)
 
+    def funding(self) -> Any:
+        import flushpoint as fp
+
+        return None if self.rates is None else fp.Funding(self.rates, self.dt)
+
     def expected(self) -> list[Outcome]:
         market = self.case.case.venue
         market.half_life = self.half_life
-        return [run(self.case.positions, market, self.case.rules, row, self.dt) for row in self.returns]
+        rules, rates = self.case.rules, self.rates
+        return [run(self.case.positions, market, rules, row, self.dt, rates=rates) for row in self.returns]
 
 
 @st.composite
-def runs(draw: st.DrawFn, *, paced: bool | None = None, **options: Any) -> VenueRun:
-    """A few short paths; half of the venues (all, none: paced) pace, delay or band their trades."""
+def runs(draw: st.DrawFn, *, paced: bool | None = None, funded: bool | None = None, **options: Any) -> VenueRun:
+    """A few short paths; half of the venues (all, none: paced) pace, delay or band their trades; funding in half."""
     case = draw(cases(alive=True, max_size=8, **options))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     paths, steps = draw(st.integers(1, 3)), draw(st.integers(1, 12))
@@ -894,4 +918,8 @@ def runs(draw: st.DrawFn, *, paced: bool | None = None, **options: Any) -> Venue
         band = draw(st.sampled_from([INFINITE, INFINITE, 0.02, 0.2]))
         arguments = {**case.rules.__dict__, "pacing": pacing, "delay": delay, "price_band": band}
         case = VenueCase(case.case, case.entry, Rules(**arguments))
-    return VenueRun(case, returns.tolist(), dt, half_life)
+    rates = None
+    if draw(st.booleans()) if funded is None else funded:
+        size = draw(st.sampled_from([1e-4, 0.01, -0.02, 0.3]))
+        rates = (size * rng.standard_normal(steps)).clip(-0.9).round(6).tolist()
+    return VenueRun(case, returns.tolist(), dt, half_life, rates)

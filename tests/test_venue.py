@@ -338,6 +338,7 @@ def simulate(run: VenueRun, venue: Any, **options: Any) -> Any:
     steps = rows.shape[1]
     return fp.simulate(
         run.case.book(), run.market(), fp.Returns(rows), run.dt * steps, steps, len(rows), seed=0, record="all",
+        funding=run.funding(),
         **({} if venue is None else {"venue": venue}), **options,
     )  # fmt: skip
 
@@ -485,7 +486,8 @@ def test_longer_paths_of_larger_books(family: str, waiting: bool) -> None:
         if waiting:
             held = sum(case.case.quantity)
             case = replace(case, rules=replace(case.rules, pacing=0.01 * held / 60, delay=30.0 * seed, price_band=0.3))
-        run = VenueRun(case, (0.03 * rng.standard_normal((2, 40))).tolist(), 60.0, 120.0)
+        rates = None if seed == 0 else (3e-3 * seed * rng.standard_normal(40)).tolist()
+        run = VenueRun(case, (0.03 * rng.standard_normal((2, 40))).tolist(), 60.0, 120.0, rates)
         compared += assert_run(run, run.expected())
     assert compared >= 3
 

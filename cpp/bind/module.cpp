@@ -503,8 +503,8 @@ private:
 };
 
 // What a run of paths is made of: (longs, shorts, positions, market, process, (half_life, step, steps), (seed, antithetic),
-// (moves, sales), bridge, turnover or None, (parts of a random book, most_closed) or None, venue or None, funding or None);
-// see paths.hpp.
+// (moves, sales), bridge, turnover or None, (parts of a random book, most_closed) or None, venue or None, funding or None,
+// funds as (quantity, target, initial, memory, most, buys_back, due)); see paths.hpp.
 struct PathArrays {
     Book book;
     Market market;
@@ -514,6 +514,7 @@ struct PathArrays {
     std::optional<RandomBook> random;
     std::optional<Venue> venue;
     std::optional<fp::Funding> funding;
+    std::vector<fp::VolatilityTargeting> targeting;
     fp::PathJob job;
 
     explicit PathArrays(const py::tuple& run)
@@ -545,13 +546,20 @@ struct PathArrays {
             const auto number = [&](std::size_t i) { return items[i].cast<double>(); };
             funding = {numbers_or_null(items[0], time.steps), numbers_or_null(items[1], time.steps), number(2), number(3),
                        number(4), number(5)};
-            require(funding->due && !turnover && !random && !(venue && venue->data.intervenes()),
-                    "_core: funding needs a known book whose positions close whole");
+            require(funding->due, "_core: payments are missing");
+        }
+        for (const py::handle item : run[13].cast<py::tuple>()) {
+            const auto items = item.cast<py::tuple>();
+            const auto number = [&](std::size_t i) { return items[i].cast<double>(); };
+            targeting.push_back({number(0), number(1), number(2), number(3), number(4), items[5].cast<bool>(),
+                                 numbers_or_null(items[6], time.steps)});
+            require(targeting.back().due && !bridge, "_core: funds need times to look, and no bridge");
         }
         job = {positions.view, venue ? &venue->data : nullptr, turnover ? &turnover->data : nullptr,
                random ? &random->book : nullptr, market.data, process.data,
                {randomness[0].cast<std::uint64_t>(), randomness[1].cast<bool>()}, time,
-               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge, funding ? &*funding : nullptr};
+               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge,
+               funding ? &*funding : nullptr, targeting};
     }
     bool knows_bankruptcy() const { return positions.knows_bankruptcy(); }
 };
@@ -575,6 +583,7 @@ struct PathOutput {
                                add(name, "long_notional", view.long_notional) ||
                                add(name, "short_notional", view.short_notional) || add(name, "waves", view.waves) ||
                                add(name, "exhausted", view.exhausted) || add(name, "runaway", view.runaway) ||
+                               add(name, "targeting_quantity", view.targeting_quantity) ||
                                named.add(name, view.ledger);
             require(known, "_core: no such column");
         }

@@ -9,6 +9,7 @@
 #include "flushpoint/kernels.hpp"
 #include "flushpoint/random_side.hpp"
 #include "flushpoint/settlement.hpp"
+#include "flushpoint/targeting.hpp"
 #include "flushpoint/waterfall.hpp"
 
 namespace flushpoint {
@@ -34,7 +35,8 @@ public:
         const auto remembered = static_cast<std::size_t>(std::min<std::int64_t>(job.clock.steps, 256));
         for (std::size_t n = 0; n < remembered; ++n) left_.push_back(compute(static_cast<std::int64_t>(n)));
         const bool intervenes = job.venue && job.venue->intervenes();
-        if (job.turnover || job.random || intervenes || job.funding || job.bridge || paths < fewest_guided) return;
+        const bool alone = job.funding || job.bridge || !job.targeting.empty();
+        if (job.turnover || job.random || intervenes || alone || paths < fewest_guided) return;
         const double start = math::log(job.market.price), reach = 1.5 * longest_way(job, first);
         longs_ = Guide(job.positions.book.longs, false, start - reach);
         shorts_ = Guide(job.positions.book.shorts, true, start + reach);
@@ -133,8 +135,9 @@ public:
     void set_time(double seconds) { longs.now = shorts.now = seconds; }
     double next_opening() const { return next_; }
 
-    // Opens what is due by `now`, at this price; nobody trades at a price of 0 or inf.
-    void open(double now, double price) {
+    // Opens what is due by `now`, at this price; nobody trades at a price of 0 or inf. Triggers are kept as if never
+    // scaled by funding, which a new position has not paid.
+    void open(double now, double price, double scale) {
         const bool trades = price > 0.0 && price < math::infinity;
         set_time(now);
         for (; next_ <= now; wait(next_)) {
@@ -147,7 +150,7 @@ public:
                 const double trigger = price * rule_.ratio[side][static_cast<std::size_t>(leverage - rule_.share.begin())];
                 const double life =
                     rule_.closing_rate > 0.0 ? random::exponential(opening_) / rule_.closing_rate : math::infinity;
-                if (trades) (side == 0 ? longs : shorts).open(trigger, quantity, next_ + life);
+                if (trades) (side == 0 ? longs : shorts).open(trigger / scale, quantity, next_ + life);
             }
         }
     }
@@ -204,7 +207,9 @@ public:
           positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
           ledger_(job.venue ? *job.venue : no_venue),
           low_(f),
-          high_(f) {
+          high_(f),
+          last_price_(f) {
+        for (const VolatilityTargeting& rule : job.targeting) funds_.emplace_back(rule, job.clock.step);
         next_triggers();
         bound(0.0, 0.0);
     }
@@ -222,6 +227,21 @@ public:
             low_step_ = step();
         }
         high_ = std::max(high_, high - displacement_);
+    }
+
+    // What funds have decided to sell in the next step.
+    double order() const { return order_; }
+    // They look at the traded price at the end of a step; one of 0 or inf tells nothing.
+    void look(std::int64_t step, double f) {
+        targeted_ += order_;
+        order_ = 0.0;
+        const double x = log_price(step, f);
+        if (infinite(x)) return;
+        for (TargetingFund& fund : funds_) {
+            fund.move(x - last_price_);
+            order_ += fund.trade(step);
+        }
+        last_price_ = x;
     }
 
     // The exogenous log price stands at f in step `step`, and `sale` is sold by others.
@@ -309,7 +329,7 @@ public:
     void open(std::int64_t step, double f) {
         if constexpr (Positions::lives) {
             const double g = displacement(step);
-            positions_.open(time(step), math::exp(f - g));
+            positions_.open(time(step), math::exp(f - g), trading_.scale);
             next_triggers();
             bound(g, market_->permanent_displacement(trading_.state.sold));
         }
@@ -339,6 +359,7 @@ public:
         if (out.short_notional) out.short_notional[i] = job_->funding ? notional_[1] : positions_.shorts.notional();
         if (out.waves) out.waves[i] = trading_.waves;
         if (out.exhausted) out.exhausted[i] = exhausted_;
+        if (out.targeting_quantity) out.targeting_quantity[i] = targeted_;
         if constexpr (std::is_same_v<Positions, DrawnPositions>) {
             if (out.runaway) out.runaway[i] = positions_.runaway();
         }
@@ -503,6 +524,9 @@ private:
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
     bool constant_;                        // whether the displacement stays until the next trade
     double displacement_;                  // since the last trade, where it stays
+    std::vector<TargetingFund> funds_;
+    double last_price_;                    // log price at which they looked
+    double order_ = 0.0, targeted_ = 0.0;  // what they sell in the next step, and have sold
 };
 
 // The extreme of a Brownian bridge from `from` to `to` in one step: the low for longs, the high for shorts.
@@ -592,7 +616,8 @@ public:
         if (!any(due)) due = nullptr;
         std::size_t record_end = recorded_;
         while (record_end < recording_.count && recording_.at[record_end] <= done_ + steps) ++record_end;
-        const bool bridges_moves = job_.bridge && moves, joined = joins && !alone_ && !sales && record_end == recorded_;
+        const bool every = sales || due || (job_.bridge && moves) || !job_.targeting.empty();  // path is looked at
+        const bool joined = joins && !alone_ && !sales && record_end == recorded_;
         const double stray = job_.bridge ? longest_stray * job_.process.parameters[1] : 0.0;
         done_ += steps;
         steps_ = steps;
@@ -601,7 +626,7 @@ public:
         for (int lane = 0; lane < count_; ++lane) {
             OnePath& path = paths_[static_cast<std::size_t>(lane)];
             const double lowest = std::min(walk_.low[lane], from_[lane]), highest = std::max(walk_.high[lane], from_[lane]);
-            if (sales || due || bridges_moves || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
+            if (every || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
                 if (joined) {
                     visitors[visiting++] = {&path, this, &walk_.path[0][lane], 0};
                 } else {
@@ -649,7 +674,7 @@ private:
         std::size_t next = recorded_;
         double before = from_[lane];
         for (int s = 0; s < steps_; ++s) {
-            const double f = walk_.path[s][lane], sale = sales ? sales[s] : 0.0;
+            const double f = walk_.path[s][lane], sale = (sales ? sales[s] : 0.0) + path.order();
             const std::int64_t step = done_ - steps_ + s + 1;
             if (job_.bridge) {
                 const double arrival = moves ? f - moves[s] : f;  // the bridge's end: moves come after it
@@ -670,6 +695,7 @@ private:
             }
             if (path.opens(step)) path.open(step, f);
             if (due && due[s] != 0.0) path.pay(step);
+            if (!job_.targeting.empty()) path.look(step, f);
             next = record(lane, next, record_end, step);
             before = f;
         }

@@ -30,7 +30,7 @@ namespace fp = flushpoint;
 
 namespace {
 
-constexpr std::uint64_t expected = 0x8a299cdeb1fc32bc;
+constexpr std::uint64_t expected = 0x05bf89b7f62d4e89;
 
 // FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
 // are the compiler's choice.
@@ -338,6 +338,12 @@ std::uint64_t path_bits(int threads) {
     std::vector<double> moves(steps, 0.0), sales(steps, 0.0);
     moves[10] = -0.02;
     sales[40] = 3.0;
+    std::vector<double> due(steps, 0.0), seldom(steps, 0.0);
+    for (std::size_t i = 4; i < due.size(); i += 5) due[i] = 1.0;
+    for (std::size_t i = 9; i < seldom.size(); i += 10) seldom[i] = 1.0;
+    const fp::Funding funding{due.data(), nullptr, 1e-3, 5e-3, 0.04, 1.0};
+    const fp::VolatilityTargeting targeting[] = {{60.0, 0.4, 0.5, 900.0, 1.0, true, seldom.data()},
+                                                 {30.0, 0.6, 0.6, 3'600.0, 2.0, false, due.data()}};
 
     const double parameters[6][5] = {{1e-5, 0.004},
                                      {1e-5, 0.003, 0.1, -0.01, 0.02},
@@ -345,7 +351,7 @@ std::uint64_t path_bits(int threads) {
                                      {0.0, 1e-6, 0.1, 0.85, 2e-5},
                                      {1e-5, 7.0},
                                      {0.0}};
-    std::vector<double> out[8];
+    std::vector<double> out[9];
     std::vector<std::int64_t> counts[3];
     for (auto& column : out) column.resize(count);
     for (auto& column : counts) column.resize(count);
@@ -361,6 +367,7 @@ std::uint64_t path_bits(int threads) {
     columns.long_count = counts[0].data();
     columns.short_count = counts[1].data();
     columns.waves = counts[2].data();
+    columns.targeting_quantity = out[8].data();
     const auto run = [&](const fp::PathJob& job) {
         fp::simulate(job, 3, count - 3, columns, {nullptr, 0, nullptr}, threads, [](std::size_t) {});
         for (const auto& column : out) hash.add_all(column);
@@ -379,6 +386,17 @@ std::uint64_t path_bits(int threads) {
             job.turnover = nullptr;
             job.random = &drawn;
             run(job);
+            // With funding and funds, in each of the three.
+            job.funding = &funding;
+            job.targeting = targeting;
+            run(job);
+            job.random = nullptr;
+            run(job);
+            job.turnover = &turnover;
+            run(job);
+            job.turnover = nullptr;
+            job.funding = nullptr;
+            job.targeting = {};
             if (kind > 0) continue;
             job.random = nullptr;
             job.bridge = true;
@@ -493,6 +511,8 @@ std::uint64_t venue_bits(int threads) {
     std::vector<std::int64_t> counts[4];
     for (double& s : shock) s = random.between(-0.3, 0.3);
     for (double& r : returns) r = random.between(-0.02, 0.02);
+    const std::vector<double> due(steps, 1.0);
+    const fp::Funding funding{due.data(), nullptr, 1e-3, 5e-3, 0.04, 1.0};
     for (auto& column : numbers) column.resize(count);
     for (auto& column : counts) column.resize(count);
     bool exhausted[count];
@@ -538,11 +558,14 @@ std::uint64_t venue_bits(int threads) {
             columns.short_count = counts[1].data();
             columns.waves = counts[2].data();
             columns.ledger = ledger;
-            const fp::PathJob job{book.venue_view(), &venue, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9),
-                                  {fp::ProcessKind::returns, nullptr, returns.data(), false, steps}, {11, false},
-                                  {60.0, 600.0, steps}, {nullptr, nullptr}, false};
-            fp::simulate(job, 0, count, columns, {nullptr, 0, nullptr}, threads, ignore);
-            add();
+            fp::PathJob job{book.venue_view(), &venue, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9),
+                            {fp::ProcessKind::returns, nullptr, returns.data(), false, steps}, {11, false},
+                            {60.0, 600.0, steps}, {nullptr, nullptr}, false};
+            for (const bool funded : {false, true}) {
+                if (funded) job.funding = &funding;
+                fp::simulate(job, 0, count, columns, {nullptr, 0, nullptr}, threads, ignore);
+                add();
+            }
         }
     }
     return hash.value();

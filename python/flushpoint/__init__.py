@@ -33,6 +33,7 @@ from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
 from flushpoint.script import Script
+from flushpoint.sellers import VolatilityTargeting
 from flushpoint.simulate import (
     DrawnSimulationResult,
     FundedSimulationResult,
@@ -105,6 +106,7 @@ __all__ = [
     "VenueCascadeResult",
     "VenueSimulationResult",
     "VenueStressResult",
+    "VolatilityTargeting",
     "auto_deleverage",
     "bankruptcy_price",
     "build_info",

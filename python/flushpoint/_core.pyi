@@ -38,6 +38,7 @@ _Run: TypeAlias = tuple[
     tuple[tuple[_Part, ...], float] | None,
     _Venue | None,
     tuple[_F8, _F8 | None, float, float, float, float] | None,
+    tuple[tuple[float, float, float, float, float, bool, _F8], ...],
 ]
 
 __version__: str

@@ -28,6 +28,7 @@ from flushpoint.random_book import EnginePart, RandomBook, most_closed
 from flushpoint.result import Result
 from flushpoint.script import Script
 from flushpoint.seed import resolve
+from flushpoint.sellers import EngineFund, VolatilityTargeting, check_sellers
 from flushpoint.settlement import BALANCE, LEDGER, MONEY, SettledRows, check_settled, marked
 from flushpoint.turnover import EngineTurnover, Turnover
 from flushpoint.venue import EngineVenue, Venue
@@ -44,6 +45,7 @@ _ENGINE = (
 )
 # What the engine adds up itself where a book's running sums do not tell.
 _DRAWN = ("long_quantity", "short_quantity", "long_notional", "short_notional")
+_OF_SELLERS = ("targeting_quantity",)
 _PATHS_AT_ONCE = 8  # that a thread of the engine works on
 _MOST_STEPS = 2**32 - 1
 _NOBODY = Book([], [], [])
@@ -63,6 +65,7 @@ EngineRun = tuple[
     tuple[tuple[EnginePart, ...], float] | None,
     EngineVenue | None,
     EngineFunding | None,
+    tuple[EngineFund, ...],
 ]
 
 
@@ -84,8 +87,11 @@ class SimulationResult(BookOutcome, Ensemble):
         How many waves there were.
     exhausted : ndarray of bool, shape (paths,)
         Whether the depth was used up (only `EvaporatingImpact` can be).
+    targeting_quantity : ndarray of float64, shape (paths,)
+        With `sellers` only, on demand: what they sold less what they bought, base units.
     proceeds : ndarray of float64, shape (paths,)
-        Money received for the longs closed less money paid for the shorts, quote units; without scripted sales.
+        Money received for the longs closed less money paid for the shorts, quote units; without scripted sales and
+        those of `sellers`.
     shortfall, surplus : ndarray of float64, shape (paths,)
         Sum over positions of how far proceeds fall short of, or exceed, quantity x bankruptcy price, quote units. nan,
         not known, where the book has no bankruptcy prices.
@@ -221,7 +227,8 @@ class DrawnSimulationResult(_EngineSums):
     """The outcomes of paths whose positions are drawn: of a random book, or with turnover; one value a path.
 
     As `SimulationResult`, but for what needs the positions of one known book: `watch`, groups, shortfall and surplus
-    (nan, not known). Of a random book the mapping leaves out the notionals, too, unless they are asked for.
+    (nan, not known). Of a random book the mapping leaves out the notionals, too, unless they are asked for. They are as
+    in `FundedSimulationResult` with funding.
 
     Attributes
     ----------
@@ -247,7 +254,7 @@ class VenueSimulationResult(SettledRows, _EngineSums):
     adl_count : ndarray of int64, shape (paths,)
         How many times a winner's position was reduced.
 
-    With funding, too, notionals are as in `FundedSimulationResult`.
+    With funding, too, notionals are at the triggers as it had moved them by the time of each close.
     """
 
     _names = (*SimulationResult._names, *MONEY, *LEDGER)
@@ -323,6 +330,7 @@ class _Run:
     turnover: Turnover | None
     venue: Venue | None
     funding: Funding | None
+    sellers: tuple[VolatilityTargeting, ...]
     horizon: float
     steps: int
     key: int
@@ -349,7 +357,8 @@ class _Run:
     def engine_columns(self) -> tuple[str, ...]:
         """What the engine can be asked for in a path of such a book, but for sums of positions."""
         ledger = () if self.venue is None else (*LEDGER, *BALANCE)
-        return (*_ENGINE, *MONEY, *ledger, *(("runaway",) if isinstance(self.book, RandomBook) else ()))
+        runaway = ("runaway",) if isinstance(self.book, RandomBook) else ()
+        return (*_ENGINE, *MONEY, *ledger, *runaway, *(_OF_SELLERS if self.sellers else ()))
 
     def known(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Those of the engine's columns that it can tell."""
@@ -377,6 +386,7 @@ class _Run:
             random,
             None if venue is None else venue._engine,
             None if self.funding is None else self.funding._engine(self.dt, self.steps),
+            tuple(seller._engine(self.dt, self.steps) for seller in self.sellers),
         )
 
     def paths(
@@ -420,6 +430,7 @@ def simulate(
     *,
     venue: Venue | None = None,
     funding: Funding | None = None,
+    sellers: VolatilityTargeting | Sequence[VolatilityTargeting] | None = None,
     antithetic: bool = False,
     script: Script | None = None,
     turnover: Turnover | None = None,
@@ -464,8 +475,10 @@ def simulate(
         What follows a trigger, and who pays; the book needs bankruptcy prices. Its fund lasts through a path. Not for
         a random book, nor with turnover.
     funding : Funding, optional
-        What longs pay shorts at regular times, which moves their triggers. Not for a random book, nor with turnover or
-        a venue that closes in part, late or against winners.
+        What longs pay shorts at regular times, which moves their triggers.
+    sellers : VolatilityTargeting or sequence of them, optional
+        Others who must sell when prices move, besides those who are liquidated. Not with "bridge". The column
+        `targeting_quantity` tells what they sold.
     antithetic : bool, default False
         Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`.
         `summary`, `exceedance` and `compare` know of it: they judge means by pairs.
@@ -522,7 +535,11 @@ def simulate(
     living = _check_turnover(turnover, random, bridge)
     if venue is not None:
         _check_settled(venue, book, living, bridge)
-    _check_funding(funding, book, living, venue)
+    if funding is not None and not isinstance(funding, Funding):
+        raise TypeError(f"funding must be a Funding, was {type(funding).__name__}")
+    funds = check_sellers(sellers)
+    if funds and bridge:
+        raise ValueError(f"sellers must be left out where monitoring is 'bridge', was {sellers!r}")
     most = most_closed(book, max_count)
     _check_book(book, market, bridge)
     # Given returns and a known book hold nothing random: without a seed, shards of one run still join.
@@ -535,7 +552,7 @@ def simulate(
         kind = DrawnSimulationResult
     elif funding is not None:
         kind = FundedSimulationResult
-    names = _columns(columns, random, kind)
+    names = _columns(columns, random, kind, _OF_SELLERS if funds else ())
     recorded = _recorded(record, step_count)
     watched = _watched(watch, book, living, venue)
     run = _Run(
@@ -546,6 +563,7 @@ def simulate(
         living,
         venue,
         funding,
+        funds,
         seconds,
         step_count,
         key,
@@ -576,6 +594,7 @@ def simulate(
         "turnover": turnover,
         "venue": venue,
         "funding": funding,
+        "sellers": funds or None,
         "max_count": most if random else None,
         "columns": names,
         "record": recorded,
@@ -634,19 +653,6 @@ def _check_book(book: Book | RandomBook, market: Market, bridge: bool) -> None:
         )
 
 
-def _check_funding(funding: object, book: Book | RandomBook, living: Turnover | None, venue: Venue | None) -> None:
-    if funding is None:
-        return
-    if not isinstance(funding, Funding):
-        raise TypeError(f"funding must be a Funding, was {type(funding).__name__}")
-    if isinstance(book, RandomBook) or living is not None:
-        raise ValueError(f"funding must be left out for a random book and with turnover, was {funding!r}")
-    if venue is not None and venue._intervenes:
-        raise ValueError(
-            f"funding must be left out where a venue closes in part, late or against winners, was {funding!r}"
-        )
-
-
 def _check_settled(venue: Venue, book: Book | RandomBook, living: Turnover | None, bridge: bool) -> None:
     if isinstance(book, RandomBook) or living is not None:
         raise ValueError(f"venue must be left out for a random book and with turnover, was {venue!r}")
@@ -655,13 +661,15 @@ def _check_settled(venue: Venue, book: Book | RandomBook, living: Turnover | Non
         raise ValueError(f"monitoring must be 'step' where closes wait, was 'bridge' with {venue!r}")
 
 
-def _columns(columns: Sequence[str] | None, random: bool, kind: type[SimulationResult]) -> tuple[str, ...]:
+def _columns(
+    columns: Sequence[str] | None, random: bool, kind: type[SimulationResult], more: tuple[str, ...]
+) -> tuple[str, ...]:
     usual = kind._names
     if random:
         usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
     if columns is None:
         return usual
-    return check_names("columns", columns, (*usual, *kind._on_demand))
+    return check_names("columns", columns, (*usual, *kind._on_demand, *more))
 
 
 def _needed(names: tuple[str, ...], run: _Run) -> tuple[str, ...]:

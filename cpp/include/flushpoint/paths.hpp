@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "flushpoint/book.hpp"
@@ -11,6 +12,7 @@
 #include "flushpoint/process.hpp"
 #include "flushpoint/pulse.hpp"
 #include "flushpoint/random_book.hpp"
+#include "flushpoint/targeting.hpp"
 #include "flushpoint/turnover.hpp"
 #include "flushpoint/venue_run.hpp"
 
@@ -43,6 +45,7 @@ struct PathColumns {
     std::int64_t* waves;
     bool* exhausted;
     bool* runaway;
+    double* targeting_quantity;  // sold less bought by funds
     LedgerColumns ledger;
 };
 
@@ -72,7 +75,8 @@ struct PathJob {
     Clock clock;
     Script script;
     bool bridge;  // of a GBM and a book of one side: watch the extremes between steps, too
-    const Funding* funding = nullptr;  // of a known book whose positions close whole in the market; null for none
+    const Funding* funding = nullptr;  // null for none
+    std::span<const VolatilityTargeting> targeting{};  // not with a bridge
 };
 
 // Paths first, first + 1, ..., first + count - 1; columns and recording begin with path `first`.

@@ -21,6 +21,7 @@ public:
           start_(start),
           mark_price_(start / market.mark_factor(trading.displacement)),
           state_(trading.state),
+          scale_(trading.scale),
           book_(book),
           ledger_(book.ledger) {}
 
@@ -85,8 +86,9 @@ private:
     }
     // Sells a part of the run, whole positions; if it stops, up to the one that is returned.
     std::size_t sell(Side& side, Range run, VenueWave& wave, bool stops) {
-        Waterfall<Impact> waterfall(market_, start_, state_, side.view(), side.columns().bankruptcy, side.shorts(), run,
-                                    ledger_, stops);
+        BankruptcyView bankruptcy = side.columns().bankruptcy;
+        bankruptcy.scale = scale_;
+        Waterfall<Impact> waterfall(market_, start_, state_, side.view(), bankruptcy, side.shorts(), run, ledger_, stops);
         const Range sold{run.begin, waterfall.close()};
         const double quantity = sold.sum(side.view().quantity_sum), traded = side.sign() * quantity;
         wave.quantity += quantity;
@@ -102,7 +104,8 @@ private:
         book_.winners.clear();
         side.for_open([&](double quantity, double trigger, double bankruptcy, std::size_t rank) {
             const VenueColumns& columns = side.columns();
-            const Candidate one{quantity, columns.entry_price[rank], bankruptcy, trigger, columns.index[rank]};
+            const Candidate one{quantity, columns.entry_price[rank], scale_ * bankruptcy, scale_ * trigger,
+                                columns.index[rank]};
             if (profit(one, mark_price_, side.shorts()) > 0.0) book_.winners.push_back(one);
             return 0.0;
         });
@@ -134,10 +137,10 @@ private:
             if (i == book_.winners.size() || book_.winners[i].place != other.columns().index[rank]) return 0.0;
             const double size = taken[i++];
             if (size == 0.0) return size;
-            const double equity = s * size * (price - bankruptcy);
+            const double owed = scale_ * bankruptcy, equity = s * size * (price - owed);
             ledger_.adl_count += 1;
             ledger_.released += equity;
-            ledger_.value += s * size * bankruptcy;
+            ledger_.value += s * size * owed;
             record(other.columns().index[rank], size, size * price, size, equity);
             return size;
         });
@@ -181,6 +184,7 @@ private:
     const Market<Impact>& market_;
     double start_, mark_price_;
     State state_;  // of the market, as the wave is traded
+    double scale_;  // of the book's prices
     VenueBook& book_;
     Ledger& ledger_;
     bool defaulted_ = false;  // the rest of the wave is closed against winners

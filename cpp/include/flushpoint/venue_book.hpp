@@ -49,7 +49,7 @@ struct alignas(64) Holding {
     std::uint64_t hit : 1;      // closed in part before
 };
 
-// The same while it is closed.
+// The same while it is closed, its bankruptcy price with the funding paid so far: see funding.hpp.
 struct Taken : Holding {
     std::int32_t slot;  // where it is kept otherwise; none before it was
 };
@@ -155,7 +155,7 @@ public:
         }
         // How much of it is closed follows from a mark price, unless that was settled when it joined the queue.
         Taken take_out(const Crossed& crossed, double price) const {
-            return book_.venue_.waits() ? kept(crossed.slot) : sized(crossed, price);
+            return book_.venue_.waits() ? funded(kept(crossed.slot)) : sized(crossed, price);
         }
         // Those some way ahead will soon be taken out.
         void expect(std::size_t i) const {
@@ -182,8 +182,10 @@ public:
             }
             const VenueData& venue = book_.venue_;
             const double s = sign();
-            one.trigger = venue.tiers.count > 0 ? trigger_price(venue.tiers, shorts_, one.quantity, one.bankruptcy)
-                                                : s * one.bankruptcy / (s - one.rate);
+            const double trigger = venue.tiers.count > 0
+                                       ? trigger_price(venue.tiers, shorts_, one.quantity, one.bankruptcy)
+                                       : s * one.bankruptcy / (s - one.rate);
+            one.trigger = trigger / book_.scale_;
             if (!(one.trigger > 0.0)) one.trigger = 0.0;  // a long never fires there, a short at once
             keep(one);
             returning_.push_back({one.trigger, shorts_, one.place, one.slot});
@@ -222,8 +224,13 @@ public:
         };
 
         Taken kept(std::int32_t slot) const { return {kept_[static_cast<std::size_t>(slot)], slot}; }
+        Taken funded(Taken one) const {
+            one.bankruptcy *= book_.scale_;
+            return one;
+        }
         Taken sized(const Crossed& crossed, double price) const {
-            Taken out = crossed.slot == no_slot ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot);
+            const bool fresh = crossed.slot == no_slot;
+            Taken out = funded(fresh ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot));
             out.order = close_size(book_.venue_, shorts_, out, price);
             return out;
         }
@@ -234,6 +241,7 @@ public:
             } else {
                 kept_[static_cast<std::size_t>(one.slot)] = one;
             }
+            kept_[static_cast<std::size_t>(one.slot)].bankruptcy /= book_.scale_;
         }
         VenueWave listed_wave() const { return {{0, 0}, static_cast<std::int64_t>(listed_.size()), 0.0, true}; }
 
@@ -318,6 +326,7 @@ public:
     // A step of a path begins: so much may be closed in it.
     void begin_step(double now, double seconds, const Trading& trading) {
         trading_ = &trading;
+        scale_ = trading.scale;
         now_ = now;
         budget_ = venue_.pacing < math::infinity ? venue_.pacing * seconds : math::infinity;
     }
@@ -330,7 +339,7 @@ private:
         for (Side* side : {&longs, &shorts}) {
             side->cross(mark_factor, start);
             for (const Crossed& crossed : side->listed_) {
-                Taken one = side->sized(crossed, start / mark_factor);
+                Taken one = side->sized(crossed, scale_ * (start / mark_factor));
                 one.turn = turns_++ & (~std::uint64_t{0} >> 1);
                 side->keep(one);
                 side->waiting_.push_back({one.slot, now_ + venue_.delay});
@@ -358,6 +367,7 @@ private:
 
     const VenueData& venue_;
     const Trading* trading_ = nullptr;
+    double scale_ = 1.0;  // of the prices of both sides
     double now_ = 0.0;
     double budget_ = math::infinity;  // quantity that may still be closed in this step
     std::uint64_t turns_ = 0;
