@@ -545,7 +545,7 @@ struct PathArrays {
             const auto number = [&](std::size_t i) { return items[i].cast<double>(); };
             funding = {numbers_or_null(items[0], time.steps), numbers_or_null(items[1], time.steps), number(2), number(3),
                        number(4), number(5)};
-            require(funding->due && !turnover && !random && !(venue && venue->data.intervenes()),
+            require(funding->due && !turnover && !random && !(venue && fp::tells_apart(venue->data, positions.view)),
                     "_core: funding needs a known book whose positions close whole");
         }
         job = {positions.view, venue ? &venue->data : nullptr, turnover ? &turnover->data : nullptr,
@@ -573,7 +573,9 @@ struct PathOutput {
                                add(name, "long_quantity", view.long_quantity) ||
                                add(name, "short_quantity", view.short_quantity) ||
                                add(name, "long_notional", view.long_notional) ||
-                               add(name, "short_notional", view.short_notional) || add(name, "waves", view.waves) ||
+                               add(name, "short_notional", view.short_notional) ||
+                               add(name, "stop_count", view.stop_count) || add(name, "stop_quantity", view.stop_quantity) ||
+                               add(name, "stop_notional", view.stop_notional) || add(name, "waves", view.waves) ||
                                add(name, "exhausted", view.exhausted) || add(name, "runaway", view.runaway) ||
                                named.add(name, view.ledger);
             require(known, "_core: no such column");

@@ -16,6 +16,7 @@ from flushpoint.book import Book
 from flushpoint.cascade import _check_at_rest, _check_inputs
 from flushpoint.impact import shaped
 from flushpoint.market import Market
+from flushpoint.outcome import BookOutcome
 from flushpoint.result import Result
 
 _TIPPING_POINT = np.dtype(
@@ -40,8 +41,9 @@ class ResponseResult(Result):
     ----------
     final_price : float or ndarray
         Quote units per base unit.
-    liquidated_count : int or ndarray
-        Positions closed.
+    stop_count, stop_quantity, stop_notional : float or ndarray
+        The same columns of stop orders, which are not counted as liquidated. Of the mapping only where the book holds
+        some.
     """
 
     _names: ClassVar[tuple[str, ...]] = (
@@ -52,8 +54,8 @@ class ResponseResult(Result):
     )
 
     final_price: Any
-    liquidated_count: Any
     _book: Book
+    _closed: NDArray[np.int64]  # of the side that answers
     _shorts: NDArray[np.bool_]  # whether the shorts answer, for each question
 
     def __iter__(self) -> Any:
@@ -69,7 +71,7 @@ class ResponseResult(Result):
         return super().__getitem__(name)
 
     def _sums(self, longs: FloatArray, shorts: FloatArray) -> Any:
-        count = np.asarray(self.liquidated_count)
+        count = self._closed
         if not self._shorts.any():
             values = longs[count]
         else:
@@ -78,15 +80,49 @@ class ResponseResult(Result):
             )
         return _finished(values)
 
+    def _apart(self, what: str, stops: bool) -> Any:
+        """Count, quantity or notional of what was closed of one kind."""
+        kinds = self._book._kinds
+        assert kinds is not None
+        long, short = (np.where(self._shorts == shorts, self._closed, 0) for shorts in (False, True))
+        return _finished(np.asarray(kinds[0].closed(long, what, stops) + kinds[1].closed(short, what, stops)))
+
+    def _none(self, kind: type) -> Any:
+        return _finished(np.zeros(self._closed.shape, kind))
+
+    @cached_property
+    def liquidated_count(self) -> Any:
+        """Positions liquidated."""
+        return _finished(self._closed) if self._book.stop is None else self._apart("count", stops=False)
+
     @cached_property
     def liquidated_quantity(self) -> Any:
-        """Quantity closed, base units."""
+        """Quantity liquidated, base units."""
+        if self._book.stop is not None:
+            return self._apart("quantity", stops=False)
         return self._sums(self._book.long.cumulative_quantity, self._book.short.cumulative_quantity)
 
     @cached_property
     def liquidated_notional(self) -> Any:
-        """Sum of quantity x trigger price over the positions closed, quote units."""
+        """Sum of quantity x trigger price over the positions liquidated, quote units."""
+        if self._book.stop is not None:
+            return self._apart("notional", stops=False)
         return self._sums(self._book.long.cumulative_notional, self._book.short.cumulative_notional)
+
+    @cached_property
+    def stop_count(self) -> Any:
+        """Stop orders that fired."""
+        return self._none(int) if self._book.stop is None else self._apart("count", stops=True)
+
+    @cached_property
+    def stop_quantity(self) -> Any:
+        """Quantity of the stop orders that fired, base units."""
+        return self._none(float) if self._book.stop is None else self._apart("quantity", stops=True)
+
+    @cached_property
+    def stop_notional(self) -> Any:
+        """Sum of quantity x trigger price over the stop orders that fired, quote units."""
+        return self._none(float) if self._book.stop is None else self._apart("notional", stops=True)
 
     def __repr__(self) -> str:
         question = self.provenance["question"]
@@ -191,9 +227,10 @@ class Response:
             {
                 question: _finished(np.array(asked)),
                 "final_price": _finished(final.reshape(asked.shape)),
-                "liquidated_count": _finished(closed.reshape(asked.shape)),
                 "_book": self._book,
+                "_closed": closed.reshape(asked.shape),
                 "_shorts": np.asarray(shorts),
+                "_names": ResponseResult._names + (() if self._book.stop is None else BookOutcome._stop_names),
             },
         )
 
@@ -207,7 +244,7 @@ class Response:
 
         A structured array, a row each, the longs' from the market's price down, then the shorts' from it up:
         ``price`` (the start price), ``shock`` (the move that leads there), ``side`` (+1 longs, -1 shorts), ``count``,
-        ``quantity`` and ``notional`` of the run, ``final_price`` once it has closed.
+        ``quantity`` and ``notional`` of the run, stop orders among it, ``final_price`` once it has closed.
         """
         price = self._market.price
         found = []
