@@ -15,6 +15,7 @@ from flushpoint import _core
 from flushpoint._validate import (
     FloatArray,
     check,
+    count,
     finite_array,
     number,
     positive,
@@ -26,6 +27,7 @@ from flushpoint._validate import (
 from flushpoint.hidden import positions_from_open_interest
 from flushpoint.margin import Contract, FeeAt, MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.mix import EntryPrices, LeverageMix
+from flushpoint.seed import resolve
 
 EngineSide = tuple[FloatArray, FloatArray, FloatArray, FloatArray, int]
 EngineColumns = tuple[
@@ -607,6 +609,93 @@ class Book:
             first = self.side * (price - trigger) > 0
         stop = first if self._stop is None else first | self._stop
         return self._with(trigger_price=np.where(first, price, trigger), stop=stop)
+
+    def topped_up(
+        self,
+        share: float,
+        margin: float,
+        *,
+        times: int = 1,
+        schedule: MarginSchedule | None = None,
+        seed: int | np.random.SeedSequence | None = None,
+    ) -> Book:
+        """Return the book in which a share of the owners add margin where they would be liquidated.
+
+        Nothing is traded when a trigger is reached and margin is added. A position that will be topped up is therefore
+        the same as one that has been: with margin added, further bankruptcy and trigger prices, and no other event on
+        the way. Its owner adds `margin` of what the position is worth at the trigger T, which moves the bankruptcy
+        price B of a position of side s to B - s margin T; the new trigger is where equity meets maintenance again.
+
+        Parameters
+        ----------
+        share : float
+            Of the positions that can be liquidated, from 0 to 1, rounded to a number of them. Who is among them is
+            random; a larger share includes the owners of a smaller one.
+        margin : float
+            Added each time, as a share of notional at the trigger, positive.
+        times : int, default 1
+            How often each of them does so, at least 1.
+        schedule : MarginSchedule, optional
+            Tiers that the new triggers follow from (linear contracts, valued at the mark). By default maintenance is
+            at the rate that each position itself implies, s (T - B) / T, so that T moves in proportion to B.
+        seed : int or numpy.random.SeedSequence, optional
+            The same seed chooses the same owners; None draws a fresh one.
+
+        Returns
+        -------
+        Book
+            The same positions, in input order. A long whose new trigger would not be positive never triggers (0). Stop
+            orders are not topped up.
+
+        Raises
+        ------
+        ValueError
+            Where an argument breaks its rule, or the book has no bankruptcy prices.
+
+        Notes
+        -----
+        Where effective leverage counts, among winners, so does margin that is yet to be added. A schedule that would
+        put a trigger nearer than the one that was reached, as its rates are above what the position implied, leaves it
+        there.
+
+        Examples
+        --------
+        >>> book = Book(+1, 1.0, [90.0, 80.0], bankruptcy_price=[89.1, 79.2])
+        >>> topped = book.topped_up(0.5, 0.1, seed=1)
+        >>> int(np.count_nonzero(topped.trigger_price != book.trigger_price))
+        1
+        """
+        part = number("share", share, at_least=0, at_most=1)
+        added = number("margin", margin, above=0)
+        rounds = count("times", times, 1)
+        if schedule is not None and not isinstance(schedule, MarginSchedule):
+            raise TypeError(f"schedule must be a MarginSchedule, was {type(schedule).__name__}")
+        if self.bankruptcy_price is None:
+            raise ValueError("book must have bankruptcy prices for margin to be added, was without")
+        key = resolve(seed)[1]
+        trigger, bankruptcy = np.array(self.trigger_price), np.array(self.bankruptcy_price)
+        able = (trigger > 0) & (trigger < np.inf)
+        if self._stop is not None:
+            able &= ~self._stop
+        rows = np.flatnonzero(able)
+        order = np.argsort(np.random.PCG64(key).random_raw(len(self))[rows], kind="stable")
+        chosen = rows[order[: round(part * rows.size)]]
+        side, quantity = self.side.astype(np.float64), self.quantity
+        for _ in range(rounds):
+            if not chosen.size:
+                break
+            s, at, owed = side[chosen], trigger[chosen], bankruptcy[chosen]
+            less = owed - s * added * at
+            if schedule is None:
+                # A bankruptcy price of 0 leaves nothing to be liquidated for.
+                moved = at * np.divide(less, owed, out=np.zeros(at.size), where=owed > 0)
+            else:
+                collateral = s * quantity[chosen] * (at - less)
+                moved = np.asarray(liquidation_price(s, quantity[chosen], at, collateral, schedule))
+            trigger[chosen] = s * np.minimum(s * at, s * np.maximum(moved, 0.0))
+            bankruptcy[chosen] = np.maximum(less, 0.0)
+            chosen = chosen[trigger[chosen] > 0]
+        return self._with(trigger_price=trigger, bankruptcy_price=bankruptcy)
 
     def _crossed(self, price: float) -> tuple[int, int]:
         """How many longs and shorts are crossed at a price, nothing having been traded."""
