@@ -384,7 +384,9 @@ def _closed(book: Book, longs: int, shorts: int) -> dict[str, float]:
             "liquidated_quantity": float(long.cumulative_quantity[longs] + short.cumulative_quantity[shorts]),
             "liquidated_count": longs + shorts,
             "liquidated_notional": float(long.cumulative_notional[longs] + short.cumulative_notional[shorts]),
-            **{name: 0 if name == "stop_count" else 0.0 for name in BookOutcome._stop_names},
+            "stop_quantity": 0.0,
+            "stop_count": 0,
+            "stop_notional": 0.0,
         }
     sold, bought = kinds
     return {

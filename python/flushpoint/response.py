@@ -41,9 +41,10 @@ class ResponseResult(Result):
     ----------
     final_price : float or ndarray
         Quote units per base unit.
+    liquidated_count, liquidated_quantity, liquidated_notional : float or ndarray
+        Positions closed, base units, quantity x trigger price in quote units.
     stop_count, stop_quantity, stop_notional : float or ndarray
-        The same columns of stop orders, which are not counted as liquidated. Of the mapping only where the book holds
-        some.
+        The same of stop orders, which are not counted as liquidated. Of the mapping only where the book holds some.
     """
 
     _names: ClassVar[tuple[str, ...]] = (
@@ -80,49 +81,47 @@ class ResponseResult(Result):
             )
         return _finished(values)
 
-    def _apart(self, what: str, stops: bool) -> Any:
+    def _of_kind(self, what: str, *, stops: bool) -> Any:
         """Count, quantity or notional of what was closed of one kind."""
         kinds = self._book._kinds
-        assert kinds is not None
-        long, short = (np.where(self._shorts == shorts, self._closed, 0) for shorts in (False, True))
-        return _finished(np.asarray(kinds[0].closed(long, what, stops) + kinds[1].closed(short, what, stops)))
-
-    def _none(self, kind: type) -> Any:
-        return _finished(np.zeros(self._closed.shape, kind))
+        if kinds is not None:
+            long, short = (np.where(self._shorts == shorts, self._closed, 0) for shorts in (False, True))
+            return _finished(np.asarray(kinds[0].closed(long, what, stops) + kinds[1].closed(short, what, stops)))
+        if stops:
+            return _finished(np.zeros(self._closed.shape, np.int64 if what == "count" else np.float64))
+        if what == "count":
+            return _finished(self._closed)
+        return self._sums(*(getattr(one, f"cumulative_{what}") for one in (self._book.long, self._book.short)))
 
     @cached_property
     def liquidated_count(self) -> Any:
         """Positions liquidated."""
-        return _finished(self._closed) if self._book.stop is None else self._apart("count", stops=False)
+        return self._of_kind("count", stops=False)
 
     @cached_property
     def liquidated_quantity(self) -> Any:
         """Quantity liquidated, base units."""
-        if self._book.stop is not None:
-            return self._apart("quantity", stops=False)
-        return self._sums(self._book.long.cumulative_quantity, self._book.short.cumulative_quantity)
+        return self._of_kind("quantity", stops=False)
 
     @cached_property
     def liquidated_notional(self) -> Any:
         """Sum of quantity x trigger price over the positions liquidated, quote units."""
-        if self._book.stop is not None:
-            return self._apart("notional", stops=False)
-        return self._sums(self._book.long.cumulative_notional, self._book.short.cumulative_notional)
+        return self._of_kind("notional", stops=False)
 
     @cached_property
     def stop_count(self) -> Any:
         """Stop orders that fired."""
-        return self._none(int) if self._book.stop is None else self._apart("count", stops=True)
+        return self._of_kind("count", stops=True)
 
     @cached_property
     def stop_quantity(self) -> Any:
         """Quantity of the stop orders that fired, base units."""
-        return self._none(float) if self._book.stop is None else self._apart("quantity", stops=True)
+        return self._of_kind("quantity", stops=True)
 
     @cached_property
     def stop_notional(self) -> Any:
         """Sum of quantity x trigger price over the stop orders that fired, quote units."""
-        return self._none(float) if self._book.stop is None else self._apart("notional", stops=True)
+        return self._of_kind("notional", stops=True)
 
     def __repr__(self) -> str:
         question = self.provenance["question"]
@@ -221,18 +220,16 @@ class Response:
     def _result(
         self, question: str, asked: FloatArray, shorts: Any, final: FloatArray, closed: NDArray[np.int64]
     ) -> ResponseResult:
-        return ResponseResult(
-            question,
-            {"market": self._market, "positions": len(self._book)},
-            {
-                question: _finished(np.array(asked)),
-                "final_price": _finished(final.reshape(asked.shape)),
-                "_book": self._book,
-                "_closed": closed.reshape(asked.shape),
-                "_shorts": np.asarray(shorts),
-                "_names": ResponseResult._names + (() if self._book.stop is None else BookOutcome._stop_names),
-            },
-        )
+        values: dict[str, Any] = {
+            question: _finished(np.array(asked)),
+            "final_price": _finished(final.reshape(asked.shape)),
+            "_book": self._book,
+            "_closed": closed.reshape(asked.shape),
+            "_shorts": np.asarray(shorts),
+        }
+        if self._book.stop is not None:
+            values["_names"] = (*ResponseResult._names, *BookOutcome._stop_names)
+        return ResponseResult(question, {"market": self._market, "positions": len(self._book)}, values)
 
     @cached_property
     def _sale_steps(self) -> tuple[Any, Any]:

@@ -40,10 +40,10 @@ struct VenueStressColumns {
     double* short_quantity;
     double* long_notional;
     double* short_notional;
-    std::int64_t* stop_count;  // null, as the next two, where nobody asks
-    double* stop_quantity;
-    double* stop_notional;
     LedgerColumns ledger;
+    std::int64_t* stop_count = nullptr;  // as the next two, where nobody asks
+    double* stop_quantity = nullptr;
+    double* stop_notional = nullptr;
 };
 
 // One cascade. `positions` may be null; `waves` too. Calls `poll` now and then, which may throw to stop it.
