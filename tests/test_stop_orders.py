@@ -116,10 +116,10 @@ def test_refused() -> None:
     with pytest.raises(ValueError, match="stop_price must be one price or one for each position, 2, was of 3"):
         book.with_stops([95.0, 96.0, 97.0])
     still = fp.Returns(np.zeros((1, 2)))
-    with pytest.raises(ValueError, match="book must be without stop orders where turnover is given, was with 1"):
+    with pytest.raises(ValueError, match="book must hold no stop orders with turnover, was with 1"):
         fp.simulate(book, MARKET, still, 60.0, 2, 1, turnover=fp.Turnover(0.1, 1.0))
     with pytest.raises(
-        ValueError, match="book must be without stop orders, which funding does not move, where it is g"
+        ValueError, match="book must hold no stop orders with funding, which does not move them, was with 1"
     ):
         fp.simulate(book, MARKET, still, 60.0, 2, 1, funding=fp.Funding(0.01, interval=30.0))
     e = fp.simulate(book, MARKET, still, 60.0, 2, 1, turnover=fp.Turnover(0.0, 1.0))  # one that changes nothing

@@ -107,10 +107,10 @@ class Kinds:
     liquidations: Side
     stops: Side
 
-    def closed(self, count: Any, what: str, stops: bool) -> Any:
+    def closed(self, rows: Any, what: str, stops: bool) -> Any:
         """Count, quantity or notional of one kind among so many rows, in firing order."""
-        before = self.stops_before[count]
-        rank = before if stops else count - before
+        before = self.stops_before[rows]
+        rank = before if stops else rows - before
         if what == "count":
             return rank
         side = self.stops if stops else self.liquidations
@@ -678,6 +678,7 @@ class Book:
         if self._stop is not None:
             able &= ~self._stop
         rows = np.flatnonzero(able)
+        # Raw numbers, which numpy keeps the same from version to version.
         order = np.argsort(np.random.PCG64(key).random_raw(len(self))[rows], kind="stable")
         chosen = rows[order[: round(part * rows.size)]]
         side, quantity = self.side.astype(np.float64), self.quantity

@@ -64,9 +64,9 @@ class CascadeResult(Result):
     liquidated_quantity: float
     liquidated_count: int
     liquidated_notional: float
-    stop_quantity: float
-    stop_count: int
-    stop_notional: float
+    stop_quantity: float = 0.0
+    stop_count: int = 0
+    stop_notional: float = 0.0
     amplification: float
     exhausted: bool
     waves: NDArray[np.void]
@@ -152,9 +152,11 @@ class CascadeResult(Result):
         return price
 
     def __repr__(self) -> str:
+        stops = f"{self.stop_count:,} stop orders, " if self.stop_count else ""
         return (
             f"<CascadeResult: final price {self.final_price:,.6g}, {self.liquidated_count:,} closed, notional "
-            f"{self.liquidated_notional:,.4g}, {len(self.waves):,} waves, amplification {self.amplification:.4g}>"
+            f"{self.liquidated_notional:,.4g}, {stops}{len(self.waves):,} waves, "
+            f"amplification {self.amplification:.4g}>"
         )
 
 
@@ -337,8 +339,9 @@ def cascade(
             "final_price": final,
             "low_price": low,
             "high_price": high,
-            **_closed(book, longs, shorts),
-            **_names(CascadeResult, book),
+            "liquidated_quantity": float(long.cumulative_quantity[longs] + short.cumulative_quantity[shorts]),
+            "liquidated_count": longs + shorts,
+            "liquidated_notional": float(long.cumulative_notional[longs] + short.cumulative_notional[shorts]),
             "amplification": amplification,
             "exhausted": exhausted,
             "waves": waves,
@@ -346,6 +349,7 @@ def cascade(
             "_market": market,
             "_scenario": (start, sold, share),
             "_closed": (longs, shorts),
+            **({} if book.stop is None else _by_kind(book, longs, shorts)),
         },
     )
 
@@ -366,34 +370,22 @@ def _with_venue(book: Book, market: Market, venue: Venue, scenario: tuple[float,
     balance = {name: found.pop(name) for name in BALANCE}
     hidden = {"_book": book, "_market": market, "_scenario": scenario, "_venue": venue, "_balance": balance}
     arguments = {"shock": shock, "sell": sell, "refill": refill, "market": market, "positions": len(book)}
-    return VenueCascadeResult(
-        "cascade", {**arguments, "venue": venue}, {**found, **money, **hidden, **_names(VenueCascadeResult, book)}
-    )
+    if book.stop is not None:
+        hidden["_names"] = (*VenueCascadeResult._names, *BookOutcome._stop_names)
+    return VenueCascadeResult("cascade", {**arguments, "venue": venue}, {**found, **money, **hidden})
 
 
-def _names(kind: type[CascadeResult], book: Book) -> dict[str, Any]:
-    """What the mapping holds, where that is not what it usually does."""
-    return {} if book.stop is None else {"_names": (*kind._names, *BookOutcome._stop_names)}
-
-
-def _closed(book: Book, longs: int, shorts: int) -> dict[str, float]:
-    """Totals of what was closed, by kind."""
-    long, short, kinds = book.long, book.short, book._kinds
-    if kinds is None:
-        return {
-            "liquidated_quantity": float(long.cumulative_quantity[longs] + short.cumulative_quantity[shorts]),
-            "liquidated_count": longs + shorts,
-            "liquidated_notional": float(long.cumulative_notional[longs] + short.cumulative_notional[shorts]),
-            "stop_quantity": 0.0,
-            "stop_count": 0,
-            "stop_notional": 0.0,
-        }
+def _by_kind(book: Book, longs: int, shorts: int) -> dict[str, Any]:
+    """What changes in a result where some of the positions closed are stop orders."""
+    kinds = book._kinds
+    assert kinds is not None
     sold, bought = kinds
-    return {
+    totals = {
         f"{kind}_{what}": (sold.closed(longs, what, stops) + bought.closed(shorts, what, stops)).item()
         for kind, stops in (("liquidated", False), ("stop", True))
         for what in ("quantity", "count", "notional")
     }
+    return {**totals, "_names": (*CascadeResult._names, *BookOutcome._stop_names)}
 
 
 def _check_inputs(book: object, market: object) -> None:

@@ -41,6 +41,7 @@ class BookOutcome:
 
     long_count: Counts
     short_count: Counts
+    waves: Counts
 
     _book: Book
 
@@ -93,6 +94,12 @@ class BookOutcome:
     def stop_notional(self) -> FloatArray:
         """Sum of quantity x trigger price over the stop orders that fired, quote units."""
         return frozen(self._apart("notional", stops=True))
+
+    @property
+    def _closing(self) -> str:
+        """What a repr says of the rows in which anything was closed."""
+        what = "liquidations" if self._kinds is None else "liquidations or stop orders"
+        return f"{np.count_nonzero(self.waves):,} of them with {what}"
 
     @property
     def _kinds(self) -> tuple[Kinds, Kinds] | None:

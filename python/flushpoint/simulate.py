@@ -193,8 +193,7 @@ class SimulationResult(BookOutcome, Ensemble):
         return self._run.replay(number_)
 
     def __repr__(self) -> str:
-        closing = np.count_nonzero(self.waves)
-        return f"<{type(self).__name__}: {self._count:,} paths, {closing:,} of them with liquidations{self._seeded}>"
+        return f"<{type(self).__name__}: {self._count:,} paths, {self._closing}{self._seeded}>"
 
 
 class _EngineSums(SimulationResult):
@@ -380,7 +379,7 @@ class _Run:
         return (
             book.long._engine,
             book.short._engine,
-            book._settled(money, stops=False) if venue is None else told_apart(book, venue),
+            book._settled(money) if venue is None else told_apart(book, venue),
             marked(self.market, venue)._engine,
             self.process._engine(self.dt),
             (self.market.half_life, self.dt, self.steps),
@@ -667,9 +666,9 @@ def _check_stops(book: Book | RandomBook, living: Turnover | None, funding: Fund
         return
     stops = f"was with {np.count_nonzero(book.stop):,}"
     if living is not None:
-        raise ValueError(f"book must be without stop orders where turnover is given, {stops}")
+        raise ValueError(f"book must hold no stop orders with turnover, {stops}")
     if funding is not None:
-        raise ValueError(f"book must be without stop orders, which funding does not move, where it is given, {stops}")
+        raise ValueError(f"book must hold no stop orders with funding, which does not move them, {stops}")
 
 
 def _check_settled(venue: Venue, book: Book | RandomBook, living: Turnover | None, bridge: bool) -> None:

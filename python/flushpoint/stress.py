@@ -125,8 +125,7 @@ class StressResult(BookOutcome, Ensemble):
         return self._money[1]
 
     def __repr__(self) -> str:
-        name, closing = type(self).__name__, np.count_nonzero(self.waves)
-        return f"<{name}: {self._count:,} scenarios, {closing:,} of them with liquidations{self._seeded}>"
+        return f"<{type(self).__name__}: {self._count:,} scenarios, {self._closing}{self._seeded}>"
 
 
 class RandomStressResult(StressResult):

@@ -75,8 +75,7 @@ private:
         }
     }
 
-    // Sells `size` of a position; if it may default, not where that is all of it and the fund cannot pay its
-    // loss.
+    // Sells `size` of a position; if it may default, not where that is all of it and the fund cannot pay its loss.
     bool sell(Side& side, Taken& one, double size, VenueWave& wave, bool may_default) {
         const double traded = side.sign() * size, money = market_.proceeds(start_, state_, traded);
         const double loss = traded * one.bankruptcy - money;

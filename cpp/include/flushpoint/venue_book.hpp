@@ -22,7 +22,7 @@ struct VenueColumns {
     const std::int32_t* index;  // each position's place in the input
     const double* entry_price;  // in firing order; null where nobody's is asked for
     std::size_t count;          // with those that can never trigger
-    const bool* stop = nullptr; // in firing order, which are stop orders; null where none is
+    const bool* stop = nullptr;  // in firing order, which are stop orders; null where none is
 };
 
 // What became of each position, in input order; added to as a run goes on.
