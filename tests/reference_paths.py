@@ -94,11 +94,13 @@ def run(
     money: bool = True,
     funding: Sequence[Callable[[float], float] | None] | None = None,
     funds: Sequence[Fund] = (),
+    answer: Callable[[int], bool] | None = None,
 ) -> Path:
     """One path.
 
     bridge: a step's deviation, a uniform number for each step, +1 to watch lows or -1 to watch highs. funding: what
-    longs pay after each step, a function of the premium. funds: new ones.
+    longs pay after each step, a function of the premium. funds: new ones. answer: asked of a position that is crossed;
+    True if it moved its trigger instead of being closed.
     """
     now = market.fresh()
     scale = 1.0  # of trigger and bankruptcy prices
@@ -110,15 +112,17 @@ def run(
         while True:
             factor, start = now.mark_factor(now.displacement()), math.exp(now.log_start)
             crossed = []
-            for i, (side, trigger) in enumerate(zip(book.side, book.trigger, strict=True)):
-                if out.closed[i] or trigger <= 0 or math.isinf(trigger):
-                    continue
-                trigger *= scale
-                edge = start * (1 - side * SLACK)
-                if factor * trigger >= edge if side > 0 else factor * trigger <= edge:
-                    crossed.append(i)
-                gap = abs(factor * trigger / edge - 1) if edge > 0 else math.inf
-                out.doubtful |= gap <= max(1e-13, 30 * out.wobble)
+            for i, side in enumerate(book.side):
+                while not (out.closed[i] or book.trigger[i] <= 0 or math.isinf(book.trigger[i])):
+                    trigger = book.trigger[i] * scale
+                    edge = start * (1 - side * SLACK)
+                    gap = abs(factor * trigger / edge - 1) if edge > 0 else math.inf
+                    out.doubtful |= gap <= max(1e-13, 30 * out.wobble)
+                    if not (factor * trigger >= edge if side > 0 else factor * trigger <= edge):
+                        break
+                    if answer is None or not answer(i):
+                        crossed.append(i)
+                        break
             if not crossed:
                 break
             crossed = book.order(crossed)

@@ -58,6 +58,7 @@ def tiers(floor: Sequence[float], rate: Sequence[float]) -> tuple[tuple[float, f
 @dataclass
 class VenueBook(Positions):
     entry: list[float] | None = None
+    stop: list[bool] | None = None
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Position:
     trigger: float
     bankruptcy: float
     entry: float
+    stop: bool = False  # an order of its owner, not a liquidation
     original: float = field(init=False)
     first_trigger: float = field(init=False)
     first_bankruptcy: float = field(init=False)
@@ -250,7 +252,8 @@ class Desk:
         assert book.bankruptcy is not None
         self.rules = rules
         entries = book.entry or [math.nan] * len(book)
-        rows = zip(book.side, book.quantity, book.trigger, book.bankruptcy, entries, strict=True)
+        stops = book.stop or [False] * len(book)
+        rows = zip(book.side, book.quantity, book.trigger, book.bankruptcy, entries, stops, strict=True)
         self.positions = [Position(i, *row) for i, row in enumerate(rows)]
         self.fund = rules.fund
         self.queue: list[Order] = []
@@ -262,6 +265,7 @@ class Desk:
         self.adl_quantity, self.adl_count, self.adl_events = 0.0, 0, 0
         self.quantity, self.notional = {1: 0.0, -1: 0.0}, {1: 0.0, -1: 0.0}
         self.funding = 0.0  # received by others than the positions
+        self.by_kind = {kind: [0.0, 0.0] for kind in ("liquidated", "stop")}  # quantity, notional
         self.gross = rules.fund  # money that changed hands or was owed, without signs
         self.exhausted = self.doubtful = False
         self.wobble = 0.0
@@ -294,7 +298,7 @@ class Desk:
     def size(self, p: Position, price: float) -> float:
         """How much of a crossed position one close takes."""
         rules, q = self.rules, p.quantity
-        if rules.close == "full":
+        if rules.close == "full" or p.stop:
             return q
         if not 0 < price < math.inf:
             self.doubtful = True
@@ -331,9 +335,9 @@ class Desk:
         self.fund += money
         self.fund_received += money
 
-    def charge(self, money: float, gain: float) -> float:
-        """The fee of a sale: never more than what the sale leaves over."""
-        fee = min(self.rules.fee_rate * abs(money), max(gain, 0.0))
+    def charge(self, p: Position, money: float, gain: float) -> float:
+        """The fee of a liquidation: never more than what the sale leaves over."""
+        fee = 0.0 if p.stop else min(self.rules.fee_rate * abs(money), max(gain, 0.0))
         self.fees += fee
         if self.rules.fee_to == "fund":
             self.to_fund(fee)
@@ -351,10 +355,10 @@ class Desk:
         if gain >= 0:
             self.surplus += gain
             rest = gain - fee
-            if self.rules.surplus_to == "fund":
-                self.to_fund(rest)
-            elif self.rules.surplus_to == "trader":
+            if self.rules.surplus_to == "trader" or p.stop:
                 p.returned += rest
+            elif self.rules.surplus_to == "fund":
+                self.to_fund(rest)
             else:
                 self.kept_by_venue += rest
         else:
@@ -376,6 +380,9 @@ class Desk:
         p.fired = True
         self.quantity[p.side] += x
         self.notional[p.side] += x * max(trigger, 0.0)
+        kind = self.by_kind["stop" if p.stop else "liquidated"]
+        kind[0] += x
+        kind[1] += x * max(trigger, 0.0)
 
     # --- funding ---
     def pay(self, rate: float) -> None:
@@ -408,7 +415,8 @@ class Desk:
         money = now.trade(p.side * x)
         gain = money - p.side * x * p.bankruptcy
         whole = x == p.quantity
-        if whole and gain < CLOSE * (abs(money) + x * p.bankruptcy) and self.rules.closes_winners:
+        closes_winners = self.rules.closes_winners and not p.stop
+        if whole and gain < CLOSE * (abs(money) + x * p.bankruptcy) and closes_winners:
             able = bool(self.winners(p.side, price, crossed))
             if able:
                 self.doubt(-gain, self.fund, abs(money) + x * p.bankruptcy + self.fund)
@@ -425,21 +433,19 @@ class Desk:
         self.gross += abs(money) + x * p.bankruptcy
         self.wobble = max(self.wobble, now.wobble())
         self.close(p, x, money / (p.side * x), order.trigger)
-        fee = self.charge(money, gain)
+        fee = self.charge(p, money, gain)
         if x < p.quantity:
             self.settle_part(p, x, gain, fee)
         else:
             self.settle_whole(p, gain, fee)
 
     def deleverage(
-        self, now: reference.Venue, orders: list[Order], price: float, crossed: list[Position]
+        self, now: reference.Venue, losers: list[Order], price: float, crossed: list[Position]
     ) -> list[float]:
-        """Close these whole against winners, sell what no winner is left for. How much of each that was."""
-        quantity = {id(o): o.position.quantity for o in orders}
-        for side in (1, -1):
-            losers = [o for o in orders if o.position.side == side]
-            if not losers:
-                continue
+        """Close these, of one side, whole against winners, sell what no winner is left for. How much of each."""
+        whole = [o.position.quantity for o in losers]
+        if losers:
+            side = losers[0].position.side
             if not 0 < price < math.inf:
                 self.doubtful = True
             needed = math.fsum(o.position.quantity for o in losers)
@@ -490,15 +496,24 @@ class Desk:
                 if p.quantity > 0:
                     money = now.trade(p.side * p.quantity)
                     self.sell_anyway(now, order, p.quantity, money, money - p.side * p.quantity * p.bankruptcy)
-        return [quantity[id(o)] for o in orders]
+        return whole
 
     # --- waves ---
     def released(self, now: reference.Venue, clock: float, budget: float) -> tuple[list[tuple[Order, float]], float]:
-        """What the queue lets go: due, in the band, in the budget, the last perhaps in part; and the budget left."""
+        """What the queue lets go: due, in the band, in the budget, the last perhaps in part; and the budget left.
+
+        Stop orders have a place in the line, but nothing holds them.
+        """
         out = []
         ratio = safe_exp(-now.displacement())
         band = self.rules.price_band
+        spent = False
         for order in self.queue:
+            if order.position.stop:
+                out.append((order, order.quantity))
+                continue
+            if spent:
+                continue
             if self.rules.delay > 0 and clock != order.due:
                 self.doubt(clock, order.due, max(clock, 1e-300), 1e-12)
             if order.due > clock * (1 + 1e-12):
@@ -509,8 +524,9 @@ class Desk:
                 self.doubtful = self.doubtful or close_to(ratio, edge, 1.0, width)
                 if ratio < edge if order.position.side > 0 else ratio > edge:
                     continue
-            if budget <= 0:
-                break
+            spent = budget <= 0
+            if spent:
+                continue
             x = min(order.quantity, budget)
             if math.isfinite(budget) and not round_numbers([order.quantity, budget]):
                 self.doubt(order.quantity, budget, order.position.original)
@@ -540,14 +556,20 @@ class Desk:
             if not orders:
                 return seen
             price_before = now.traded_price()
-            done = []
-            for place, (order, x) in enumerate(orders):
-                if self.sell(now, order, x, price, crossed):
-                    done.append(x)
-                    continue
-                rest = [o for o, _ in orders[place:]]
-                done += self.deleverage(now, rest, price, crossed)
-                break
+            sizes, defaulted = {}, False
+            for side in (1, -1):
+                rest = []
+                for order, x in orders:
+                    if order.position.side != side:
+                        continue
+                    held = defaulted and not order.position.stop
+                    if not held and self.sell(now, order, x, price, crossed):
+                        sizes[id(order)] = x
+                    else:
+                        defaulted = True
+                        rest.append(order)
+                sizes |= zip(map(id, rest), self.deleverage(now, rest, price, crossed), strict=True)
+            done = [sizes[id(order)] for order, _ in orders]
             for (order, _), x in zip(orders, done, strict=True):
                 p = order.position
                 order.quantity -= x
@@ -568,10 +590,11 @@ class Desk:
     # --- what came of it ---
     def totals(self) -> dict[str, float]:
         counts = {s: sum(p.fired and p.side == s for p in self.positions) for s in (1, -1)}
-        return {
-            "liquidated_count": counts[1] + counts[-1],
-            "liquidated_quantity": self.quantity[1] + self.quantity[-1],
-            "liquidated_notional": self.notional[1] + self.notional[-1],
+        out: dict[str, float] = {}
+        for kind, (quantity, notional) in self.by_kind.items():
+            out[f"{kind}_count"] = sum(p.fired and p.stop == (kind == "stop") for p in self.positions)
+            out |= {f"{kind}_quantity": quantity, f"{kind}_notional": notional}
+        return out | {
             "long_count": counts[1],
             "short_count": counts[-1],
             "long_quantity": self.quantity[1],
@@ -598,7 +621,7 @@ class Desk:
             if p.quantity > 0:
                 out.append(3 if p.left_book > 0 else 0)
             else:
-                out.append(2 if p.deleveraged else 1)
+                out.append(2 if p.deleveraged else 4 if p.stop else 1)
         return out
 
     def exit_price(self) -> list[float]:
@@ -738,11 +761,12 @@ class VenueCase:
     case: reference.Case
     entry: list[float]
     rules: Rules
+    stop: list[bool] | None = None
 
     @property
     def positions(self) -> VenueBook:
         c = self.case
-        return VenueBook(c.side, c.quantity, c.trigger, c.bankruptcy, self.entry)
+        return VenueBook(c.side, c.quantity, c.trigger, c.bankruptcy, self.entry, self.stop)
 
     def expected(self, liquidity: float = 1.0) -> Outcome:
         market = self.case.venue
@@ -753,7 +777,9 @@ class VenueCase:
         import flushpoint as fp
 
         c = self.case
-        return fp.Book(np.array(c.side, dtype=np.int8), c.quantity, c.trigger, c.bankruptcy, self.entry)
+        return fp.Book(
+            np.array(c.side, dtype=np.int8), c.quantity, c.trigger, c.bankruptcy, self.entry, stop=self.stop
+        )  # fmt: skip
 
     def market(self) -> Any:
         return self.case.market()

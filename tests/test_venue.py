@@ -24,9 +24,9 @@ MONEY = (
     "proceeds", "shortfall", "surplus", "fund_paid", "fund_received", "fund_end", "unpaid_loss", "socialised_loss",
     "fees", "fund_needed",
 )  # fmt: skip
-QUANTITIES = ("long_quantity", "short_quantity", "liquidated_quantity", "adl_quantity")
-NOTIONALS = ("long_notional", "short_notional", "liquidated_notional")
-COUNTS = ("long_count", "short_count", "liquidated_count", "adl_count")
+QUANTITIES = ("long_quantity", "short_quantity", "liquidated_quantity", "stop_quantity", "adl_quantity")
+NOTIONALS = ("long_notional", "short_notional", "liquidated_notional", "stop_notional")
+COUNTS = ("long_count", "short_count", "liquidated_count", "stop_count", "adl_count")
 PLAIN = (
     "final_price", "low_price", "high_price", "liquidated_quantity", "liquidated_count", "liquidated_notional",
     "proceeds", "shortfall", "surplus", "exhausted",
@@ -141,7 +141,7 @@ def test_every_policy_of_deleveraging(adl: str) -> None:
 def test_every_close_policy(close: str) -> None:
     seen = {"compared": 0, "partly": 0, "waves": 0}
 
-    @settings(max_examples=60)
+    @settings(max_examples=80)
     @given(case=reference_venue.cases(close=close))
     def compare(case: VenueCase) -> None:
         assume(assert_case(case))

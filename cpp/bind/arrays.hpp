@@ -23,6 +23,7 @@ namespace fp = flushpoint;
 using Doubles = py::array_t<double, py::array::c_style>;
 using Singles = py::array_t<float, py::array::c_style>;
 using Sides = py::array_t<std::int8_t, py::array::c_style>;
+using Flags = py::array_t<bool, py::array::c_style>;
 using Indices = py::array_t<std::int32_t, py::array::c_style>;
 
 inline void require(bool holds, const char* what) {

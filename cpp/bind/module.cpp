@@ -581,7 +581,9 @@ struct PathOutput {
                                add(name, "long_quantity", view.long_quantity) ||
                                add(name, "short_quantity", view.short_quantity) ||
                                add(name, "long_notional", view.long_notional) ||
-                               add(name, "short_notional", view.short_notional) || add(name, "waves", view.waves) ||
+                               add(name, "short_notional", view.short_notional) ||
+                               add(name, "stop_count", view.stop_count) || add(name, "stop_quantity", view.stop_quantity) ||
+                               add(name, "stop_notional", view.stop_notional) || add(name, "waves", view.waves) ||
                                add(name, "exhausted", view.exhausted) || add(name, "runaway", view.runaway) ||
                                add(name, "targeting_quantity", view.targeting_quantity) ||
                                named.add(name, view.ledger);

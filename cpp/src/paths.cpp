@@ -34,9 +34,9 @@ public:
         : step_(job.clock.step), half_life_(job.clock.half_life) {
         const auto remembered = static_cast<std::size_t>(std::min<std::int64_t>(job.clock.steps, 256));
         for (std::size_t n = 0; n < remembered; ++n) left_.push_back(compute(static_cast<std::int64_t>(n)));
-        const bool intervenes = job.venue && job.venue->intervenes();
+        const bool apart = job.venue && tells_apart(*job.venue, job.positions);
         const bool alone = job.funding || job.bridge || !job.targeting.empty();
-        if (job.turnover || job.random || intervenes || alone || paths < fewest_guided) return;
+        if (job.turnover || job.random || apart || alone || paths < fewest_guided) return;
         const double start = math::log(job.market.price), reach = 1.5 * longest_way(job, first);
         longs_ = Guide(job.positions.book.longs, false, start - reach);
         shorts_ = Guide(job.positions.book.shorts, true, start + reach);
@@ -364,6 +364,10 @@ public:
             if (out.runaway) out.runaway[i] = positions_.runaway();
         }
         if constexpr (std::is_same_v<Positions, VenuePositions>) {
+            const Amount stops = positions_.book.stops();
+            if (out.stop_count) out.stop_count[i] = stops.count;
+            if (out.stop_quantity) out.stop_quantity[i] = stops.quantity;
+            if (out.stop_notional) out.stop_notional[i] = stops.notional;
             out.ledger.write(i, positions_.book.ledger);
         } else {
             out.ledger.write(i, ledger_);
@@ -773,7 +777,7 @@ void with_kinds(const PathJob& job, Run&& run) {
             run(std::type_identity<LivingPositions>{}, market);
         } else if (job.random) {
             run(std::type_identity<DrawnPositions>{}, market);
-        } else if (job.venue && job.venue->intervenes()) {
+        } else if (job.venue && tells_apart(*job.venue, job.positions)) {
             run(std::type_identity<VenuePositions>{}, market);
         } else {
             run(std::type_identity<SortedPositions>{}, market);

@@ -482,7 +482,7 @@ std::uint64_t venue_cascade_bits(const Variant& v) {
                 const fp::VenueOutcome out =
                     fp::cascade(book.venue_view(), v.market(), venue, scenario, &waves, each ? &positions : nullptr, [] {});
                 add_ledger(hash, out.ledger);
-                for (const fp::ClosedSide* side : {&out.longs, &out.shorts}) {
+                for (const fp::Amount* side : {&out.longs, &out.shorts}) {
                     hash.add(side->count);
                     hash.add(side->quantity);
                     hash.add(side->notional);

@@ -19,7 +19,9 @@ _Scenarios: TypeAlias = tuple[_F8, _F8, _F8, float, int]
 _Law: TypeAlias = tuple[int, _F8]
 _Part: TypeAlias = tuple[bool, float, float, float, _Law, _Law]
 _Stress: TypeAlias = tuple[_F8, _F8, _F8, _F8, NDArray[np.bool_], _I8, _I8, _I8]
-_Settled: TypeAlias = tuple[NDArray[np.int32], _F8 | None, _F8 | None, _F8 | None, _F8 | None, _F8 | None]
+_Settled: TypeAlias = tuple[
+    NDArray[np.int32], _F8 | None, _F8 | None, _F8 | None, _F8 | None, _F8 | None, NDArray[np.bool_] | None
+]
 _Book: TypeAlias = tuple[_Settled, _Settled]
 _Venue: TypeAlias = tuple[
     float, float, bool, int, int, bool, int, float, float, float, _Tiers | None, float, float, float

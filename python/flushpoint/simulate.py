@@ -29,7 +29,7 @@ from flushpoint.result import Result
 from flushpoint.script import Script
 from flushpoint.seed import resolve
 from flushpoint.sellers import EngineFund, VolatilityTargeting, check_sellers
-from flushpoint.settlement import BALANCE, LEDGER, MONEY, SettledRows, check_settled, marked
+from flushpoint.settlement import BALANCE, LEDGER, MONEY, SettledRows, check_settled, marked, told_apart
 from flushpoint.turnover import EngineTurnover, Turnover
 from flushpoint.venue import EngineVenue, Venue
 
@@ -72,8 +72,9 @@ EngineRun = tuple[
 class SimulationResult(BookOutcome, Ensemble):
     """The outcomes of paths, one value a path.
 
-    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`. Any other is
-    worked out when it is first asked for, if need be by running the paths once more.
+    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`, and those of
+    stop orders only where the book holds some. Any other is worked out when it is first asked for, if need be by
+    running the paths once more.
 
     Attributes
     ----------
@@ -82,7 +83,8 @@ class SimulationResult(BookOutcome, Ensemble):
     low_time : ndarray of float64, shape (paths,)
         Seconds after the start of the step in which the low was reached, measured to the step's end.
     long_count, short_count : ndarray of int64, shape (paths,)
-        Positions closed.
+        Positions closed, stop orders too: the columns of ``liquidated_`` are without them, those of ``stop_`` hold
+        them alone, both sides together.
     waves : ndarray of int64, shape (paths,)
         How many waves there were.
     exhausted : ndarray of bool, shape (paths,)
@@ -106,7 +108,7 @@ class SimulationResult(BookOutcome, Ensemble):
         "waves",
         "exhausted",
     )
-    _on_demand: ClassVar[tuple[str, ...]] = (*_names, *MONEY)
+    _on_demand: ClassVar[tuple[str, ...]] = (*_names, *BookOutcome._stop_names, *MONEY)
     _shared: ClassVar[tuple[str, ...]] = ("_book", "_run", "_record", "_watch")
 
     _run: _Run
@@ -136,7 +138,9 @@ class SimulationResult(BookOutcome, Ensemble):
     def _join(self, other: SimulationResult) -> dict[str, Any]:
         values = super()._join(other)
         engine = {
-            n for n in (*self._run.engine_columns, *_DRAWN, "prices") if n in self.__dict__ and n in other.__dict__
+            n
+            for n in (*self._run.engine_columns, *_DRAWN, *self._stop_names, "prices")
+            if n in self.__dict__ and n in other.__dict__
         }
         return values | {n: self._rows(other, self.__dict__[n], other.__dict__[n]) for n in engine}
 
@@ -195,8 +199,7 @@ class SimulationResult(BookOutcome, Ensemble):
         return self._run.replay(number_)
 
     def __repr__(self) -> str:
-        closing = np.count_nonzero(self.waves)
-        return f"<{type(self).__name__}: {self._count:,} paths, {closing:,} of them with liquidations{self._seeded}>"
+        return f"<{type(self).__name__}: {self._count:,} paths, {self._closing}{self._seeded}>"
 
 
 class _EngineSums(SimulationResult):
@@ -258,7 +261,12 @@ class VenueSimulationResult(SettledRows, _EngineSums):
     """
 
     _names = (*SimulationResult._names, *MONEY, *LEDGER)
-    _on_demand = _names
+    _on_demand = (*_names, *BookOutcome._stop_names)
+
+    def _apart(self, what: str, *, stops: bool) -> NDArray[Any]:
+        if stops and self._kinds is not None:
+            return self._fetch(f"stop_{what}")  # type: ignore[no-any-return]
+        return super()._apart(what, stops=stops)
 
     @property
     def _venue(self) -> Venue:
@@ -354,6 +362,11 @@ class _Run:
         return self.drawn or self.venue is not None or self.funding is not None
 
     @property
+    def tells_stops(self) -> bool:
+        """Whether there are stop orders to be told from liquidations."""
+        return isinstance(self.book, Book) and self.book.stop is not None
+
+    @property
     def engine_columns(self) -> tuple[str, ...]:
         """What the engine can be asked for in a path of such a book, but for sums of positions."""
         ledger = () if self.venue is None else (*LEDGER, *BALANCE)
@@ -375,7 +388,7 @@ class _Run:
         return (
             book.long._engine,
             book.short._engine,
-            book._settled(money or venue is not None, venue is not None and venue._closes_winners),
+            book._settled(money) if venue is None else told_apart(book, venue),
             marked(self.market, venue)._engine,
             self.process._engine(self.dt),
             (self.market.half_life, self.dt, self.steps),
@@ -475,7 +488,7 @@ def simulate(
         What follows a trigger, and who pays; the book needs bankruptcy prices. Its fund lasts through a path. Not for
         a random book, nor with turnover.
     funding : Funding, optional
-        What longs pay shorts at regular times, which moves their triggers.
+        What longs pay shorts at regular times, which moves their triggers. Not for a book with stop orders.
     sellers : VolatilityTargeting or sequence of them, optional
         Others who must sell when prices move, besides those who are liquidated. Not with "bridge". The column
         `targeting_quantity` tells what they sold.
@@ -485,7 +498,7 @@ def simulate(
     script : Script, optional
         Sales and moves of the exogenous price at given times, the same in every path.
     turnover : Turnover, optional
-        Positions that open and close of themselves. Not for a random book, nor with "bridge".
+        Positions that open and close of themselves. Not for a random book, nor with "bridge" or stop orders.
     max_count : int, default 1000000
         Of a random book only: a path in which more positions would close is a runaway; no more do.
     threads : int, default 0
@@ -540,6 +553,7 @@ def simulate(
     funds = check_sellers(sellers)
     if funds and bridge:
         raise ValueError(f"sellers must be left out where monitoring is 'bridge', was {sellers!r}")
+    _check_stops(book, living, funding)
     most = most_closed(book, max_count)
     _check_book(book, market, bridge)
     # Given returns and a known book hold nothing random: without a seed, shards of one run still join.
@@ -552,7 +566,7 @@ def simulate(
         kind = DrawnSimulationResult
     elif funding is not None:
         kind = FundedSimulationResult
-    names = _columns(columns, random, kind, _OF_SELLERS if funds else ())
+    names = _columns(columns, book, kind, _OF_SELLERS if funds else ())
     recorded = _recorded(record, step_count)
     watched = _watched(watch, book, living, venue)
     run = _Run(
@@ -575,7 +589,7 @@ def simulate(
     at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
     if living is not None:
         memory("open positions", living._most_open(seconds), 24 * at_once)
-    if venue is not None and venue._intervenes and isinstance(book, Book):
+    if venue is not None and isinstance(book, Book) and (venue._intervenes or book.stop is not None):
         memory("positions x paths at work", len(book) * at_once, 40)
     memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
 
@@ -653,6 +667,16 @@ def _check_book(book: Book | RandomBook, market: Market, bridge: bool) -> None:
         )
 
 
+def _check_stops(book: Book | RandomBook, living: Turnover | None, funding: Funding | None) -> None:
+    if isinstance(book, RandomBook) or book.stop is None:
+        return
+    stops = f"was with {np.count_nonzero(book.stop):,}"
+    if living is not None:
+        raise ValueError(f"book must hold no stop orders with turnover, {stops}")
+    if funding is not None:
+        raise ValueError(f"book must hold no stop orders with funding, which does not move them, {stops}")
+
+
 def _check_settled(venue: Venue, book: Book | RandomBook, living: Turnover | None, bridge: bool) -> None:
     if isinstance(book, RandomBook) or living is not None:
         raise ValueError(f"venue must be left out for a random book and with turnover, was {venue!r}")
@@ -662,10 +686,12 @@ def _check_settled(venue: Venue, book: Book | RandomBook, living: Turnover | Non
 
 
 def _columns(
-    columns: Sequence[str] | None, random: bool, kind: type[SimulationResult], more: tuple[str, ...]
+    columns: Sequence[str] | None, book: Book | RandomBook, kind: type[SimulationResult], more: tuple[str, ...]
 ) -> tuple[str, ...]:
     usual = kind._names
-    if random:
+    if isinstance(book, Book):
+        usual += () if book.stop is None else BookOutcome._stop_names
+    else:
         usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
     if columns is None:
         return usual
@@ -676,10 +702,13 @@ def _needed(names: tuple[str, ...], run: _Run) -> tuple[str, ...]:
     """What the engine must write for these columns."""
     needed = [name for name in names if name in run.engine_columns]
     for name in names:
-        if name in BookOutcome._outcome_names:
-            sides = ("long", "short") if name.startswith("liquidated") else (name.split("_")[0],)
+        if name in BookOutcome._outcome_names + BookOutcome._stop_names:
+            kind, what = name.split("_")
             # A book's running sums turn counts into quantities and notionals; else the engine tells them.
-            needed += [f"{side}_{name.split('_')[1] if run.adds_up else 'count'}" for side in sides]
+            if run.adds_up and run.tells_stops and kind in ("liquidated", "stop"):
+                needed.append(f"stop_{what}")
+            sides = ("long", "short") if kind in ("liquidated", "stop") else (kind,)
+            needed += [f"{side}_{what if run.adds_up else 'count'}" for side in sides]
     return tuple(dict.fromkeys(needed))
 
 

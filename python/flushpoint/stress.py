@@ -30,7 +30,7 @@ from flushpoint.market import Market
 from flushpoint.outcome import BookOutcome, Counts, frozen
 from flushpoint.random_book import RandomBook, most_closed
 from flushpoint.seed import resolve
-from flushpoint.settlement import BALANCE, LEDGER, MONEY, NO_VENUE, SettledRows, check_settled, marked
+from flushpoint.settlement import BALANCE, LEDGER, MONEY, NO_VENUE, SettledRows, check_settled, marked, told_apart
 from flushpoint.venue import Venue, _check_instant
 
 _FROM_ENGINE = (
@@ -49,15 +49,17 @@ EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, in
 class StressResult(BookOutcome, Ensemble):
     """The outcomes of many scenarios, one value a scenario.
 
-    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`. Those are
-    worked out, by running every scenario once more, when they are first asked for.
+    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`, and those of
+    stop orders only where the book holds some. The former are worked out, by running every scenario once more, when
+    they are first asked for.
 
     Attributes
     ----------
     final_price, low_price, high_price : ndarray of float64, shape (scenarios,)
         Quote units per base unit. Low and high include the price after shock and sale, and every wave.
     long_count, short_count : ndarray of int64, shape (scenarios,)
-        Positions closed.
+        Positions closed, stop orders too: the columns of ``liquidated_`` are without them, those of ``stop_`` hold
+        them alone, both sides together.
     waves : ndarray of int64, shape (scenarios,)
         How many waves there were.
     amplification : ndarray of float64, shape (scenarios,)
@@ -76,7 +78,7 @@ class StressResult(BookOutcome, Ensemble):
         "amplification",
         "exhausted",
     )
-    _on_demand: ClassVar[tuple[str, ...]] = ("proceeds", "shortfall", "surplus")
+    _on_demand: ClassVar[tuple[str, ...]] = (*MONEY, *BookOutcome._stop_names)
 
     final_price: FloatArray
     low_price: FloatArray
@@ -123,8 +125,7 @@ class StressResult(BookOutcome, Ensemble):
         return self._money[1]
 
     def __repr__(self) -> str:
-        name, closing = type(self).__name__, np.count_nonzero(self.waves)
-        return f"<{name}: {self._count:,} scenarios, {closing:,} of them with liquidations{self._seeded}>"
+        return f"<{type(self).__name__}: {self._count:,} scenarios, {self._closing}{self._seeded}>"
 
 
 class RandomStressResult(StressResult):
@@ -203,7 +204,7 @@ class VenueStressResult(SettledRows, StressResult):
     """
 
     _names = (*StressResult._names, *MONEY, *LEDGER)
-    _on_demand = _names
+    _on_demand = (*_names, *BookOutcome._stop_names)
 
     _venue: Venue
 
@@ -294,7 +295,7 @@ def stress(
     given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=False))
     hidden = {"_market": market, "_scenarios": scenarios, "_threads": workers}
     if isinstance(book, RandomBook):
-        names = _chosen(columns, RandomStressResult)
+        names = _chosen(columns, RandomStressResult, ())
         kept, key = resolve(seed)
         found = _core.stress_random(book._engine, key, float(most), market._engine, scenarios, workers, progress)
         values = dict(zip((*_FROM_ENGINE, "long_quantity", "short_quantity", "runaway"), found, strict=True))
@@ -303,7 +304,7 @@ def stress(
         arguments = {"market": market, "book": book, "max_count": most, **given}
         return RandomStressResult("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
     kind = StressResult if venue is None else VenueStressResult
-    names = _chosen(columns, kind)
+    names = _chosen(columns, kind, () if book.stop is None else BookOutcome._stop_names)
     given_seed = None if seed is None else resolve(seed)[0]
     _check_at_rest(book, market)
     if venue is not None:
@@ -334,7 +335,7 @@ def _settle(
     return _core.stress_venue(
         book.long._engine,
         book.short._engine,
-        book._settled(True, venue._closes_winners),
+        told_apart(book, venue),
         marked(market, venue)._engine,
         venue._engine,
         scenarios,
@@ -373,7 +374,7 @@ def _scenarios(
     return flat[0], flat[1], flat[2], share, scenarios
 
 
-def _chosen(columns: Sequence[str] | None, kind: type[StressResult]) -> tuple[str, ...]:
+def _chosen(columns: Sequence[str] | None, kind: type[StressResult], more: tuple[str, ...]) -> tuple[str, ...]:
     if columns is None:
-        return kind._names
+        return kind._names + more
     return check_names("columns", columns, kind._names + kind._on_demand)

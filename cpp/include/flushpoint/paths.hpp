@@ -42,6 +42,9 @@ struct PathColumns {
     double* short_quantity;
     double* long_notional;
     double* short_notional;
+    std::int64_t* stop_count;  // of a venue's book, as the next two
+    double* stop_quantity;
+    double* stop_notional;
     std::int64_t* waves;
     bool* exhausted;
     bool* runaway;
