@@ -108,11 +108,16 @@ private:
         book_.winners.clear();
         side.for_open([&](double quantity, double trigger, double bankruptcy, std::size_t rank) {
             const VenueColumns& columns = side.columns();
-            const Candidate one{quantity, columns.entry_price[rank], scale_ * bankruptcy, scale_ * trigger,
-                                columns.index[rank]};
+            const Candidate one{quantity, columns.entry_price[rank], bankruptcy, trigger, columns.index[rank]};
             if (profit(one, mark_price_, side.shorts()) > 0.0) book_.winners.push_back(one);
             return 0.0;
         });
+        if (scale_ != 1.0) {
+            for (Candidate& one : book_.winners) {
+                one.bankruptcy_price *= scale_;
+                one.trigger *= scale_;
+            }
+        }
         return !book_.winners.empty();
     }
 

@@ -164,7 +164,10 @@ public:
         }
         // How much of it is closed follows from a mark price, unless that was settled when it joined the queue.
         Taken take_out(const Crossed& crossed, double price) const {
-            return book_.venue_.waits() ? funded(kept(crossed.slot)) : sized(crossed, price);
+            if (!book_.venue_.waits()) return sized(crossed, price);
+            Taken out = kept(crossed.slot);
+            out.bankruptcy *= book_.scale_;
+            return out;
         }
         // Those some way ahead will soon be taken out.
         void expect(std::size_t i) const {
@@ -238,24 +241,21 @@ public:
         };
 
         Taken kept(std::int32_t slot) const { return {kept_[static_cast<std::size_t>(slot)], slot}; }
-        Taken funded(Taken one) const {
-            one.bankruptcy *= book_.scale_;
-            return one;
-        }
         Taken sized(const Crossed& crossed, double price) const {
-            const bool fresh = crossed.slot == no_slot;
-            Taken out = funded(fresh ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot));
+            Taken out = crossed.slot == no_slot ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot);
+            out.bankruptcy *= book_.scale_;
             out.order = close_size(book_.venue_, shorts_, out, price);
             return out;
         }
+        // Puts it back among the holdings, without funding.
         void keep(Taken& one) {
+            one.bankruptcy /= book_.scale_;
             if (one.slot == no_slot) {
                 one.slot = static_cast<std::int32_t>(kept_.size());
                 kept_.push_back(one);
             } else {
                 kept_[static_cast<std::size_t>(one.slot)] = one;
             }
-            kept_[static_cast<std::size_t>(one.slot)].bankruptcy /= book_.scale_;
         }
         std::uint64_t turn(std::int32_t slot) const { return kept_[static_cast<std::size_t>(slot)].turn; }
         void line_up() {
