@@ -155,9 +155,8 @@ public:
         }
         // How much of it is closed follows from a mark price, unless that was settled when it joined the queue.
         Taken take_out(const Crossed& crossed, double price) const {
-            if (!book_.venue_.waits()) return sized(crossed, price);
-            Taken out = kept(crossed.slot);
-            out.bankruptcy *= book_.scale_;
+            Taken out = taken(crossed);
+            if (!book_.venue_.waits()) out.order = close_size(book_.venue_, shorts_, out, price);
             return out;
         }
         // Those some way ahead will soon be taken out.
@@ -227,10 +226,9 @@ public:
         };
 
         Taken kept(std::int32_t slot) const { return {kept_[static_cast<std::size_t>(slot)], slot}; }
-        Taken sized(const Crossed& crossed, double price) const {
+        Taken taken(const Crossed& crossed) const {
             Taken out = crossed.slot == no_slot ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot);
             out.bankruptcy *= book_.scale_;
-            out.order = close_size(book_.venue_, shorts_, out, price);
             return out;
         }
         // Puts it back among the holdings, without funding.
@@ -339,7 +337,8 @@ private:
         for (Side* side : {&longs, &shorts}) {
             side->cross(mark_factor, start);
             for (const Crossed& crossed : side->listed_) {
-                Taken one = side->sized(crossed, scale_ * (start / mark_factor));
+                Taken one = side->taken(crossed);
+                one.order = close_size(venue_, side->shorts_, one, scale_ * (start / mark_factor));
                 one.turn = turns_++ & (~std::uint64_t{0} >> 1);
                 side->keep(one);
                 side->waiting_.push_back({one.slot, now_ + venue_.delay});
