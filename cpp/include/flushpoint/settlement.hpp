@@ -47,6 +47,7 @@ private:
             for (std::size_t i = 0; i < listed.size(); ++i) {
                 side.expect(i + 8);
                 Taken one = side.take_out(listed[i], mark_price_);
+                one.bankruptcy *= scale_;
                 const double size = side.closing(listed[i], one);
                 if (one.stop) {
                     sell(side, one, size, wave, false);
@@ -66,7 +67,10 @@ private:
             }
             if (end == wave.run.end) return;
             side.list({end, wave.run.end});
-            for (const Crossed& crossed : side.listed()) rest.push_back(side.take_out(crossed, mark_price_));
+            for (const Crossed& crossed : side.listed()) {
+                rest.push_back(side.take_out(crossed, mark_price_));
+                rest.back().bankruptcy *= scale_;
+            }
         }
         if (rest.empty()) return;
         close_against(side, other, rest);
@@ -196,7 +200,7 @@ private:
     const Market<Impact>& market_;
     double start_, mark_price_;
     State state_;  // of the market, as the wave is traded
-    double scale_;  // of the book's prices
+    double scale_;  // of the book's prices, without which it keeps them
     VenueBook& book_;
     Ledger& ledger_;
     bool defaulted_ = false;  // the rest of the wave is closed against winners

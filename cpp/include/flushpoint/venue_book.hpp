@@ -51,7 +51,7 @@ struct alignas(64) Holding {
     std::uint64_t stop : 1;     // an order of its owner, not a liquidation
 };
 
-// The same while it is closed, its bankruptcy price with the funding paid so far: see funding.hpp.
+// The same while it is closed.
 struct Taken : Holding {
     std::int32_t slot;  // where it is kept otherwise; none before it was
 };
@@ -81,11 +81,11 @@ struct VenueWave {
     std::int64_t size() const { return count; }
 };
 
-// How much of a crossed position is closed at once, at a mark price.
-inline double close_size(const VenueData& venue, bool shorts, const Holding& one, double price) {
+// How much of a crossed position is closed at once, at a mark price; `scale`: of its own prices, see funding.hpp.
+inline double close_size(const VenueData& venue, bool shorts, const Holding& one, double price, double scale) {
     constexpr double least = 0.01;  // of the original quantity: nothing left open, and no sized close, is smaller
     const double notional = one.quantity * price;
-    const double equity = one.quantity * (shorts ? one.bankruptcy - price : price - one.bankruptcy);
+    const double owed = scale * one.bankruptcy, equity = one.quantity * (shorts ? owed - price : price - owed);
     if (one.stop || !venue.closes_in_part() || !(equity > 0.0) || notional < venue.whole_below) return one.quantity;
     double size = 0.0;
     if (venue.close == CloseRule::tier_step_down) {
@@ -164,10 +164,7 @@ public:
         }
         // How much of it is closed follows from a mark price, unless that was settled when it joined the queue.
         Taken take_out(const Crossed& crossed, double price) const {
-            if (!book_.venue_.waits()) return sized(crossed, price);
-            Taken out = kept(crossed.slot);
-            out.bankruptcy *= book_.scale_;
-            return out;
+            return book_.venue_.waits() ? kept(crossed.slot) : sized(crossed, price);
         }
         // Those some way ahead will soon be taken out.
         void expect(std::size_t i) const {
@@ -192,6 +189,8 @@ public:
         // The rest of a holding waits on if its order is not done, or goes back to the book, with the trigger that its
         // margin now makes.
         void give_back(Taken& one) {
+            const double owed = one.bankruptcy;
+            one.bankruptcy /= book_.scale_;
             if (one.order > 0.0) {
                 keep(one);
                 waiting_.push_front({one.slot, 0.0});
@@ -199,9 +198,8 @@ public:
             }
             const VenueData& venue = book_.venue_;
             const double s = sign();
-            const double trigger = venue.tiers.count > 0
-                                       ? trigger_price(venue.tiers, shorts_, one.quantity, one.bankruptcy)
-                                       : s * one.bankruptcy / (s - one.rate);
+            const double trigger = venue.tiers.count > 0 ? trigger_price(venue.tiers, shorts_, one.quantity, owed)
+                                                         : s * owed / (s - one.rate);
             one.trigger = trigger / book_.scale_;
             if (!(one.trigger > 0.0)) one.trigger = 0.0;  // a long never fires there, a short at once
             keep(one);
@@ -243,13 +241,10 @@ public:
         Taken kept(std::int32_t slot) const { return {kept_[static_cast<std::size_t>(slot)], slot}; }
         Taken sized(const Crossed& crossed, double price) const {
             Taken out = crossed.slot == no_slot ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot);
-            out.bankruptcy *= book_.scale_;
-            out.order = close_size(book_.venue_, shorts_, out, price);
+            out.order = close_size(book_.venue_, shorts_, out, price, book_.scale_);
             return out;
         }
-        // Puts it back among the holdings, without funding.
         void keep(Taken& one) {
-            one.bankruptcy /= book_.scale_;
             if (one.slot == no_slot) {
                 one.slot = static_cast<std::int32_t>(kept_.size());
                 kept_.push_back(one);
