@@ -43,6 +43,7 @@ py::dict cascade_venue(const py::tuple& longs, const py::tuple& shorts, const py
     out["high_price"] = t.high_price;
     out["amplification"] = t.amplification;
     out["exhausted"] = t.exhausted;
+    out["support_quantity"] = t.support_quantity;
     out["liquidated_quantity"] = found->longs.quantity + found->shorts.quantity;
     out["liquidated_count"] = found->longs.count + found->shorts.count;
     out["liquidated_notional"] = found->longs.notional + found->shorts.notional;
@@ -106,6 +107,7 @@ py::dict stress_venue(const py::tuple& longs, const py::tuple& shorts, const py:
     out.add("waves", s.waves);
     out.add("long_count", s.long_count);
     out.add("short_count", s.short_count);
+    out.add("support_quantity", s.support_quantity);
     out.add("long_quantity", to.long_quantity);
     out.add("short_quantity", to.short_quantity);
     out.add("long_notional", to.long_notional);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <type_traits>
 
 #include "flushpoint/cascade.hpp"
@@ -34,7 +35,8 @@ public:
         const auto remembered = static_cast<std::size_t>(std::min<std::int64_t>(job.clock.steps, 256));
         for (std::size_t n = 0; n < remembered; ++n) left_.push_back(compute(static_cast<std::int64_t>(n)));
         const bool intervenes = job.venue && job.venue->intervenes();
-        if (job.turnover || job.random || intervenes || job.funding || job.bridge || paths < fewest_guided) return;
+        const bool lives = job.turnover || job.depth || job.market.support.count > 0;
+        if (lives || job.random || intervenes || job.funding || job.bridge || paths < fewest_guided) return;
         const double start = math::log(job.market.price), reach = 1.5 * longest_way(job, first);
         longs_ = Guide(job.positions.book.longs, false, start - reach);
         shorts_ = Guide(job.positions.book.shorts, true, start + reach);
@@ -204,7 +206,10 @@ public:
           positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
           ledger_(job.venue ? *job.venue : no_venue),
           low_(f),
-          high_(f) {
+          high_(f),
+          present_(market) {
+        if (job.depth) depth_.emplace(*job.depth, job.clock.step, f, market.spread);
+        if (market.support) support_.emplace(*market.support);
         next_triggers();
         bound(0.0, 0.0);
     }
@@ -227,7 +232,7 @@ public:
     // The exogenous log price stands at f in step `step`, and `sale` is sold by others.
     void visit(std::int64_t step, double f, double sale) {
         arrive(step, f, sale);
-        if (visit_.falls || visit_.rises || waiting()) run();
+        if (visit_.falls || visit_.rises || visit_.supported || waiting()) run();
         leave();
     }
 
@@ -300,6 +305,7 @@ public:
         return market_->displacement({trading_.state.sold, recovering(step)});
     }
     double log_price(std::int64_t step, double f) const { return f - displacement(step); }
+    const Market<Impact>& present() const { return present_; }
 
     // Whether positions open by the end of this step, and the opening of those.
     bool opens(std::int64_t step) const {
@@ -339,6 +345,8 @@ public:
         if (out.short_notional) out.short_notional[i] = job_->funding ? notional_[1] : positions_.shorts.notional();
         if (out.waves) out.waves[i] = trading_.waves;
         if (out.exhausted) out.exhausted[i] = exhausted_;
+        if (out.support_quantity) out.support_quantity[i] = support_ ? support_->bought() : 0.0;
+        if (out.least_liquidity) out.least_liquidity[i] = depth_ ? depth_->least_liquidity() : 1.0;
         if constexpr (std::is_same_v<Positions, DrawnPositions>) {
             if (out.runaway) out.runaway[i] = positions_.runaway();
         }
@@ -356,15 +364,14 @@ private:
         visit_.sale = sale;
         visit_.before = trading_;
         trading_.state.recovering = recovering(step);
-        if (sale != 0.0) {
-            trading_.outside += sale;
-            trading_.state = trading_.state.after(sale);
-        }
-        trading_.update(*market_);
+        scale_volumes(present_.liquidity);
+        if (sale != 0.0) trading_.sell_outside(sale);
+        trading_.update(present_);
         trading_.highest = trading_.lowest = trading_.displacement;
         const double below = market_->mark_displacement(trading_.displacement);
         visit_.falls = f <= long_trigger_ + below + slack;
         visit_.rises = f >= short_trigger_ + below - slack;
+        visit_.supported = support_ && trading_.displacement > f - support_->log_price();
     }
     void run() {
         const double exogenous = math::exp(visit_.f);
@@ -372,8 +379,17 @@ private:
         if constexpr (std::is_same_v<Positions, VenuePositions>) {
             positions_.book.begin_step(time(visit_.step), job_->clock.step, trading_);
         }
-        run_waves(positions_.longs, positions_.shorts, *market_, exogenous, 0.0, trading_,
-                  [&](auto& sold, auto& bought) { settle(visit_.step, exogenous, sold, bought); });
+        const auto waves = [&](auto&& buy) {
+            run_waves(positions_.longs, positions_.shorts, present_, exogenous, 0.0, trading_, buy,
+                      [&](auto& sold, auto& bought) { settle(visit_.step, exogenous, sold, bought); });
+        };
+        if (support_) {
+            const double before = support_->bought();
+            waves([&](State s) { return support_->buy(present_, visit_.f, s); });
+            visit_.supported = support_->bought() != before;
+        } else {
+            waves(NoSupport{});
+        }
         next_triggers();
     }
     void leave() {
@@ -384,12 +400,28 @@ private:
         high_ = std::max(high_, visit_.f - trading_.lowest);
         exhausted_ |= infinite(trading_.highest) || infinite(trading_.lowest);
         const double displacement = trading_.displacement;
-        if (trading_.waves != visit_.before.waves || visit_.sale != 0.0) {
+        if (trading_.waves != visit_.before.waves || visit_.sale != 0.0 || visit_.supported) {
             since_ = visit_.step;
+            scale_volumes(1.0 / present_.liquidity);
         } else {
             trading_ = visit_.before;  // what recovers is counted from the last trade, however often we looked
         }
+        if (depth_) {
+            pulse_->spent(5);
+            depth_->move(visit_.f - displacement);
+            present_.liquidity = depth_->liquidity();
+            present_.spread = depth_->spread();
+        }
         bound(displacement, market_->permanent_displacement(trading_.state.sold));
+    }
+
+    // Between steps volumes are kept in units of the depth at rest, within a step in those of the depth that it meets: the
+    // price stays where it is when the depth changes.
+    void scale_volumes(double by) {
+        if (by == 1.0) return;
+        State& state = trading_.state;
+        state = {state.sold * by, state.recovering * by};
+        trading_.outside = state.sold - (positions_.longs.quantity() - positions_.shorts.quantity());
     }
 
     double time(std::int64_t step) const { return static_cast<double>(step) * job_->clock.step; }
@@ -412,12 +444,19 @@ private:
     // Until the next trade the displacement goes from `now` to `rest`, and never back; extremes are told by `glide` where
     // it stays and no bridge strays from the steps, or else watched for like triggers.
     void bound(double now, double rest) {
+        if (depth_) {  // something changes in every step
+            constant_ = false;
+            lower_ = math::infinity;
+            upper_ = -math::infinity;
+            return;
+        }
         if (job_->clock.half_life == math::infinity) rest = now;
         constant_ = now == rest && !infinite(now) && !job_->bridge;
         displacement_ = now;
         const double high = std::max(now, rest), low = std::min(now, rest);
         lower_ = shifted(long_trigger_, market_->mark_displacement(high) + slack);
         upper_ = shifted(short_trigger_, market_->mark_displacement(low) - slack);
+        if (support_) lower_ = std::max(lower_, shifted(support_->log_price(), high + slack));
         if (constant_) return;
         lower_ = std::max(lower_, shifted(low_, high));
         upper_ = std::min(upper_, shifted(high_, low));
@@ -436,7 +475,7 @@ private:
         double quantity;
         if constexpr (std::is_same_v<Positions, VenuePositions>) {
             pulse_->spent(5 * static_cast<std::size_t>(sold.size() + bought.size()));
-            Settlement<Impact>(*market_, exogenous, trading_, positions_.book).settle(sold, bought);
+            Settlement<Impact>(present_, exogenous, trading_, positions_.book).settle(sold, bought);
             quantity = longs.wave_quantity() + shorts.wave_quantity();
         } else {
             quantity = longs.quantity(sold) + shorts.quantity(bought);
@@ -446,13 +485,13 @@ private:
                     const VenueBookView& view = job_->positions;
                     BankruptcyView long_prices = view.longs.bankruptcy, short_prices = view.shorts.bankruptcy;
                     long_prices.scale = short_prices.scale = trading_.scale;
-                    settle_wave(*market_, exogenous, trading_.state, view.book, long_prices, sold, short_prices, bought,
+                    settle_wave(present_, exogenous, trading_.state, view.book, long_prices, sold, short_prices, bought,
                                 ledger_);
                 }
             }
             if (wants_proceeds_ && !wants_money_) {
                 ledger_.proceeds +=
-                    wave_proceeds(*market_, exogenous, trading_.state, longs.quantity(sold), shorts.quantity(bought));
+                    wave_proceeds(present_, exogenous, trading_.state, longs.quantity(sold), shorts.quantity(bought));
             }
         }
         if (waves_ || job_->funding) {
@@ -476,13 +515,14 @@ private:
         double f, sale;
         Trading before;
         bool falls, rises;  // far enough to cross, perhaps, a long's or a short's trigger
+        bool supported;     // whether support buys
         // Beside others: what recovers but was not closed by these positions; +1 for longs, -1 for shorts; and what the other
         // side has closed, sold less bought.
         double recovered, sign, others;
     };
 
     const PathJob* job_;
-    const Market<Impact>* market_;
+    const Market<Impact>* market_;  // at rest
     const Tables* tables_;
     std::vector<PathWave>* waves_;
     Pulse* pulse_;
@@ -503,6 +543,9 @@ private:
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
     bool constant_;                        // whether the displacement stays until the next trade
     double displacement_;                  // since the last trade, where it stays
+    Market<Impact> present_;               // with the depth and the spread of the step
+    std::optional<LivingDepth> depth_;
+    std::optional<Support> support_;
 };
 
 // The extreme of a Brownian bridge from `from` to `to` in one step: the low for longs, the high for shorts.
@@ -538,7 +581,6 @@ public:
           first_(first),
           count_(count),
           row_(row),
-          prices_(recording.prices + row * recording.count),
           alone_(!tables.guides()) {
         const double start = math::log(job.market.price);
         for (int lane = 0; lane < count; ++lane) {
@@ -547,7 +589,7 @@ public:
         }
         process_.start(first, count, start, walk_);
         if (recording.count > 0 && recording.at[0] == 0) {
-            for (int lane = 0; lane < count; ++lane) price(lane, 0) = job.market.price;
+            for (int lane = 0; lane < count; ++lane) record(lane, 0, job.market.price);
             recorded_ = 1;
         }
     }
@@ -629,14 +671,20 @@ public:
     std::size_t visiting = 0;  // how many of the paths have yet to be taken through the block
 
 private:
-    double& price(int lane, std::size_t at) { return prices_[static_cast<std::size_t>(lane) * recording_.count + at]; }
+    void record(int lane, std::size_t at, double price) {
+        const std::size_t i = (row_ + static_cast<std::size_t>(lane)) * recording_.count + at;
+        const auto& market = paths_[static_cast<std::size_t>(lane)].present();
+        recording_.prices[i] = price;
+        if (recording_.liquidity) recording_.liquidity[i] = market.liquidity;
+        if (recording_.spread) recording_.spread[i] = market.spread;
+    }
 
     // Prices of one path, from `next` on, up to a step of the block; where to go on.
     std::size_t record(int lane, std::size_t next, std::size_t end, std::int64_t until) {
         for (; next < end && recording_.at[next] <= until; ++next) {
             const std::int64_t step = recording_.at[next];
             const double f = walk_.path[step - (done_ - steps_) - 1][lane];
-            price(lane, next) = math::exp(paths_[static_cast<std::size_t>(lane)].log_price(step, f));
+            record(lane, next, math::exp(paths_[static_cast<std::size_t>(lane)].log_price(step, f)));
         }
         return next;
     }
@@ -686,7 +734,6 @@ private:
     std::uint64_t first_;
     int count_;
     std::size_t row_;
-    double* prices_;
     bool alone_;
     std::int64_t done_ = 0;  // steps, with those of the block
     int steps_ = 0;          // of the block

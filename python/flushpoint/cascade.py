@@ -33,10 +33,12 @@ class CascadeResult(Result):
     liquidated_count : int
         Positions closed.
     amplification : float
-        Total log move / log move of the shock and sale alone: 1 if nothing closes, nan if positions close although
-        shock and sale left the price where it was.
+        Total log move / log move of the shock and sale alone: 1 if nothing closes and no support buys, nan if positions
+        close although shock and sale left the price where it was.
     exhausted : bool
         Whether the depth was used up (only `EvaporatingImpact` can be).
+    support_quantity : float
+        Bought by the market's `Support`, base units; a column of the mapping where it has one.
     waves : structured ndarray
         A row a wave: ``price`` that triggered it, ``quantity``, ``count``, ``notional`` (quantity x trigger price).
     """
@@ -63,6 +65,7 @@ class CascadeResult(Result):
     liquidated_notional: float
     amplification: float
     exhausted: bool
+    support_quantity: float
     waves: NDArray[np.void]
     _book: Book
     _market: Market
@@ -318,7 +321,7 @@ def cascade(
         raise ValueError(f"shock must leave the price positive and finite, was {shock} at a price of {market.price}")
     if venue is not None:
         return _with_venue(book, market, venue, (start, sold, share))
-    final, low, high, amplification, exhausted, longs, shorts, waves = _core.cascade(
+    final, low, high, amplification, exhausted, longs, shorts, waves, supported = _core.cascade(
         long._engine, short._engine, market._engine, start, sold, share
     )
     read_only(waves)
@@ -334,7 +337,9 @@ def cascade(
             "liquidated_notional": float(long.cumulative_notional[longs] + short.cumulative_notional[shorts]),
             "amplification": amplification,
             "exhausted": exhausted,
+            "support_quantity": supported,
             "waves": waves,
+            "_names": _names(CascadeResult, market),
             "_book": book,
             "_market": market,
             "_scenario": (start, sold, share),
@@ -358,8 +363,14 @@ def _with_venue(book: Book, market: Market, venue: Venue, scenario: tuple[float,
     money = {"_money": (found.pop("shortfall"), found.pop("surplus"))}
     balance = {name: found.pop(name) for name in BALANCE}
     hidden = {"_book": book, "_market": market, "_scenario": scenario, "_venue": venue, "_balance": balance}
+    hidden["_names"] = _names(VenueCascadeResult, market)
     arguments = {"shock": shock, "sell": sell, "refill": refill, "market": market, "positions": len(book)}
     return VenueCascadeResult("cascade", {**arguments, "venue": venue}, {**found, **money, **hidden})
+
+
+def _names(kind: type[CascadeResult], market: Market) -> tuple[str, ...]:
+    """Return the columns of a result as a mapping."""
+    return kind._names if market.support is None else (*kind._names, "support_quantity")
 
 
 def _check_inputs(book: object, market: object) -> None:

@@ -27,6 +27,7 @@ struct CascadeTotals {
     std::int64_t waves;
     std::size_t longs_closed = 0;
     std::size_t shorts_closed = 0;
+    double support_quantity = 0.0;
 };
 
 // What starts a cascade, and the depth it meets.
@@ -192,6 +193,11 @@ struct Trading {
     void update(const Market<Impact>& market) {
         displacement = market.displacement(state);
     }
+    // Sold (bought, if negative) by others than the sides' positions.
+    void sell_outside(double quantity) {
+        outside += quantity;
+        state = state.after(quantity);
+    }
     // A wave has been traded: the sides have now closed so much in all, longs less shorts.
     template <class Impact>
     void close(double closed, double recovering, const Market<Impact>& market) {
@@ -203,16 +209,26 @@ struct Trading {
     }
 };
 
+// Buyers of a market without support.
+struct NoSupport {
+    double operator()(State) const { return 0.0; }
+};
+
 // The state machine: waves from the start price until nothing is crossed. Calls on_wave(longs' wave, shorts' wave) for
 // each before it is traded: the longs are sold from trading.state, the shorts bought back after them. What is traded is
-// what the sides say then.
-template <class Impact, class Longs, class Shorts, class OnWave>
+// what the sides say then. Before each test buy(state) tells what others buy.
+template <class Impact, class Longs, class Shorts, class Buy, class OnWave>
 inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market, double start, double refill,
-                      Trading& trading, OnWave&& on_wave) {
+                      Trading& trading, Buy&& buy, OnWave&& on_wave) {
     State& state = trading.state;
     // Sums since the start, not wave by wave: the state then carries no rounding from one wave to the next.
-    const double recovered = state.recovering - (longs.quantity() - shorts.quantity());
+    double recovered = state.recovering - (longs.quantity() - shorts.quantity());
     for (;;) {
+        if (const double supported = buy(state); supported != 0.0) {
+            recovered -= supported;
+            trading.sell_outside(-supported);
+            trading.update(market);
+        }
         const double factor = trading.scale * market.mark_factor(trading.displacement);
         auto sold = longs.take(factor, start);
         auto bought = shorts.take(factor, start);
@@ -286,15 +302,27 @@ inline CascadeTotals run_cascade(Longs& longs, Shorts& shorts, const Market<Impa
     trading.highest = trading.lowest = trading.displacement;
     const double log_start = math::log(start / price);
     const double first_move = log_start - trading.displacement;
-    run_waves(longs, shorts, market, start, scenario.refill, trading,
-              [&](auto& sold, auto& bought) { on_wave(start, trading, sold, bought); });
+    const auto waves = [&](auto&& buy) {
+        run_waves(longs, shorts, market, start, scenario.refill, trading, buy,
+                  [&](auto& sold, auto& bought) { on_wave(start, trading, sold, bought); });
+    };
+    double supported = 0.0;
+    if (market.support) {
+        Support support(*market.support);
+        const double log_price = math::log(start);
+        waves([&](State s) { return support.buy(market, log_price, s); });
+        supported = support.bought();
+    } else {
+        waves(NoSupport{});
+    }
     CascadeTotals totals{start * math::exp(-trading.displacement),
                          start * math::exp(-trading.highest),
                          start * math::exp(-trading.lowest),
                          1.0,
                          infinite(trading.highest) || infinite(trading.lowest),
                          trading.waves};
-    if (trading.waves > 0) {
+    totals.support_quantity = supported;
+    if (trading.waves > 0 || supported > 0.0) {
         totals.amplification =
             first_move == 0.0 ? math::not_a_number : (log_start - trading.displacement) / first_move;
     }

@@ -7,6 +7,7 @@
 
 #include "flushpoint/book.hpp"
 #include "flushpoint/funding.hpp"
+#include "flushpoint/living_depth.hpp"
 #include "flushpoint/market.hpp"
 #include "flushpoint/process.hpp"
 #include "flushpoint/pulse.hpp"
@@ -43,14 +44,19 @@ struct PathColumns {
     std::int64_t* waves;
     bool* exhausted;
     bool* runaway;
+    double* support_quantity;
+    double* least_liquidity;
     LedgerColumns ledger;
 };
 
-// Prices after the steps `at`, which rise: prices[path * count + j].
+// Prices after the steps `at`, which rise: prices[path * count + j]; and the liquidity and the spread that the next step
+// meets, null where they are not wanted.
 struct Recording {
     const std::int64_t* at;
     std::size_t count;
     double* prices;
+    double* liquidity = nullptr;
+    double* spread = nullptr;
 };
 
 struct PathWave {
@@ -73,6 +79,7 @@ struct PathJob {
     Script script;
     bool bridge;  // of a GBM and a book of one side: watch the extremes between steps, too
     const Funding* funding = nullptr;  // of a known book whose positions close whole in the market; null for none
+    const LivingDepthData* depth = nullptr;  // not with bridges; null for one that stays
 };
 
 // Paths first, first + 1, ..., first + count - 1; columns and recording begin with path `first`.
