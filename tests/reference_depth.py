@@ -89,7 +89,7 @@ class Path:
     liquidity: list[float]
     spread: list[float]
     closed: list[bool]
-    low_price: float
+    lows: list[float] = field(default_factory=list)  # before buyers act
     first_price: float = math.nan  # of the last step, after its move and sale
     waves: int = 0
     proceeds: float = 0.0
@@ -112,7 +112,7 @@ def run(
 ) -> Path:
     """One path; of one step, a cascade with this log shock."""
     now = market.fresh()
-    out = Path([now.price], [now.liquidity], [now.spread], [False] * len(book), now.price)
+    out = Path([now.price], [now.liquidity], [now.spread], [False] * len(book))
 
     def support() -> None:
         if buyers is not None:
@@ -121,7 +121,7 @@ def run(
 
     def low() -> None:
         out.wobble = max(out.wobble, now.wobble())
-        out.low_price = min(out.low_price, now.traded_price())
+        out.lows.append(now.traded_price())
 
     for i, r in enumerate(returns):
         before = now.traded_price()

@@ -88,7 +88,9 @@ class LivingDepth:
         if self.spread_elasticity == 0:
             return
         if spread == 0:
-            raise ValueError(f"spread must be positive where depth has spread_elasticity={self.spread_elasticity}, was 0.0")
+            raise ValueError(
+                f"spread must be positive where depth has spread_elasticity={self.spread_elasticity}, was 0.0"
+            )
         if spread > self.most_spread:
             raise ValueError(f"spread must be at most depth's most_spread, {self.most_spread}, was {spread}")
 
@@ -158,7 +160,9 @@ class Support:
             array = real_array(name, getattr(self, name))
             positive(name, array)
             if array.ndim > 1 or not array.size:
-                raise ValueError(f"{name} must be a number or have one dimension and an entry, was of shape {array.shape}")
+                raise ValueError(
+                    f"{name} must be a number or have one dimension and an entry, was of shape {array.shape}"
+                )
             given[name] = array
         try:
             price, quantity = (np.array(np.atleast_1d(a)) for a in np.broadcast_arrays(*given.values()))

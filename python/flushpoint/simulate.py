@@ -532,7 +532,9 @@ def simulate(
     bridge = monitoring == "bridge"
     _check_process(process, step_count, chosen, bridge, bool(antithetic))
     if bridge and market.depth is not None:
-        raise ValueError(f"monitoring must be 'step' for a market with depth that lives, was 'bridge' with {market.depth!r}")
+        raise ValueError(
+            f"monitoring must be 'step' for a market with depth that lives, was 'bridge' with {market.depth!r}"
+        )
     living = _check_turnover(turnover, random, bridge)
     if venue is not None:
         _check_settled(venue, book, living, bridge)
