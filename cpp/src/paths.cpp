@@ -196,6 +196,7 @@ public:
     Path(const PathJob& job, const Market<Impact>& market, const Tables& tables, std::uint64_t numbers, double f,
          const PathColumns& columns, std::vector<PathWave>* waves, Pulse& pulse)
         : job_(&job),
+          resting_(&market),
           market_(&market),
           tables_(&tables),
           waves_(waves),
@@ -208,11 +209,17 @@ public:
           low_(f),
           high_(f),
           present_(market) {
-        if (job.depth) depth_.emplace(*job.depth, job.clock.step, f, market.spread);
+        if (job.depth) {
+            depth_.emplace(*job.depth, job.clock.step, f, market.spread);
+            market_ = &present_;
+        }
         if (market.support) support_.emplace(*market.support);
+        lives_ = depth_ || support_;
         next_triggers();
         bound(0.0, 0.0);
     }
+
+    Path(const Path&) = delete;  // it may point to its own market
 
     // Whether a stretch whose exogenous log prices span [low, high] may hold a trigger or, unless extremes can be told
     // by `glide`, a new extreme.
@@ -232,7 +239,7 @@ public:
     // The exogenous log price stands at f in step `step`, and `sale` is sold by others.
     void visit(std::int64_t step, double f, double sale) {
         arrive(step, f, sale);
-        if (visit_.falls || visit_.rises || visit_.supported || waiting()) run();
+        if (visit_.falls || visit_.rises || waiting()) run();
         leave();
     }
 
@@ -302,10 +309,10 @@ public:
     }
 
     double displacement(std::int64_t step) const {
-        return market_->displacement({trading_.state.sold, recovering(step)});
+        return resting_->displacement({trading_.state.sold, recovering(step)});
     }
     double log_price(std::int64_t step, double f) const { return f - displacement(step); }
-    const Market<Impact>& present() const { return present_; }
+    const Market<Impact>& market() const { return *market_; }
 
     // Whether positions open by the end of this step, and the opening of those.
     bool opens(std::int64_t step) const {
@@ -317,7 +324,7 @@ public:
             const double g = displacement(step);
             positions_.open(time(step), math::exp(f - g));
             next_triggers();
-            bound(g, market_->permanent_displacement(trading_.state.sold));
+            bound(g, resting_->permanent_displacement(trading_.state.sold));
         }
     }
 
@@ -328,7 +335,7 @@ public:
         log_scale_ = math::log(trading_.scale);
         next_long_ = next_short_ = math::not_a_number;
         next_triggers();
-        bound(g, market_->permanent_displacement(trading_.state.sold));
+        bound(g, resting_->permanent_displacement(trading_.state.sold));
     }
 
     void write(const PathColumns& out, std::size_t i, double f) const {
@@ -364,14 +371,18 @@ private:
         visit_.sale = sale;
         visit_.before = trading_;
         trading_.state.recovering = recovering(step);
-        scale_volumes(present_.liquidity);
+        if (lives_) scale_volumes(market_->liquidity);
         if (sale != 0.0) trading_.sell_outside(sale);
-        trading_.update(present_);
+        trading_.update(*market_);
         trading_.highest = trading_.lowest = trading_.displacement;
         const double below = market_->mark_displacement(trading_.displacement);
         visit_.falls = f <= long_trigger_ + below + slack;
         visit_.rises = f >= short_trigger_ + below - slack;
-        visit_.supported = support_ && trading_.displacement > f - support_->log_price();
+        if (support_) {
+            support_->set_start(f);
+            visit_.supported = trading_.displacement > f - support_->log_price();
+            visit_.falls |= visit_.supported;
+        }
     }
     void run() {
         const double exogenous = math::exp(visit_.f);
@@ -379,17 +390,8 @@ private:
         if constexpr (std::is_same_v<Positions, VenuePositions>) {
             positions_.book.begin_step(time(visit_.step), job_->clock.step, trading_);
         }
-        const auto waves = [&](auto&& buy) {
-            run_waves(positions_.longs, positions_.shorts, present_, exogenous, 0.0, trading_, buy,
-                      [&](auto& sold, auto& bought) { settle(visit_.step, exogenous, sold, bought); });
-        };
-        if (support_) {
-            const double before = support_->bought();
-            waves([&](State s) { return support_->buy(present_, visit_.f, s); });
-            visit_.supported = support_->bought() != before;
-        } else {
-            waves(NoSupport{});
-        }
+        run_waves(positions_.longs, positions_.shorts, *market_, exogenous, 0.0, support_ ? &*support_ : nullptr, trading_,
+                  [&](auto& sold, auto& bought) { settle(visit_.step, exogenous, sold, bought); });
         next_triggers();
     }
     void leave() {
@@ -402,7 +404,7 @@ private:
         const double displacement = trading_.displacement;
         if (trading_.waves != visit_.before.waves || visit_.sale != 0.0 || visit_.supported) {
             since_ = visit_.step;
-            scale_volumes(1.0 / present_.liquidity);
+            if (lives_) scale_volumes(1.0 / market_->liquidity);
         } else {
             trading_ = visit_.before;  // what recovers is counted from the last trade, however often we looked
         }
@@ -412,7 +414,7 @@ private:
             present_.liquidity = depth_->liquidity();
             present_.spread = depth_->spread();
         }
-        bound(displacement, market_->permanent_displacement(trading_.state.sold));
+        bound(displacement, resting_->permanent_displacement(trading_.state.sold));
     }
 
     // Between steps volumes are kept in units of the depth at rest, within a step in those of the depth that it meets: the
@@ -444,22 +446,25 @@ private:
     // Until the next trade the displacement goes from `now` to `rest`, and never back; extremes are told by `glide` where
     // it stays and no bridge strays from the steps, or else watched for like triggers.
     void bound(double now, double rest) {
-        if (depth_) {  // something changes in every step
-            constant_ = false;
-            lower_ = math::infinity;
-            upper_ = -math::infinity;
-            return;
-        }
         if (job_->clock.half_life == math::infinity) rest = now;
         constant_ = now == rest && !infinite(now) && !job_->bridge;
         displacement_ = now;
         const double high = std::max(now, rest), low = std::min(now, rest);
         lower_ = shifted(long_trigger_, market_->mark_displacement(high) + slack);
         upper_ = shifted(short_trigger_, market_->mark_displacement(low) - slack);
-        if (support_) lower_ = std::max(lower_, shifted(support_->log_price(), high + slack));
+        if (lives_) watch(high);
         if (constant_) return;
         lower_ = std::max(lower_, shifted(low_, high));
         upper_ = std::min(upper_, shifted(high_, low));
+    }
+
+    // What lives besides positions: buyers have prices to be watched for, and depth changes in every step.
+    void watch(double displacement) {
+        if (support_) lower_ = std::max(lower_, shifted(support_->log_price(), displacement + slack));
+        if (!depth_) return;
+        constant_ = false;
+        lower_ = math::infinity;
+        upper_ = -math::infinity;
     }
 
     // Whether some that were triggered wait to be closed.
@@ -475,7 +480,7 @@ private:
         double quantity;
         if constexpr (std::is_same_v<Positions, VenuePositions>) {
             pulse_->spent(5 * static_cast<std::size_t>(sold.size() + bought.size()));
-            Settlement<Impact>(present_, exogenous, trading_, positions_.book).settle(sold, bought);
+            Settlement<Impact>(*market_, exogenous, trading_, positions_.book).settle(sold, bought);
             quantity = longs.wave_quantity() + shorts.wave_quantity();
         } else {
             quantity = longs.quantity(sold) + shorts.quantity(bought);
@@ -485,13 +490,13 @@ private:
                     const VenueBookView& view = job_->positions;
                     BankruptcyView long_prices = view.longs.bankruptcy, short_prices = view.shorts.bankruptcy;
                     long_prices.scale = short_prices.scale = trading_.scale;
-                    settle_wave(present_, exogenous, trading_.state, view.book, long_prices, sold, short_prices, bought,
+                    settle_wave(*market_, exogenous, trading_.state, view.book, long_prices, sold, short_prices, bought,
                                 ledger_);
                 }
             }
             if (wants_proceeds_ && !wants_money_) {
                 ledger_.proceeds +=
-                    wave_proceeds(present_, exogenous, trading_.state, longs.quantity(sold), shorts.quantity(bought));
+                    wave_proceeds(*market_, exogenous, trading_.state, longs.quantity(sold), shorts.quantity(bought));
             }
         }
         if (waves_ || job_->funding) {
@@ -515,14 +520,15 @@ private:
         double f, sale;
         Trading before;
         bool falls, rises;  // far enough to cross, perhaps, a long's or a short's trigger
-        bool supported;     // whether support buys
+        bool supported;     // far enough for support to buy
         // Beside others: what recovers but was not closed by these positions; +1 for longs, -1 for shorts; and what the other
         // side has closed, sold less bought.
         double recovered, sign, others;
     };
 
     const PathJob* job_;
-    const Market<Impact>* market_;  // at rest
+    const Market<Impact>* resting_;
+    const Market<Impact>* market_;  // as the step meets it
     const Tables* tables_;
     std::vector<PathWave>* waves_;
     Pulse* pulse_;
@@ -543,7 +549,8 @@ private:
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
     bool constant_;                        // whether the displacement stays until the next trade
     double displacement_;                  // since the last trade, where it stays
-    Market<Impact> present_;               // with the depth and the spread of the step
+    bool lives_ = false;                   // whether depth or support does
+    Market<Impact> present_;               // with the depth and the spread of the step, where they change
     std::optional<LivingDepth> depth_;
     std::optional<Support> support_;
 };
@@ -673,7 +680,7 @@ public:
 private:
     void record(int lane, std::size_t at, double price) {
         const std::size_t i = (row_ + static_cast<std::size_t>(lane)) * recording_.count + at;
-        const auto& market = paths_[static_cast<std::size_t>(lane)].present();
+        const auto& market = paths_[static_cast<std::size_t>(lane)].market();
         recording_.prices[i] = price;
         if (recording_.liquidity) recording_.liquidity[i] = market.liquidity;
         if (recording_.spread) recording_.spread[i] = market.spread;

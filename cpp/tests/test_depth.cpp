@@ -103,13 +103,17 @@ TEST_CASE("buyers hold the price, those at the highest first, and what they buy 
     data.support = {price, quantity, 2};
     fp::with_market(data, 1.0, [&](const auto& market) {
         fp::Support support(*market.support);
-        CHECK(support.buy(market, -0.01, fp::State{0.0, 0.0}) == 0.0);
-        CHECK(support.buy(market, -0.1, fp::State{0.0, 0.0}) == near(5.0));
-        CHECK(support.buy(market, -0.1, fp::State{-5.0, -5.0}) == Approx(0.0));
-        CHECK(support.buy(market, -0.2, fp::State{-5.0, -5.0}) == near(2.0));
+        const auto bought = [&](double log_start, fp::State state) {
+            support.set_start(log_start);
+            return support.buy(market, state);
+        };
+        CHECK(bought(-0.01, fp::State{0.0, 0.0}) == 0.0);
+        CHECK(bought(-0.1, fp::State{0.0, 0.0}) == near(5.0));
+        CHECK(bought(-0.1, fp::State{-5.0, -5.0}) == Approx(0.0));
+        CHECK(bought(-0.2, fp::State{-5.0, -5.0}) == near(2.0));
         CHECK(support.bought() == near(7.0));
         CHECK(support.log_price() == -inf);
-        CHECK(support.buy(market, -9.0, fp::State{0.0, 0.0}) == 0.0);
+        CHECK(bought(-9.0, fp::State{0.0, 0.0}) == 0.0);
     });
     // A cascade: two positions, of which the support saves the second.
     tests::Positions in;

@@ -23,16 +23,19 @@ class Support {
 public:
     explicit Support(const SupportView& view) : view_(view) { turn_to(0); }
 
+    // The exogenous log price from now on.
+    void set_start(double log_start) { log_start_ = log_start; }
+
     // Of the first who still buy; -inf once nobody does.
     double log_price() const { return log_price_; }
     double bought() const { return bought_; }
 
     // What they buy in this state.
     template <class Market, class State>
-    double buy(const Market& market, double log_start, State state) {
+    double buy(const Market& market, State state) {
         double total = 0.0;
-        while (market.displacement(state) > log_start - log_price_) {
-            const double wanted = market.purchase_to(state, log_start - log_price_);
+        while (market.displacement(state) > log_start_ - log_price_) {
+            const double wanted = market.purchase_to(state, log_start_ - log_price_);
             if (!(wanted > 0.0)) break;  // the price is off by rounding only
             const double part = wanted < left_ ? wanted : left_;
             state = state.after(-part);
@@ -46,7 +49,7 @@ public:
     }
 
 private:
-    void turn_to(std::size_t i) {
+    [[gnu::noinline]] void turn_to(std::size_t i) {
         next_ = i;
         const bool any = i < view_.count;
         log_price_ = any ? math::log(view_.price[i]) : -math::infinity;
@@ -55,6 +58,7 @@ private:
 
     SupportView view_;
     std::size_t next_ = 0;
+    double log_start_ = 0.0;
     double log_price_;
     double left_;
     double bought_ = 0.0;
