@@ -228,7 +228,7 @@ inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market
     // Sums since the start, not wave by wave: the state then carries no rounding from one wave to the next.
     double recovered = state.recovering - (longs.quantity() - shorts.quantity());
     for (;;) {
-        if (support) recovered -= trading.support(*support, market);
+        if (support) [[unlikely]] recovered -= trading.support(*support, market);
         const double factor = trading.scale * market.mark_factor(trading.displacement);
         auto sold = longs.take(factor, start);
         auto bought = shorts.take(factor, start);
@@ -302,9 +302,13 @@ inline CascadeTotals run_cascade(Longs& longs, Shorts& shorts, const Market<Impa
     trading.highest = trading.lowest = trading.displacement;
     const double log_start = math::log(start / price);
     const double first_move = log_start - trading.displacement;
-    std::optional<Support> support;
-    if (market.support) support.emplace(*market.support).set_start(math::log(start));
-    run_waves(longs, shorts, market, start, scenario.refill, support ? &*support : nullptr, trading,
+    std::optional<Support> buyers;
+    Support* support = nullptr;
+    if (market.support) [[unlikely]] {
+        support = &buyers.emplace(*market.support);
+        support->set_start(math::log(start));
+    }
+    run_waves(longs, shorts, market, start, scenario.refill, support, trading,
               [&](auto& sold, auto& bought) { on_wave(start, trading, sold, bought); });
     const double supported = support ? support->bought() : 0.0;
     CascadeTotals totals{start * math::exp(-trading.displacement),
