@@ -43,6 +43,7 @@ py::dict cascade_venue(const py::tuple& longs, const py::tuple& shorts, const py
     out["high_price"] = t.high_price;
     out["amplification"] = t.amplification;
     out["exhausted"] = t.exhausted;
+    out["support_quantity"] = t.support_quantity;
     const fp::Amount &sold = found->longs, &bought = found->shorts, &stops = found->stops;
     out["liquidated_quantity"] = sold.quantity + bought.quantity - stops.quantity;
     out["liquidated_count"] = sold.count + bought.count - stops.count;
@@ -111,6 +112,7 @@ py::dict stress_venue(const py::tuple& longs, const py::tuple& shorts, const py:
     out.add("waves", s.waves);
     out.add("long_count", s.long_count);
     out.add("short_count", s.short_count);
+    out.add("support_quantity", s.support_quantity);
     out.add("long_quantity", to.long_quantity);
     out.add("short_quantity", to.short_quantity);
     out.add("long_notional", to.long_notional);

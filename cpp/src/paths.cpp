@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <type_traits>
 
 #include "flushpoint/cascade.hpp"
@@ -35,8 +36,9 @@ public:
         const auto remembered = static_cast<std::size_t>(std::min<std::int64_t>(job.clock.steps, 256));
         for (std::size_t n = 0; n < remembered; ++n) left_.push_back(compute(static_cast<std::int64_t>(n)));
         const bool apart = job.venue && tells_apart(*job.venue, job.positions);
+        const bool lives = job.turnover || job.depth || job.market.support.count > 0;
         const bool alone = job.funding || job.bridge || !job.targeting.empty();
-        if (job.turnover || job.random || apart || alone || paths < fewest_guided) return;
+        if (lives || job.random || apart || alone || paths < fewest_guided) return;
         const double start = math::log(job.market.price), reach = 1.5 * longest_way(job, first);
         longs_ = Guide(job.positions.book.longs, false, start - reach);
         shorts_ = Guide(job.positions.book.shorts, true, start + reach);
@@ -197,6 +199,7 @@ public:
     Path(const PathJob& job, const Market<Impact>& market, const Tables& tables, std::uint64_t numbers, double f,
          const PathColumns& columns, std::vector<PathWave>* waves, Pulse& pulse)
         : job_(&job),
+          resting_(&market),
           market_(&market),
           tables_(&tables),
           waves_(waves),
@@ -208,11 +211,20 @@ public:
           ledger_(job.venue ? *job.venue : no_venue),
           low_(f),
           high_(f),
-          last_price_(f) {
+          last_price_(f),
+          present_(market) {
         for (const VolatilityTargeting& rule : job.targeting) funds_.emplace_back(rule, job.clock.step);
+        if (job.depth) {
+            depth_.emplace(*job.depth, job.clock.step, f, market.spread);
+            market_ = &present_;
+        }
+        if (market.support) support_.emplace(*market.support);
+        lives_ = depth_ || support_;
         next_triggers();
         bound(0.0, 0.0);
     }
+
+    Path(const Path&) = delete;  // it may point to its own market
 
     // Whether a stretch whose exogenous log prices span [low, high] may hold a trigger or, unless extremes can be told
     // by `glide`, a new extreme.
@@ -317,9 +329,10 @@ public:
     }
 
     double displacement(std::int64_t step) const {
-        return market_->displacement({trading_.state.sold, recovering(step)});
+        return resting_->displacement({trading_.state.sold, recovering(step)});
     }
     double log_price(std::int64_t step, double f) const { return f - displacement(step); }
+    const Market<Impact>& market() const { return *market_; }
 
     // Whether positions open by the end of this step, and the opening of those.
     bool opens(std::int64_t step) const {
@@ -331,7 +344,7 @@ public:
             const double g = displacement(step);
             positions_.open(time(step), math::exp(f - g), trading_.scale);
             next_triggers();
-            bound(g, market_->permanent_displacement(trading_.state.sold));
+            bound(g, resting_->permanent_displacement(trading_.state.sold));
         }
     }
 
@@ -342,7 +355,7 @@ public:
         log_scale_ = math::log(trading_.scale);
         next_long_ = next_short_ = math::not_a_number;
         next_triggers();
-        bound(g, market_->permanent_displacement(trading_.state.sold));
+        bound(g, resting_->permanent_displacement(trading_.state.sold));
     }
 
     void write(const PathColumns& out, std::size_t i, double f) const {
@@ -360,6 +373,8 @@ public:
         if (out.waves) out.waves[i] = trading_.waves;
         if (out.exhausted) out.exhausted[i] = exhausted_;
         if (out.targeting_quantity) out.targeting_quantity[i] = targeted_;
+        if (out.support_quantity) out.support_quantity[i] = support_ ? support_->bought() : 0.0;
+        if (out.least_liquidity) out.least_liquidity[i] = depth_ ? depth_->least_liquidity() : 1.0;
         if constexpr (std::is_same_v<Positions, DrawnPositions>) {
             if (out.runaway) out.runaway[i] = positions_.runaway();
         }
@@ -381,15 +396,18 @@ private:
         visit_.sale = sale;
         visit_.before = trading_;
         trading_.state.recovering = recovering(step);
-        if (sale != 0.0) {
-            trading_.outside += sale;
-            trading_.state = trading_.state.after(sale);
-        }
+        if (lives_) scale_volumes(market_->liquidity);
+        if (sale != 0.0) trading_.sell_outside(sale);
         trading_.update(*market_);
         trading_.highest = trading_.lowest = trading_.displacement;
         const double below = market_->mark_displacement(trading_.displacement);
         visit_.falls = f <= long_trigger_ + below + slack;
         visit_.rises = f >= short_trigger_ + below - slack;
+        if (support_) {
+            support_->set_start(f);
+            visit_.supported = trading_.displacement > f - support_->log_price();
+            visit_.falls |= visit_.supported;
+        }
     }
     void run() {
         const double exogenous = math::exp(visit_.f);
@@ -397,7 +415,7 @@ private:
         if constexpr (std::is_same_v<Positions, VenuePositions>) {
             positions_.book.begin_step(time(visit_.step), job_->clock.step, trading_);
         }
-        run_waves(positions_.longs, positions_.shorts, *market_, exogenous, 0.0, trading_,
+        run_waves(positions_.longs, positions_.shorts, *market_, exogenous, 0.0, support_ ? &*support_ : nullptr, trading_,
                   [&](auto& sold, auto& bought) { settle(visit_.step, exogenous, sold, bought); });
         next_triggers();
     }
@@ -409,12 +427,28 @@ private:
         high_ = std::max(high_, visit_.f - trading_.lowest);
         exhausted_ |= infinite(trading_.highest) || infinite(trading_.lowest);
         const double displacement = trading_.displacement;
-        if (trading_.waves != visit_.before.waves || visit_.sale != 0.0) {
+        if (trading_.waves != visit_.before.waves || visit_.sale != 0.0 || visit_.supported) {
             since_ = visit_.step;
+            if (lives_) scale_volumes(1.0 / market_->liquidity);
         } else {
             trading_ = visit_.before;  // what recovers is counted from the last trade, however often we looked
         }
-        bound(displacement, market_->permanent_displacement(trading_.state.sold));
+        if (depth_) {
+            pulse_->spent(5);
+            depth_->move(visit_.f - displacement);
+            present_.liquidity = depth_->liquidity();
+            present_.spread = depth_->spread();
+        }
+        bound(displacement, resting_->permanent_displacement(trading_.state.sold));
+    }
+
+    // Between steps volumes are kept in units of the depth at rest, within a step in those of the depth that it meets: the
+    // price stays where it is when the depth changes.
+    void scale_volumes(double by) {
+        if (by == 1.0) return;
+        State& state = trading_.state;
+        state = {state.sold * by, state.recovering * by};
+        trading_.outside = state.sold - (positions_.longs.quantity() - positions_.shorts.quantity());
     }
 
     double time(std::int64_t step) const { return static_cast<double>(step) * job_->clock.step; }
@@ -443,9 +477,19 @@ private:
         const double high = std::max(now, rest), low = std::min(now, rest);
         lower_ = shifted(long_trigger_, market_->mark_displacement(high) + slack);
         upper_ = shifted(short_trigger_, market_->mark_displacement(low) - slack);
+        if (lives_) watch(high);
         if (constant_) return;
         lower_ = std::max(lower_, shifted(low_, high));
         upper_ = std::min(upper_, shifted(high_, low));
+    }
+
+    // What lives besides positions: buyers have prices to be watched for, and depth changes in every step.
+    void watch(double displacement) {
+        if (support_) lower_ = std::max(lower_, shifted(support_->log_price(), displacement + slack));
+        if (!depth_) return;
+        constant_ = false;
+        lower_ = math::infinity;
+        upper_ = -math::infinity;
     }
 
     // Whether some that were triggered wait to be closed.
@@ -501,13 +545,15 @@ private:
         double f, sale;
         Trading before;
         bool falls, rises;  // far enough to cross, perhaps, a long's or a short's trigger
+        bool supported;     // far enough for support to buy
         // Beside others: what recovers but was not closed by these positions; +1 for longs, -1 for shorts; and what the other
         // side has closed, sold less bought.
         double recovered, sign, others;
     };
 
     const PathJob* job_;
-    const Market<Impact>* market_;
+    const Market<Impact>* resting_;
+    const Market<Impact>* market_;  // as the step meets it
     const Tables* tables_;
     std::vector<PathWave>* waves_;
     Pulse* pulse_;
@@ -531,6 +577,10 @@ private:
     std::vector<TargetingFund> funds_;
     double last_price_;                    // log price at which they looked
     double order_ = 0.0, targeted_ = 0.0;  // what they sell in the next step, and have sold
+    bool lives_ = false;                   // whether depth or support does
+    Market<Impact> present_;               // with the depth and the spread of the step, where they change
+    std::optional<LivingDepth> depth_;
+    std::optional<Support> support_;
 };
 
 // The extreme of a Brownian bridge from `from` to `to` in one step: the low for longs, the high for shorts.
@@ -566,7 +616,6 @@ public:
           first_(first),
           count_(count),
           row_(row),
-          prices_(recording.prices + row * recording.count),
           alone_(!tables.guides()) {
         const double start = math::log(job.market.price);
         for (int lane = 0; lane < count; ++lane) {
@@ -575,7 +624,7 @@ public:
         }
         process_.start(first, count, start, walk_);
         if (recording.count > 0 && recording.at[0] == 0) {
-            for (int lane = 0; lane < count; ++lane) price(lane, 0) = job.market.price;
+            for (int lane = 0; lane < count; ++lane) record(lane, 0, job.market.price);
             recorded_ = 1;
         }
     }
@@ -658,14 +707,20 @@ public:
     std::size_t visiting = 0;  // how many of the paths have yet to be taken through the block
 
 private:
-    double& price(int lane, std::size_t at) { return prices_[static_cast<std::size_t>(lane) * recording_.count + at]; }
+    void record(int lane, std::size_t at, double price) {
+        const std::size_t i = (row_ + static_cast<std::size_t>(lane)) * recording_.count + at;
+        const auto& market = paths_[static_cast<std::size_t>(lane)].market();
+        recording_.prices[i] = price;
+        if (recording_.liquidity) recording_.liquidity[i] = market.liquidity;
+        if (recording_.spread) recording_.spread[i] = market.spread;
+    }
 
     // Prices of one path, from `next` on, up to a step of the block; where to go on.
     std::size_t record(int lane, std::size_t next, std::size_t end, std::int64_t until) {
         for (; next < end && recording_.at[next] <= until; ++next) {
             const std::int64_t step = recording_.at[next];
             const double f = walk_.path[step - (done_ - steps_) - 1][lane];
-            price(lane, next) = math::exp(paths_[static_cast<std::size_t>(lane)].log_price(step, f));
+            record(lane, next, math::exp(paths_[static_cast<std::size_t>(lane)].log_price(step, f)));
         }
         return next;
     }
@@ -716,7 +771,6 @@ private:
     std::uint64_t first_;
     int count_;
     std::size_t row_;
-    double* prices_;
     bool alone_;
     std::int64_t done_ = 0;  // steps, with those of the block
     int steps_ = 0;          // of the block

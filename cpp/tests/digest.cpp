@@ -30,7 +30,7 @@ namespace fp = flushpoint;
 
 namespace {
 
-constexpr std::uint64_t expected = 0x05bf89b7f62d4e89;
+constexpr std::uint64_t expected = 0x453cf4f1e872f5f9;
 
 // FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
 // are the compiler's choice.
@@ -320,7 +320,7 @@ std::uint64_t stress_bits(int threads) {
     return hash.value();
 }
 
-// Each process, in a book as it is, one that lives, and a random one.
+// Each process, in a book as it is, one that lives, and a random one; one with depth that lives and support.
 std::uint64_t path_bits(int threads) {
     Hash hash;
     tests::Generator random(10);
@@ -335,6 +335,8 @@ std::uint64_t path_bits(int threads) {
     const fp::Turnover turnover{0.05, 1e-4, {true, true}, fp::Law({fp::LawKind::exponential, law, 1}), {0.5, 1.0},
                                 {{0.9, 0.99}, {1.1, 1.01}}};
     const fp::RandomBook drawn = random_book();
+    const fp::LivingDepthData depth{2.0, 0.8, 900.0, 0.2, 600.0, 0.5, 0.02};
+    const double support[] = {0.98 * price, 0.97 * price, 5.0, 20.0};  // prices, quantities
     std::vector<double> moves(steps, 0.0), sales(steps, 0.0);
     moves[10] = -0.02;
     sales[40] = 3.0;
@@ -399,6 +401,11 @@ std::uint64_t path_bits(int threads) {
             job.targeting = {};
             if (kind > 0) continue;
             job.random = nullptr;
+            job.depth = &depth;
+            job.market.support = {support, support + 2, 2};
+            run(job);
+            job.depth = nullptr;
+            job.market.support.count = 0;
             job.bridge = true;
             job.positions.book.shorts = nobody.view().shorts;
             job.positions.shorts = nobody.venue_view().shorts;

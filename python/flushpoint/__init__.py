@@ -10,6 +10,7 @@ from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, VenueCascadeResult, cascade
 from flushpoint.compare import Comparison, compare
 from flushpoint.deleverage import auto_deleverage
+from flushpoint.depth import LivingDepth, Support
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
 from flushpoint.funding import Funding
@@ -79,6 +80,7 @@ __all__ = [
     "Leveraged",
     "LinearImpact",
     "LiquidationForecast",
+    "LivingDepth",
     "LogNormal",
     "MarginSchedule",
     "Market",
@@ -99,6 +101,7 @@ __all__ = [
     "StressResult",
     "StudentT",
     "Summary",
+    "Support",
     "Table",
     "Turnover",
     "Uniform",

@@ -36,10 +36,12 @@ class CascadeResult(Result):
     stop_quantity, stop_notional, stop_count
         The same of stop orders, which are not counted as liquidated. Of the mapping only where the book holds some.
     amplification : float
-        Total log move / log move of the shock and sale alone: 1 if nothing closes, nan if positions close although
-        shock and sale left the price where it was.
+        Total log move / log move of the shock and sale alone: 1 if nothing closes and no support buys, nan if positions
+        close although shock and sale left the price where it was.
     exhausted : bool
         Whether the depth was used up (only `EvaporatingImpact` can be).
+    support_quantity : float
+        Bought by the market's `Support`, base units; a column of the mapping where it has one.
     waves : structured ndarray
         A row a wave: ``price`` that triggered it, ``quantity``, ``count``, ``notional`` (quantity x trigger price).
     """
@@ -69,6 +71,7 @@ class CascadeResult(Result):
     stop_notional: float = 0.0
     amplification: float
     exhausted: bool
+    support_quantity: float
     waves: NDArray[np.void]
     _book: Book
     _market: Market
@@ -328,7 +331,7 @@ def cascade(
         raise ValueError(f"shock must leave the price positive and finite, was {shock} at a price of {market.price}")
     if venue is not None:
         return _with_venue(book, market, venue, (start, sold, share))
-    final, low, high, amplification, exhausted, longs, shorts, waves = _core.cascade(
+    final, low, high, amplification, exhausted, longs, shorts, waves, supported = _core.cascade(
         long._engine, short._engine, market._engine, start, sold, share
     )
     read_only(waves)
@@ -344,7 +347,9 @@ def cascade(
             "liquidated_notional": float(long.cumulative_notional[longs] + short.cumulative_notional[shorts]),
             "amplification": amplification,
             "exhausted": exhausted,
+            "support_quantity": supported,
             "waves": waves,
+            "_names": _names(CascadeResult, book, market),
             "_book": book,
             "_market": market,
             "_scenario": (start, sold, share),
@@ -369,9 +374,8 @@ def _with_venue(book: Book, market: Market, venue: Venue, scenario: tuple[float,
     money = {"_money": (found.pop("shortfall"), found.pop("surplus"))}
     balance = {name: found.pop(name) for name in BALANCE}
     hidden = {"_book": book, "_market": market, "_scenario": scenario, "_venue": venue, "_balance": balance}
+    hidden["_names"] = _names(VenueCascadeResult, book, market)
     arguments = {"shock": shock, "sell": sell, "refill": refill, "market": market, "positions": len(book)}
-    if book.stop is not None:
-        hidden["_names"] = (*VenueCascadeResult._names, *BookOutcome._stop_names)
     return VenueCascadeResult("cascade", {**arguments, "venue": venue}, {**found, **money, **hidden})
 
 
@@ -380,12 +384,17 @@ def _by_kind(book: Book, longs: int, shorts: int) -> dict[str, Any]:
     kinds = book._kinds
     assert kinds is not None
     sold, bought = kinds
-    totals = {
+    return {
         f"{kind}_{what}": (sold.closed(longs, what, stops) + bought.closed(shorts, what, stops)).item()
         for kind, stops in (("liquidated", False), ("stop", True))
         for what in ("quantity", "count", "notional")
     }
-    return {**totals, "_names": (*CascadeResult._names, *BookOutcome._stop_names)}
+
+
+def _names(kind: type[CascadeResult], book: Book, market: Market) -> tuple[str, ...]:
+    """Return the columns of a result as a mapping."""
+    stops = () if book.stop is None else BookOutcome._stop_names
+    return (*kind._names, *stops, *(() if market.support is None else ("support_quantity",)))
 
 
 def _check_inputs(book: object, market: object) -> None:

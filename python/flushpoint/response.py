@@ -339,6 +339,7 @@ def response(book: Book, market: Market, *, threads: int = 0) -> Response:
     book : Book
         No position may be crossed at the market's price; see `Book.alive`.
     market : Market
+        Without `Support`: what it buys depends on waves, which a map knows nothing of.
     threads : int, default 0
         0 for all processors, or FLUSHPOINT_NUM_THREADS of them.
 
@@ -349,7 +350,7 @@ def response(book: Book, market: Market, *, threads: int = 0) -> Response:
     Raises
     ------
     ValueError
-        Where positions are already crossed at the market's price, with their number.
+        Where positions are already crossed at the market's price, with their number; where the market has support.
 
     Examples
     --------
@@ -359,6 +360,8 @@ def response(book: Book, market: Market, *, threads: int = 0) -> Response:
     array([0, 2, 2])
     """
     _check_inputs(book, market)
+    if market.support is not None:
+        raise ValueError(f"market must be without support for a map (stress answers with it), was {market.support!r}")
     count = check_threads(threads)
     _check_at_rest(book, market)
     return Response(book, market, count)

@@ -19,6 +19,7 @@ from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book, EnginePositions, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
+from flushpoint.depth import EngineDepth
 from flushpoint.ensemble import Ensemble
 from flushpoint.funding import EngineFunding, Funding
 from flushpoint.market import EngineMarket, Market
@@ -43,6 +44,7 @@ _ENGINE = (
     "waves",
     "exhausted",
 )
+_OF_DEPTH = ("support_quantity", "least_liquidity")
 # What the engine adds up itself where a book's running sums do not tell.
 _DRAWN = ("long_quantity", "short_quantity", "long_notional", "short_notional")
 _OF_SELLERS = ("targeting_quantity",)
@@ -57,7 +59,7 @@ EngineRun = tuple[
     EnginePositions,
     EngineMarket,
     EngineProcess,
-    tuple[float, float, int],
+    tuple[float, float, int, EngineDepth | None],
     tuple[int, bool],
     tuple[FloatArray | None, FloatArray | None],
     bool,
@@ -97,6 +99,10 @@ class SimulationResult(BookOutcome, Ensemble):
     shortfall, surplus : ndarray of float64, shape (paths,)
         Sum over positions of how far proceeds fall short of, or exceed, quantity x bankruptcy price, quote units. nan,
         not known, where the book has no bankruptcy prices.
+    support_quantity : ndarray of float64, shape (paths,)
+        Bought by the market's `Support`, base units; in the mapping where the market has one.
+    least_liquidity : ndarray of float64, shape (paths,)
+        Lowest liquidity that the market's `LivingDepth` came to, 1 at rest; in the mapping where it has one.
     """
 
     _names: ClassVar[tuple[str, ...]] = (
@@ -300,9 +306,12 @@ class PathResult(Result):
     final_price, low_price, high_price, low_time : float
     long_count, short_count : int
     exhausted : bool
+    support_quantity, least_liquidity : float
         As in `SimulationResult`.
     runaway : bool
         Of a random book only; as in `DrawnSimulationResult`.
+    liquidity, spread : ndarray of float64, shape (steps + 1,)
+        Of a market with `LivingDepth` only: at each time, what the next step meets.
     """
 
     _names: ClassVar[tuple[str, ...]] = ("time", "price")
@@ -318,7 +327,11 @@ class PathResult(Result):
     long_count: int
     short_count: int
     exhausted: bool
+    support_quantity: float
+    least_liquidity: float
     runaway: bool
+    liquidity: FloatArray
+    spread: FloatArray
 
     def __repr__(self) -> str:
         return (
@@ -371,7 +384,7 @@ class _Run:
         """What the engine can be asked for in a path of such a book, but for sums of positions."""
         ledger = () if self.venue is None else (*LEDGER, *BALANCE)
         runaway = ("runaway",) if isinstance(self.book, RandomBook) else ()
-        return (*_ENGINE, *MONEY, *ledger, *runaway, *(_OF_SELLERS if self.sellers else ()))
+        return (*_ENGINE, *MONEY, *ledger, *_OF_DEPTH, *runaway, *(_OF_SELLERS if self.sellers else ()))
 
     def known(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Those of the engine's columns that it can tell."""
@@ -385,13 +398,14 @@ class _Run:
             random = (book._engine, float(self.max_count))
             book = _NOBODY
         venue = self.venue
+        depth = None if self.market.depth is None else self.market.depth._engine
         return (
             book.long._engine,
             book.short._engine,
             book._settled(money) if venue is None else told_apart(book, venue),
             marked(self.market, venue)._engine,
             self.process._engine(self.dt),
-            (self.market.half_life, self.dt, self.steps),
+            (self.market.half_life, self.dt, self.steps, depth),
             (self.key, self.antithetic),
             (None, None) if self.script is None else self.script._engine(self.dt, self.steps),
             self.bridge,
@@ -414,17 +428,14 @@ class _Run:
         return _core.simulate(engine, paths.start, len(paths), names, record, self.threads, progress)
 
     def replay(self, path: int) -> PathResult:
-        memory("steps", self.steps + 1, 24)
+        memory("steps", self.steps + 1, 40)
         everything = np.arange(self.steps + 1)
         totals = tuple(name for name in self.engine_columns if name not in ("waves", *MONEY, *LEDGER, *BALANCE))
         columns, waves = _core.replay(self._engine(False), path, totals, everything)
-        values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name != "prices"}
-        values |= {
-            "path": path,
-            "time": frozen(everything * self.dt),
-            "price": frozen(columns["prices"][0]),
-            "waves": frozen(waves),
-        }
+        steps = {"prices": "price", "liquidity": "liquidity", "spread": "spread"}
+        values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name not in steps}
+        values |= {steps[name]: frozen(column[0]) for name, column in columns.items() if name in steps}
+        values |= {"path": path, "time": frozen(everything * self.dt), "waves": frozen(waves)}
         return PathResult("replay", {"path": path}, values)
 
 
@@ -476,7 +487,8 @@ def simulate(
         "bridge" watches the price within steps, too: the extreme of the Brownian bridge between two steps is drawn
         from its law, P(min <= m) = exp(-2 (a - m)(b - m) / (volatility^2 dt)), the cascade runs there, then the price
         moves on to the step's end; a scripted move comes after the bridge. For a `GBM` and a book of one side: lows are
-        watched where longs can be triggered, highs otherwise.
+        watched where longs can be triggered, highs otherwise. Not for a market with `LivingDepth`, which goes by the
+        moves from step to step.
     columns : sequence of str, optional
         Which columns the result holds: by default all that cost nothing extra.
     record : "all", int or array_like of int, optional
@@ -545,6 +557,10 @@ def simulate(
     check_progress(progress)
     bridge = monitoring == "bridge"
     _check_process(process, step_count, chosen, bridge, bool(antithetic))
+    if bridge and market.depth is not None:
+        raise ValueError(
+            f"monitoring must be 'step' for a market with depth that lives, was 'bridge' with {market.depth!r}"
+        )
     living = _check_turnover(turnover, random, bridge)
     if venue is not None:
         _check_settled(venue, book, living, bridge)
@@ -566,7 +582,7 @@ def simulate(
         kind = DrawnSimulationResult
     elif funding is not None:
         kind = FundedSimulationResult
-    names = _columns(columns, book, kind, _OF_SELLERS if funds else ())
+    names = _columns(columns, book, kind, market, _OF_SELLERS if funds else ())
     recorded = _recorded(record, step_count)
     watched = _watched(watch, book, living, venue)
     run = _Run(
@@ -686,7 +702,11 @@ def _check_settled(venue: Venue, book: Book | RandomBook, living: Turnover | Non
 
 
 def _columns(
-    columns: Sequence[str] | None, book: Book | RandomBook, kind: type[SimulationResult], more: tuple[str, ...]
+    columns: Sequence[str] | None,
+    book: Book | RandomBook,
+    kind: type[SimulationResult],
+    market: Market,
+    more: tuple[str, ...],
 ) -> tuple[str, ...]:
     usual = kind._names
     if isinstance(book, Book):
@@ -694,8 +714,9 @@ def _columns(
     else:
         usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
     if columns is None:
-        return usual
-    return check_names("columns", columns, (*usual, *kind._on_demand, *more))
+        has = (market.support is not None, market.depth is not None)
+        return (*usual, *(name for name, there in zip(_OF_DEPTH, has, strict=True) if there))
+    return check_names("columns", columns, (*usual, *kind._on_demand, *_OF_DEPTH, *more))
 
 
 def _needed(names: tuple[str, ...], run: _Run) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ _FROM_ENGINE = (
     "waves",
     "long_count",
     "short_count",
+    "support_quantity",
 )
 EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, int]
 
@@ -49,9 +50,9 @@ EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, in
 class StressResult(BookOutcome, Ensemble):
     """The outcomes of many scenarios, one value a scenario.
 
-    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`, and those of
-    stop orders only where the book holds some. The former are worked out, by running every scenario once more, when
-    they are first asked for.
+    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`; those of stop
+    orders only where the book holds some, `support_quantity` only where the market has a `Support`. The first three are
+    worked out, by running every scenario once more, when they are first asked for.
 
     Attributes
     ----------
@@ -63,10 +64,12 @@ class StressResult(BookOutcome, Ensemble):
     waves : ndarray of int64, shape (scenarios,)
         How many waves there were.
     amplification : ndarray of float64, shape (scenarios,)
-        Total log move / log move of the shock and sale alone: 1 if nothing closes, nan if positions close although
-        shock and sale left the price where it was.
+        Total log move / log move of the shock and sale alone: 1 if nothing closes and no support buys, nan if positions
+        close although shock and sale left the price where it was.
     exhausted : ndarray of bool, shape (scenarios,)
         Whether the depth was used up (only `EvaporatingImpact` can be).
+    support_quantity : ndarray of float64, shape (scenarios,)
+        Bought by the market's `Support`, base units.
     """
 
     _names: ClassVar[tuple[str, ...]] = (
@@ -88,6 +91,7 @@ class StressResult(BookOutcome, Ensemble):
     waves: Counts
     long_count: Counts
     short_count: Counts
+    support_quantity: FloatArray
     _book: Book
     _market: Market
     _scenarios: EngineScenarios
@@ -295,7 +299,7 @@ def stress(
     given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=False))
     hidden = {"_market": market, "_scenarios": scenarios, "_threads": workers}
     if isinstance(book, RandomBook):
-        names = _chosen(columns, RandomStressResult, ())
+        names = _chosen(columns, RandomStressResult, (), market)
         kept, key = resolve(seed)
         found = _core.stress_random(book._engine, key, float(most), market._engine, scenarios, workers, progress)
         values = dict(zip((*_FROM_ENGINE, "long_quantity", "short_quantity", "runaway"), found, strict=True))
@@ -304,7 +308,7 @@ def stress(
         arguments = {"market": market, "book": book, "max_count": most, **given}
         return RandomStressResult("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
     kind = StressResult if venue is None else VenueStressResult
-    names = _chosen(columns, kind, () if book.stop is None else BookOutcome._stop_names)
+    names = _chosen(columns, kind, () if book.stop is None else BookOutcome._stop_names, market)
     given_seed = None if seed is None else resolve(seed)[0]
     _check_at_rest(book, market)
     if venue is not None:
@@ -374,7 +378,9 @@ def _scenarios(
     return flat[0], flat[1], flat[2], share, scenarios
 
 
-def _chosen(columns: Sequence[str] | None, kind: type[StressResult], more: tuple[str, ...]) -> tuple[str, ...]:
+def _chosen(
+    columns: Sequence[str] | None, kind: type[StressResult], stops: tuple[str, ...], market: Market
+) -> tuple[str, ...]:
     if columns is None:
-        return kind._names + more
-    return check_names("columns", columns, kind._names + kind._on_demand)
+        return (*kind._names, *stops, *(() if market.support is None else ("support_quantity",)))
+    return check_names("columns", columns, (*kind._names, *kind._on_demand, "support_quantity"))

@@ -8,6 +8,7 @@
 
 #include "flushpoint/book.hpp"
 #include "flushpoint/funding.hpp"
+#include "flushpoint/living_depth.hpp"
 #include "flushpoint/market.hpp"
 #include "flushpoint/process.hpp"
 #include "flushpoint/pulse.hpp"
@@ -49,14 +50,19 @@ struct PathColumns {
     bool* exhausted;
     bool* runaway;
     double* targeting_quantity;  // sold less bought by funds
+    double* support_quantity;
+    double* least_liquidity;
     LedgerColumns ledger;
 };
 
-// Prices after the steps `at`, which rise: prices[path * count + j].
+// Prices after the steps `at`, which rise: prices[path * count + j]; and the liquidity and the spread that the next step
+// meets, null where they are not wanted.
 struct Recording {
     const std::int64_t* at;
     std::size_t count;
     double* prices;
+    double* liquidity = nullptr;
+    double* spread = nullptr;
 };
 
 struct PathWave {
@@ -80,6 +86,7 @@ struct PathJob {
     bool bridge;  // of a GBM and a book of one side: watch the extremes between steps, too
     const Funding* funding = nullptr;  // null for none
     std::span<const VolatilityTargeting> targeting{};  // not with a bridge
+    const LivingDepthData* depth = nullptr;  // not with a bridge; null for one that stays
 };
 
 // Paths first, first + 1, ..., first + count - 1; columns and recording begin with path `first`.
