@@ -155,10 +155,10 @@ def run(
             support()
         out.prices.append(now.traded_price())
         if depth is not None:
-            move = math.log(out.prices[-1] / before) if out.prices[-1] > 0 < before else math.nan
-            if math.isnan(move):
+            if not (0 < out.prices[-1] < math.inf and 0 < before < math.inf):
                 out.doubtful = True
                 return out
+            move = math.log(out.prices[-1]) - math.log(before)
             depth.step(now, market.spread, move, dt)
         out.liquidity.append(now.liquidity)
         out.spread.append(now.spread)
