@@ -430,7 +430,7 @@ class Desk:
         p = order.position
         self.proceeds += money
         self.net_sold += p.side * x
-        self.gross += abs(money) + x * p.bankruptcy
+        self.gross += abs(money) + x * abs(p.bankruptcy)
         self.wobble = max(self.wobble, now.wobble())
         self.close(p, x, money / (p.side * x), order.trigger)
         fee = self.charge(p, money, gain)
@@ -469,7 +469,7 @@ class Desk:
                 at = p.bankruptcy if self.rules.adl_price == "bankruptcy" else price
                 gain = p.side * x * (at - p.bankruptcy)
                 paid += x * at
-                self.gross += x * (at + p.bankruptcy)
+                self.gross += x * (at + abs(p.bankruptcy))
                 self.close(p, x, at, order.trigger)
                 p.deleveraged = True
                 if x < p.quantity:
@@ -488,7 +488,7 @@ class Desk:
                     w.left_book += x
                     w.exit_money += x * average
                     w.returned += w.side * x * (average - w.bankruptcy)
-                    self.gross += x * (average + w.bankruptcy)
+                    self.gross += x * (average + abs(w.bankruptcy))
                     self.doubtful = self.doubtful or 0 < w.quantity - x < CLOSE * w.quantity
                     w.quantity -= x
             for order in losers:
