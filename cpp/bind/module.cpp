@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "accounts.hpp"
+#include "process.hpp"
 #include "venue.hpp"
 #include "flushpoint/book.hpp"
 #include "flushpoint/cascade.hpp"
@@ -446,36 +448,6 @@ Doubles maintenance_margins(const py::tuple& tiers, const Doubles& notional) {
     return out;
 }
 
-// (kind, parameters, returns or None)
-struct ProcessArrays {
-    Doubles parameters;
-    py::object returns;
-    fp::ProcessData data;
-
-    explicit ProcessArrays(const py::tuple& items) : parameters(array_at<Doubles>(items, 1)), returns(items[2]) {
-        const auto kind = static_cast<fp::ProcessKind>(items[0].cast<int>());
-        static constexpr std::size_t lengths[] = {2, 5, 3, 5, 2, 0};
-        require(kind >= fp::ProcessKind::gbm && kind <= fp::ProcessKind::returns &&
-                    length(parameters) == lengths[static_cast<int>(kind)],
-                "_core: no such process");
-        data = {kind, parameters.data(), nullptr, false, 0};
-        if (kind != fp::ProcessKind::bootstrap && kind != fp::ProcessKind::returns) return;
-        data.single = py::isinstance<Singles>(returns);
-        require(data.single || py::isinstance<Doubles>(returns), "_core: returns must be float or double, in C order");
-        const auto array = py::reinterpret_borrow<py::array>(returns);
-        require(array.ndim() == (kind == fp::ProcessKind::returns ? 2 : 1) && array.size() > 0,
-                "_core: returns have the wrong shape");
-        data.returns = array.data();
-        data.columns = static_cast<std::size_t>(array.shape(array.ndim() - 1));
-    }
-    // Whether paths first to first + count - 1 of so many steps have returns.
-    bool reaches(std::uint64_t first, std::size_t count, std::int64_t steps) const {
-        if (data.kind != fp::ProcessKind::returns) return true;
-        const auto rows = static_cast<std::uint64_t>(py::reinterpret_borrow<py::array>(returns).shape(0));
-        return static_cast<std::int64_t>(data.columns) >= steps && first <= rows && count <= rows - first;
-    }
-};
-
 const double* numbers_or_null(const py::object& item, std::int64_t count) {
     if (item.is_none()) return nullptr;
     const auto array = array_of<Doubles>(item);
@@ -728,6 +700,7 @@ void bind_all(py::module_& m) {
     m.def("inverse", &inverse, py::arg("market"), py::arg("displacement").noconvert());
     m.def("proceeds", &proceeds, py::arg("market"), py::arg("sold").noconvert(), py::arg("quantity").noconvert());
     bind_venue(m);
+    bind_accounts(m);
 }
 
 }  // namespace flushpoint::bind

@@ -9,6 +9,7 @@
 #include "flushpoint/guide.hpp"
 #include "flushpoint/kernels.hpp"
 #include "flushpoint/random_side.hpp"
+#include "flushpoint/recovery.hpp"
 #include "flushpoint/settlement.hpp"
 #include "flushpoint/targeting.hpp"
 #include "flushpoint/waterfall.hpp"
@@ -32,9 +33,7 @@ double jumps(const PathJob& job) { return job.process.kind == ProcessKind::jumps
 class Tables {
 public:
     Tables(const PathJob& job, std::uint64_t first, std::size_t paths)
-        : step_(job.clock.step), half_life_(job.clock.half_life) {
-        const auto remembered = static_cast<std::size_t>(std::min<std::int64_t>(job.clock.steps, 256));
-        for (std::size_t n = 0; n < remembered; ++n) left_.push_back(compute(static_cast<std::int64_t>(n)));
+        : recovery_(job.clock.step, job.clock.half_life, job.clock.steps) {
         const bool apart = job.venue && tells_apart(*job.venue, job.positions);
         const bool lives = job.turnover || job.depth || job.market.support.count > 0;
         const bool alone = job.funding || job.bridge || !job.targeting.empty();
@@ -49,11 +48,7 @@ public:
     bool guides() const { return guides_; }
     GuideView guide(bool shorts) const { return (shorts ? shorts_ : longs_).view(); }
 
-    // The share of a volume that has not recovered so many steps later.
-    double left_after(std::int64_t steps) const {
-        const auto n = static_cast<std::size_t>(steps);
-        return n < left_.size() ? left_[n] : compute(steps);
-    }
+    const Recovery& recovery() const { return recovery_; }
 
 private:
     static constexpr std::size_t fewest_guided = 256;  // as long as a few paths take, so long it takes to build
@@ -74,13 +69,7 @@ private:
         return all == 0 ? 0.0 : way * math::square_root(static_cast<double>(job.clock.steps) / static_cast<double>(all));
     }
 
-    double compute(std::int64_t steps) const {
-        constexpr double ln2 = 0.6931471805599453;
-        return math::exp(-ln2 * (static_cast<double>(steps) * step_ / half_life_));
-    }
-
-    double step_, half_life_;
-    std::vector<double> left_;
+    Recovery recovery_;
     bool guides_ = false;
     Guide longs_, shorts_;
 };
@@ -453,10 +442,7 @@ private:
 
     double time(std::int64_t step) const { return static_cast<double>(step) * job_->clock.step; }
     double recovering(std::int64_t step) const {
-        const double v = trading_.state.recovering;
-        const double half_life = job_->clock.half_life;
-        if (v == 0.0 || half_life == math::infinity || step == since_) return v;
-        return v * tables_->left_after(step - since_);
+        return tables_->recovery().recovering(trading_.state.recovering, since_, step);
     }
 
     // An infinite log price is one that nothing reaches any more.

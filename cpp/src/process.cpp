@@ -6,24 +6,30 @@ namespace flushpoint {
 
 using random::Stream;
 
+// The streams of driver k stand 256 k further on.
+random::Generator<std::uint64_t> Process::generator(std::uint64_t numbers, Stream stream) const {
+    const auto own = static_cast<Stream>(static_cast<std::uint32_t>(stream) + 256 * driver_);
+    return random::generator(randomness_.seed, numbers, own);
+}
+
 void Process::start(std::uint64_t first, int count, double log_price, Walk& walk) {
     for (int lane = 0; lane < walk_lanes; ++lane) {
         // Lanes without a path of their own repeat the last one.
         const std::uint64_t path = first + static_cast<std::uint64_t>(lane < count ? lane : count - 1);
         const std::uint64_t numbers = randomness_.numbers(path);
-        const auto generator = random::generator(randomness_.seed, numbers, Stream::returns);
-        for (int word = 0; word < 4; ++word) walk.generator[lane / 4][word][lane % 4] = generator.s[word];
+        const auto own = generator(numbers, Stream::returns);
+        for (int word = 0; word < 4; ++word) walk.generator[lane / 4][word][lane % 4] = own.s[word];
         walk.log_price[lane] = log_price;
         walk.sign[lane] = randomness_.antithetic && path % 2 == 1 ? -1.0 : 1.0;
         LaneSource& source = source_[lane];
         switch (data_.kind) {
             case ProcessKind::jumps:
-                source.generator = random::generator(randomness_.seed, numbers, Stream::jumps);
+                source.generator = generator(numbers, Stream::jumps);
                 source.until_jump = random::exponential(source.generator) / data_.parameters[2];
                 break;
             case ProcessKind::garch: walk.variance[lane] = data_.parameters[4]; break;
             case ProcessKind::bootstrap:
-                source.generator = random::generator(randomness_.seed, numbers, Stream::blocks);
+                source.generator = generator(numbers, Stream::blocks);
                 source.left = 0;
                 break;
             case ProcessKind::returns:
@@ -36,7 +42,7 @@ void Process::start(std::uint64_t first, int count, double log_price, Walk& walk
     }
 }
 
-void Process::advance(Walk& walk, int steps, const double* moves) {
+void Process::draw(Walk& walk, int steps) {
     const double* p = data_.parameters;
     const Kernels& kernel = kernels();
     switch (data_.kind) {
@@ -50,12 +56,16 @@ void Process::advance(Walk& walk, int steps, const double* moves) {
         case ProcessKind::bootstrap: resample(walk, steps); break;
         case ProcessKind::returns: copy_returns(walk, steps); break;
     }
+}
+
+void Process::advance(Walk& walk, int steps, const double* moves) {
+    draw(walk, steps);
     if (moves) {
         for (int s = 0; s < steps; ++s) {
             for (int lane = 0; lane < walk_lanes; ++lane) walk.path[s][lane] += moves[s];
         }
     }
-    kernel.accumulate(walk, steps);
+    kernels().accumulate(walk, steps);
 }
 
 void Process::add_jumps(Walk& walk, int steps) {

@@ -6,13 +6,19 @@ When price moves, who is force-sold, how far does that push the price, and who i
 from typing import Any
 
 from flushpoint import _core, io, plot
+from flushpoint.account_cascade import AccountCascadeResult
+from flushpoint.account_simulate import AccountSimulationResult
+from flushpoint.account_stress import AccountStressResult
+from flushpoint.accounts import Accounts
 from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, VenueCascadeResult, cascade
 from flushpoint.compare import Comparison, compare
+from flushpoint.contagion import ContagionResult, contagion
 from flushpoint.deleverage import auto_deleverage
 from flushpoint.depth import LivingDepth, Support
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
+from flushpoint.factor_model import FactorModel
 from flushpoint.funding import Funding
 from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
@@ -27,6 +33,7 @@ from flushpoint.infer_margin import InferredMargin, infer_margin
 from flushpoint.laws import Exponential, Law, Leveraged, LogNormal, Pareto, Table, Uniform
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
+from flushpoint.markets import Markets
 from flushpoint.mix import EntryPrices, LeverageMix
 from flushpoint.posterior import HiddenBooks, LeveragePosterior, sample_hidden_books
 from flushpoint.process import GARCH, GBM, Bootstrap, JumpDiffusion, Process, Returns, StudentT
@@ -55,10 +62,15 @@ __all__ = [
     "GARCH",
     "GBM",
     "STREAM",
+    "AccountCascadeResult",
+    "AccountSimulationResult",
+    "AccountStressResult",
+    "Accounts",
     "Book",
     "Bootstrap",
     "CascadeResult",
     "Comparison",
+    "ContagionResult",
     "DepthImpact",
     "DrawnSimulationResult",
     "Ensemble",
@@ -67,6 +79,7 @@ __all__ = [
     "EvaporatingImpact",
     "Experiment",
     "Exponential",
+    "FactorModel",
     "FundSize",
     "FundedSimulationResult",
     "Funding",
@@ -84,6 +97,7 @@ __all__ = [
     "LogNormal",
     "MarginSchedule",
     "Market",
+    "Markets",
     "Pareto",
     "PathResult",
     "Policy",
@@ -115,6 +129,7 @@ __all__ = [
     "build_info",
     "cascade",
     "compare",
+    "contagion",
     "experiment",
     "infer_margin",
     "io",

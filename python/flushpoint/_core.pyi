@@ -26,6 +26,14 @@ _Book: TypeAlias = tuple[_Settled, _Settled]
 _Venue: TypeAlias = tuple[
     float, float, bool, int, int, bool, int, float, float, float, _Tiers | None, float, float, float
 ]
+_Accounts: TypeAlias = tuple[
+    _I8, NDArray[np.int32], _F8, _F8, _F8, NDArray[np.int32] | None, tuple[_Tiers, ...], int, float
+]
+_MarketBook: TypeAlias = tuple[_Market, _Side, _Side, _Book, NDArray[np.int32] | None, NDArray[np.int32] | None]
+_AccountJob: TypeAlias = tuple[tuple[_MarketBook, ...], _F8 | None, _Accounts, _Venue, int, int]
+_AccountScenarios: TypeAlias = tuple[_F8, _F8, _F8, float]
+_FactorModel: TypeAlias = tuple[tuple[_Process, ...], _F8, _F8]
+_AccountPaths: TypeAlias = tuple[_AccountJob, _FactorModel, tuple[int, bool], float, _F8, int]
 _Run: TypeAlias = tuple[
     _Side,
     _Side,
@@ -176,6 +184,19 @@ def stress_venue(
     threads: int,
     progress: Callable[[int, int], object] | None,
 ) -> dict[str, NDArray[Any]]: ...
+def cascade_accounts(job: _AccountJob, scenario: _AccountScenarios) -> dict[str, NDArray[Any]]: ...
+def stress_accounts(
+    job: _AccountJob, scenarios: _AccountScenarios, threads: int, progress: Callable[[int, int], object] | None
+) -> dict[str, NDArray[Any]]: ...
+def simulate_accounts(
+    run: _AccountPaths,
+    first: int,
+    count: int,
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+) -> dict[str, NDArray[Any]]: ...
+def forced_quantity(job: _AccountJob, marks: _F8) -> _F8: ...
+def account_slack(accounts: _Accounts, prices: _F8) -> tuple[_F8, int]: ...
 def auto_deleverage(
     rule: int,
     needed: float,

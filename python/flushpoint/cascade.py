@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
 from flushpoint._validate import FloatArray, number, read_only
 from flushpoint._validate import threads as check_threads
+from flushpoint.account_cascade import AccountCascadeResult, account_cascade
+from flushpoint.accounts import Accounts
 from flushpoint.book import Book
 from flushpoint.market import Market
+from flushpoint.markets import Markets
 from flushpoint.outcome import BookOutcome
 from flushpoint.result import Result
 from flushpoint.settlement import BALANCE, LEDGER, NO_VENUE, Settled, check_settled, marked, told_apart
@@ -274,6 +278,7 @@ class VenueCascadeResult(Settled, CascadeResult):
         return super().__repr__()[:-1].replace("<CascadeResult", "<VenueCascadeResult") + f", {paid}>"
 
 
+@overload
 def cascade(
     book: Book,
     market: Market,
@@ -283,7 +288,32 @@ def cascade(
     *,
     venue: Venue | None = None,
     threads: int = 0,
-) -> CascadeResult:
+) -> CascadeResult: ...
+
+
+@overload
+def cascade(
+    book: Accounts,
+    market: Markets,
+    shock: ArrayLike | Mapping[str, float] = 0.0,
+    sell: ArrayLike | Mapping[str, float] = 0.0,
+    refill: float = 0.0,
+    *,
+    venue: Venue | None = None,
+    threads: int = 0,
+) -> AccountCascadeResult: ...
+
+
+def cascade(
+    book: Book | Accounts,
+    market: Market | Markets,
+    shock: Any = 0.0,
+    sell: Any = 0.0,
+    refill: float = 0.0,
+    *,
+    venue: Venue | None = None,
+    threads: int = 0,
+) -> CascadeResult | AccountCascadeResult:
     """Run one cascade in full.
 
     The price starts at ``market.price * (1 + shock)``, after which `sell` is sold. Then, wave by wave, every position
@@ -292,24 +322,26 @@ def cascade(
 
     Parameters
     ----------
-    book : Book
-    market : Market
+    book : Book or Accounts
+    market : Market, or Markets for accounts
     shock : float, default 0.0
-        Relative price move that starts it, above -1: -0.10 is a fall of 10 %.
+        Relative price move that starts it, above -1: -0.10 is a fall of 10 %. For accounts one number for all markets,
+        a mapping of names to numbers (0 for others), or an array with one entry a market; so `sell`.
     sell : float, default 0.0
         Quantity sold (negative: bought) into the market that starts it, base units; not counted as liquidated.
     refill : float, default 0.0
         Share of the recovering volume that returns after each wave, 0 to 1.
     venue : Venue, optional
         What follows a trigger, and who pays; the book needs bankruptcy prices. By default all crossed positions are
-        closed whole in the market, and nobody is asked to pay.
+        closed whole in the market, and nobody is asked to pay. With accounts its fund, fee and what becomes of a
+        surplus; other rules are refused.
     threads : int, default 0
         As in every question; one cascade is one chain of events and runs in the calling thread.
 
     Returns
     -------
     CascadeResult
-        With a venue a `VenueCascadeResult`.
+        With a venue a `VenueCascadeResult`, for accounts an `AccountCascadeResult`.
 
     Examples
     --------
@@ -318,6 +350,8 @@ def cascade(
     >>> c.liquidated_count, round(c.final_price, 3)
     (2, 85.701)
     """
+    if isinstance(book, Accounts) or isinstance(market, Markets):
+        return account_cascade(book, market, shock, sell, refill, venue, threads)
     _check_inputs(book, market)
     start = number("shock", shock, above=-1)
     sold = number("sell", sell)

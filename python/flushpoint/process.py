@@ -286,7 +286,7 @@ class Returns(Process):
 
     Parameters
     ----------
-    array : array_like, shape (paths, steps)
+    array : array_like, shape (paths, steps) or, for accounts, (paths, steps, markets)
         Finite log returns. An array of float64 or float32 in C order and native byte order is kept without a copy, so
         leave it alone until the run is over; anything else is copied into such an array once (float32 stays float32,
         other types become float64).
@@ -300,16 +300,26 @@ class Returns(Process):
     array: NDArray[np.floating[Any]]
 
     def __post_init__(self) -> None:
-        values = _two_dimensional("array", self.array)
+        values = _of_paths("array", self.array)
         read_only(values)
         object.__setattr__(self, "array", values)
 
     def _engine(self, dt_seconds: float) -> EngineProcess:
         return _RETURNS, _parameters(), self.array
 
+    def _check_shape(self, steps: int, paths: range) -> None:
+        """Raise unless there is a row for each path, and a column for each step, of one market."""
+        if self.array.ndim != 2:
+            raise ValueError(f"process must be Returns of one market, was of shape {self.array.shape}")
+        rows, columns = self.array.shape
+        if columns != steps:
+            raise ValueError(f"steps must be the number of columns of Returns, {columns:,}, was {steps:,}")
+        if paths.stop > rows:
+            raise ValueError(f"paths must end within the {rows:,} rows of Returns, was {paths!r}")
+
     def _size(self) -> str:
-        paths, steps = self.array.shape
-        return f"{paths:,} paths of {steps:,} steps"
+        paths, steps, *markets = self.array.shape
+        return f"{paths:,} paths of {steps:,} steps" + (f" in {markets[0]:,} markets" if markets else "")
 
     def __str__(self) -> str:
         return f"given log returns: {self._size()}, from {self.array.min():.3g} to {self.array.max():.3g}"
@@ -318,7 +328,7 @@ class Returns(Process):
         return f"Returns(<{self._size()}, {self.array.dtype}>)"
 
 
-def _two_dimensional(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
+def _of_paths(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
     """Return finite values as a view of float32 or float64 in C order, copied only where they are not."""
     if isinstance(values, np.ndarray) and values.dtype.type is np.float32:
         array: NDArray[np.floating[Any]] = np.ascontiguousarray(values, dtype=np.float32)
@@ -327,7 +337,7 @@ def _two_dimensional(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
                 check(name, array, np.isfinite(array), "finite")
     else:
         array = finite_array(name, values)
-    if array.ndim != 2 or array.size == 0:
+    if array.ndim not in (2, 3) or array.size == 0:
         raise ValueError(f"{name} must have the shape (paths, steps), at least one of each, was of shape {array.shape}")
     return array.view()  # so that making it read-only leaves the caller's array as it is
 

@@ -111,7 +111,7 @@ class Settled:
         """
         with np.errstate(invalid="ignore"):
             # Positions closed against each other cancel out but for their rounding.
-            closed = np.asarray(self.liquidated_notional) + self.stop_notional
+            closed = np.asarray(self.liquidated_notional) + getattr(self, "stop_notional", 0.0)  # accounts have none
             _add_up("changes of equity", [*self.balance().values()], 1e-13 * closed)
             moves = [self._venue.fund, self.fund_received, -np.asarray(self.fund_paid), -np.asarray(self.fund_end)]
             _add_up("changes of the fund", moves, 0.0)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, cast, overload
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -17,12 +17,16 @@ from flushpoint._validate import FloatArray, check, count, finite_array, memory,
 from flushpoint._validate import names as check_names
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
+from flushpoint.account_simulate import AccountSimulationResult, account_simulate
+from flushpoint.accounts import Accounts
 from flushpoint.book import Book, EnginePositions, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
 from flushpoint.depth import EngineDepth
 from flushpoint.ensemble import Ensemble
+from flushpoint.factor_model import FactorModel
 from flushpoint.funding import EngineFunding, Funding
 from flushpoint.market import EngineMarket, Market
+from flushpoint.markets import Markets
 from flushpoint.outcome import BookOutcome, frozen
 from flushpoint.process import GBM, Bootstrap, EngineProcess, Process, Returns
 from flushpoint.random_book import EnginePart, RandomBook, most_closed
@@ -439,6 +443,7 @@ class _Run:
         return PathResult("replay", {"path": path}, values)
 
 
+@overload
 def simulate(
     book: Book | RandomBook,
     market: Market,
@@ -461,7 +466,50 @@ def simulate(
     max_count: int | None = None,
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
-) -> SimulationResult:
+) -> SimulationResult: ...
+
+
+@overload
+def simulate(
+    book: Accounts,
+    market: Markets,
+    process: FactorModel | Process,
+    horizon: float = 86_400.0,
+    steps: int = 1_440,
+    paths: int | range = 100_000,
+    seed: int | SeedSequence | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    venue: Venue | None = None,
+    antithetic: bool = False,
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> AccountSimulationResult: ...
+
+
+def simulate(
+    book: Book | RandomBook | Accounts,
+    market: Market | Markets,
+    process: Process | FactorModel,
+    horizon: float = 86_400.0,
+    steps: int = 1_440,
+    paths: int | range = 100_000,
+    seed: int | SeedSequence | None = None,
+    monitoring: str = "step",
+    columns: Sequence[str] | None = None,
+    record: str | int | ArrayLike | None = None,
+    watch: ArrayLike | None = None,
+    *,
+    venue: Venue | None = None,
+    funding: Funding | None = None,
+    sellers: VolatilityTargeting | Sequence[VolatilityTargeting] | None = None,
+    antithetic: bool = False,
+    script: Script | None = None,
+    turnover: Turnover | None = None,
+    max_count: int | None = None,
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> SimulationResult | AccountSimulationResult:
     """Move the price through time, again and again, and let the book respond.
 
     In each step the recovering volume decays, the exogenous log price moves by the process's return, and a cascade
@@ -470,11 +518,13 @@ def simulate(
 
     Parameters
     ----------
-    book : Book or RandomBook
-        No position may be crossed at the market's price; see `Book.alive`. Of a random book every path draws its own.
-    market : Market
-    process : GBM, JumpDiffusion, StudentT, GARCH, Bootstrap or Returns
-        How the exogenous price moves. `Returns` must have a row for each path and a column for each step.
+    book : Book, RandomBook or Accounts
+        No position may be crossed at the market's price, see `Book.alive`, and no account fail there. Of a random book
+        every path draws its own.
+    market : Market, or Markets for accounts
+    process : GBM, JumpDiffusion, StudentT, GARCH, Bootstrap or Returns, or for accounts FactorModel or Returns
+        How the exogenous price moves. `Returns` must have a row for each path and a column for each step, for accounts
+        of each market.
     horizon : float, default 86400.0
         Seconds, positive.
     steps : int, default 1440
@@ -522,7 +572,8 @@ def simulate(
     -------
     SimulationResult
         For random books and turnover a `DrawnSimulationResult`, with a venue a `VenueSimulationResult`, with funding
-        alone a `FundedSimulationResult`.
+        alone a `FundedSimulationResult`, for accounts an `AccountSimulationResult`. Accounts know of no `monitoring`
+        "bridge", `record`, `watch`, `funding`, `sellers`, `script` and `turnover`, which are refused.
 
     Raises
     ------
@@ -536,6 +587,21 @@ def simulate(
     >>> e.final_price.shape
     (1000,)
     """
+    if isinstance(book, Accounts) or isinstance(market, Markets):
+        unused = {
+            "monitoring": None if monitoring == "step" else monitoring,
+            "record": record,
+            "watch": watch,
+            "funding": funding,
+            "sellers": sellers,
+            "script": script,
+            "turnover": turnover,
+            "max_count": max_count,
+        }
+        seconds, step_count, chosen = _clock(horizon, steps, paths)
+        mirrored = _antithetic(antithetic)
+        how = (seconds, step_count, chosen, seed, columns, venue, mirrored, threads, progress)
+        return account_simulate(book, market, process, *how, unused)
     random = isinstance(book, RandomBook)
     if random:
         _check_market(market)
@@ -543,20 +609,16 @@ def simulate(
         _check_inputs(book, market)
     if not isinstance(process, Process):
         raise TypeError(f"process must be a process such as GBM(0.6), was {type(process).__name__}")
-    seconds = number("horizon", horizon, above=0)
-    step_count = count("steps", steps, 1, _MOST_STEPS)
-    number("horizon / steps", seconds / step_count, above=0)
-    chosen = _paths(paths)
+    seconds, step_count, chosen = _clock(horizon, steps, paths)
     if not isinstance(monitoring, str) or monitoring not in ("step", "bridge"):
         raise ValueError(f"monitoring must be 'step' or 'bridge', was {monitoring!r}")
-    if not isinstance(antithetic, (bool, np.bool_)):
-        raise TypeError(f"antithetic must be True or False, was {antithetic!r}")
+    mirrored = _antithetic(antithetic)
     if script is not None and not isinstance(script, Script):
         raise TypeError(f"script must be a Script, was {type(script).__name__}")
     workers = check_threads(threads)
     check_progress(progress)
     bridge = monitoring == "bridge"
-    _check_process(process, step_count, chosen, bridge, bool(antithetic))
+    _check_process(process, step_count, chosen, bridge, mirrored)
     if bridge and market.depth is not None:
         raise ValueError(
             f"monitoring must be 'step' for a market with depth that lives, was 'bridge' with {market.depth!r}"
@@ -597,7 +659,7 @@ def simulate(
         seconds,
         step_count,
         key,
-        bool(antithetic),
+        mirrored,
         bridge,
         most,
         workers,
@@ -619,7 +681,7 @@ def simulate(
         "horizon": seconds,
         "steps": step_count,
         "monitoring": monitoring,
-        "antithetic": bool(antithetic),
+        "antithetic": mirrored,
         "script": script,
         "turnover": turnover,
         "venue": venue,
@@ -632,6 +694,19 @@ def simulate(
     }
     values |= {"_names": names, "_book": book, "_run": run, "_record": recorded, "_watch": watched}
     return kind("simulate", arguments, values, kept, ((chosen.start, chosen.stop),))
+
+
+def _clock(horizon: float, steps: int, paths: int | range) -> tuple[float, int, range]:
+    seconds = number("horizon", horizon, above=0)
+    step_count = count("steps", steps, 1, _MOST_STEPS)
+    number("horizon / steps", seconds / step_count, above=0)
+    return seconds, step_count, _paths(paths)
+
+
+def _antithetic(value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"antithetic must be True or False, was {value!r}")
+    return bool(value)
 
 
 def _paths(paths: object) -> range:
@@ -650,11 +725,7 @@ def _check_process(process: Process, steps: int, paths: range, bridge: bool, ant
     if antithetic and isinstance(process, (Bootstrap, Returns)):
         raise ValueError(f"antithetic must be False for {type(process).__name__}, which has no mirror image, was True")
     if isinstance(process, Returns):
-        rows, columns = process.array.shape
-        if columns != steps:
-            raise ValueError(f"steps must be the number of columns of Returns, {columns:,}, was {steps:,}")
-        if paths.stop > rows:
-            raise ValueError(f"paths must end within the {rows:,} rows of Returns, was {paths!r}")
+        process._check_shape(steps, paths)
 
 
 def _check_turnover(turnover: object, random: bool, bridge: bool) -> Turnover | None:

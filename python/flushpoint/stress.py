@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,10 +23,13 @@ from flushpoint._validate import (
 from flushpoint._validate import names as check_names
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
+from flushpoint.account_stress import AccountStressResult, account_stress
+from flushpoint.accounts import Accounts
 from flushpoint.book import Book
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
 from flushpoint.ensemble import Ensemble
 from flushpoint.market import Market
+from flushpoint.markets import Markets
 from flushpoint.outcome import BookOutcome, Counts, frozen
 from flushpoint.random_book import RandomBook, most_closed
 from flushpoint.seed import resolve
@@ -216,6 +219,7 @@ class VenueStressResult(SettledRows, StressResult):
         return _settle(self._book, self._market, self._venue, self._scenarios, BALANCE, self._threads)
 
 
+@overload
 def stress(
     book: Book | RandomBook,
     market: Market,
@@ -230,7 +234,42 @@ def stress(
     max_count: int | None = None,
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
-) -> StressResult:
+) -> StressResult: ...
+
+
+@overload
+def stress(
+    book: Accounts,
+    market: Markets,
+    shock: ArrayLike | Mapping[str, ArrayLike] = 0.0,
+    sell: ArrayLike | Mapping[str, ArrayLike] = 0.0,
+    liquidity: ArrayLike | Mapping[str, ArrayLike] = 1.0,
+    refill: float = 0.0,
+    seed: int | np.random.SeedSequence | None = None,
+    *,
+    venue: Venue | None = None,
+    columns: Sequence[str] | None = None,
+    max_count: int | None = None,
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> AccountStressResult: ...
+
+
+def stress(
+    book: Book | RandomBook | Accounts,
+    market: Market | Markets,
+    shock: Any = 0.0,
+    sell: Any = 0.0,
+    liquidity: Any = 1.0,
+    refill: float = 0.0,
+    seed: int | np.random.SeedSequence | None = None,
+    *,
+    venue: Venue | None = None,
+    columns: Sequence[str] | None = None,
+    max_count: int | None = None,
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> StressResult | AccountStressResult:
     """Run many one-shot scenarios, each from rest.
 
     Each equals ``cascade(book, market, shock, sell, refill)`` of the same numbers, in a market `liquidity` times as
@@ -238,9 +277,11 @@ def stress(
 
     Parameters
     ----------
-    book : Book or RandomBook
-        No position may be crossed at the market's price; see `Book.alive`.
-    market : Market
+    book : Book, RandomBook or Accounts
+        No position may be crossed at the market's price, see `Book.alive`, and no account fail there.
+    market : Market, or Markets for accounts
+        With accounts shock, sell and liquidity are numbers for all markets, arrays whose last axis is that of the
+        markets (of length 1 for all alike), or mappings of names to arrays with one entry a scenario.
     shock : array_like, default 0.0
         Relative price moves that start it, above -1: -0.10 is a fall of 10 %.
     sell : array_like, default 0.0
@@ -267,7 +308,8 @@ def stress(
     Returns
     -------
     StressResult
-        For random books a `RandomStressResult`, with a venue a `VenueStressResult`. shock, sell and liquidity broadcast
+        For random books a `RandomStressResult`, with a venue a `VenueStressResult`, for accounts an
+        `AccountStressResult`. shock, sell and liquidity broadcast
         together; the scenarios of their common shape follow each other in C order, in one dimension.
 
     Raises
@@ -283,6 +325,10 @@ def stress(
     >>> s.liquidated_count, s.final_price.round(3)
     (array([2, 2, 1]), array([80.71 , 85.701, 89.645]))
     """
+    if isinstance(book, Accounts) or isinstance(market, Markets):
+        if max_count is not None:
+            raise ValueError(f"max_count must be left out with accounts, was {max_count!r}")
+        return account_stress(book, market, shock, sell, liquidity, refill, seed, venue, columns, threads, progress)
     if isinstance(book, RandomBook):
         _check_market(market)
     else:

@@ -292,6 +292,21 @@ inline bool infinite(double displacement) {
     return displacement == math::infinity || displacement == -math::infinity;
 }
 
+// What came of a market whose first move, by shock and sale alone, was this one in log price.
+inline CascadeTotals totals_of(const Trading& trading, double start, double log_start, double first_move) {
+    CascadeTotals totals{start * math::exp(-trading.displacement),
+                         start * math::exp(-trading.highest),
+                         start * math::exp(-trading.lowest),
+                         1.0,
+                         infinite(trading.highest) || infinite(trading.lowest),
+                         trading.waves};
+    const double move = log_start - trading.displacement;
+    if (trading.waves > 0 || move != first_move) {
+        totals.amplification = first_move == 0.0 ? math::not_a_number : move / first_move;
+    }
+    return totals;
+}
+
 // A scenario from rest, and what came of it.
 template <class Impact, class Longs, class Shorts, class OnWave>
 inline CascadeTotals run_cascade(Longs& longs, Shorts& shorts, const Market<Impact>& market, double price,
@@ -310,18 +325,8 @@ inline CascadeTotals run_cascade(Longs& longs, Shorts& shorts, const Market<Impa
     }
     run_waves(longs, shorts, market, start, scenario.refill, support, trading,
               [&](auto& sold, auto& bought) { on_wave(start, trading, sold, bought); });
-    const double supported = support ? support->bought() : 0.0;
-    CascadeTotals totals{start * math::exp(-trading.displacement),
-                         start * math::exp(-trading.highest),
-                         start * math::exp(-trading.lowest),
-                         1.0,
-                         infinite(trading.highest) || infinite(trading.lowest),
-                         trading.waves};
-    totals.support_quantity = supported;
-    if (trading.waves > 0 || supported > 0.0) {
-        totals.amplification =
-            first_move == 0.0 ? math::not_a_number : (log_start - trading.displacement) / first_move;
-    }
+    CascadeTotals totals = totals_of(trading, start, log_start, first_move);
+    if (support) totals.support_quantity = support->bought();
     return totals;
 }
 

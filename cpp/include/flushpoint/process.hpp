@@ -58,21 +58,27 @@ struct LaneSource {
 
 class Process {
 public:
-    Process(const ProcessData& data, Randomness randomness) : data_(data), randomness_(randomness) {}
+    // `driver` tells several independent processes of one path apart.
+    Process(const ProcessData& data, Randomness randomness, std::uint32_t driver = 0)
+        : data_(data), randomness_(randomness), driver_(driver) {}
 
     // Puts paths first, first + 1, ... (`count` of them, at most `walk_lanes`) at the start.
     void start(std::uint64_t first, int count, double log_price, Walk& walk);
+    // Draws the returns of `steps`, in walk.path, and goes nowhere.
+    void draw(Walk& walk, int steps);
     // Advances all lanes by `steps`: block_steps, or fewer in the last block. `moves`, if given, are added to each path's
     // returns.
     void advance(Walk& walk, int steps, const double* moves);
 
 private:
+    random::Generator<std::uint64_t> generator(std::uint64_t numbers, random::Stream stream) const;
     void add_jumps(Walk& walk, int steps);
     void resample(Walk& walk, int steps);
     void copy_returns(Walk& walk, int steps);
 
     ProcessData data_;
     Randomness randomness_;
+    std::uint32_t driver_;
     LaneSource source_[walk_lanes];
 };
 

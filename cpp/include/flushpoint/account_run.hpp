@@ -1,0 +1,387 @@
+// Cascades through several markets: positions that stand for themselves, in the book of each market, and accounts whose
+// positions in several share margin.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "flushpoint/accounts.hpp"
+#include "flushpoint/cascade.hpp"
+#include "flushpoint/ledger_columns.hpp"
+#include "flushpoint/lookout.hpp"
+#include "flushpoint/pulse.hpp"
+#include "flushpoint/stress.hpp"
+#include "flushpoint/venue_run.hpp"
+#include "flushpoint/waterfall.hpp"
+
+namespace flushpoint {
+
+// A market and its own positions, with the group of each in firing order (null where there are none).
+struct MarketBook {
+    MarketData market;
+    VenueBookView positions;
+    const std::int32_t* long_group;
+    const std::int32_t* short_group;
+};
+
+struct MarketsView {
+    std::vector<MarketBook> books;
+    // Log displacement of market m for a unit sold in market k and not recovered, [m * count + k]; null for none.
+    const double* cross_impact;
+
+    std::size_t count() const { return books.size(); }
+    std::vector<double> prices() const {
+        std::vector<double> out;
+        for (const MarketBook& book : books) out.push_back(book.market.price);
+        return out;
+    }
+};
+
+struct AccountJob {
+    MarketsView markets;
+    AccountsView accounts;
+    VenueData venue;
+    std::size_t groups;  // 1 where there are none
+    // Accounts whose largest loss, when they first fail, stands in this market trade in no other: what they close there is
+    // taken over at the mark. Only prices tell anything then. -1 for none.
+    std::int32_t confined = -1;
+};
+
+// A wave of one market; all markets' waves of one round are triggered by the same prices.
+struct AccountWave {
+    std::int64_t round;
+    std::int64_t market;
+    double price;
+    double quantity;
+    std::int64_t count;
+    double notional;
+};
+
+// Where to write, [row * markets + market], the ledger and rounds [row], the groups' [row * groups + group]; any may be
+// null. Positions of the books are counted apart, since their counts tell which they are.
+struct AccountColumns {
+    double* final_price;
+    double* low_price;
+    double* high_price;
+    double* low_time;  // seconds; of paths alone
+    double* amplification;  // of scenarios alone
+    bool* exhausted;
+    std::int64_t* waves;
+    std::int64_t* own_longs;
+    std::int64_t* own_shorts;
+    std::int64_t* shared_longs;
+    std::int64_t* shared_shorts;
+    double* long_quantity;
+    double* short_quantity;
+    double* long_notional;
+    double* short_notional;
+    std::int64_t* rounds;
+    std::int64_t* group_closed;  // accounts over several markets
+    double* group_shortfall;
+    LedgerColumns ledger;
+};
+
+// Scenarios of several markets: shock, sell and liquidity of market m in scenario i stand at [i * markets + m].
+struct AccountScenarios {
+    const double* shock;
+    const double* sell;
+    const double* liquidity;
+    double refill;
+    std::size_t count;
+};
+
+inline namespace FLUSHPOINT_ARCH {
+
+// One market in the course of a cascade.
+struct MarketRun {
+    explicit MarketRun(const MarketBook& b)
+        : book(&b), longs{b.positions.book.longs, false}, shorts{b.positions.book.shorts, true} {}
+
+    const MarketBook* book;
+    SortedSide longs, shorts;
+    double liquidity = 1.0;
+    double start = 0.0;  // exogenous price
+    double pushed = 0.0;  // displacement by what was sold in other markets
+    Trading trading;
+    // Closed of accounts over several markets, longs and shorts.
+    std::int64_t count[2] = {};
+    double quantity[2] = {}, notional[2] = {};
+    // Of the cascade: what recovers but was not sold by positions; of the round: what is closed of the book, and where the
+    // market then stands, account by account.
+    double recovered = 0.0;
+    Range sold{0, 0}, bought{0, 0};
+    State before{0.0, 0.0}, now{0.0, 0.0};
+    AccountWave wave{};
+
+    template <class Function>
+    auto as_market(Function&& f) const {
+        return with_market(book->market, liquidity, f);
+    }
+    double closed() const { return longs.quantity() - shorts.quantity() + (quantity[0] - quantity[1]); }
+    double mark_displacement() const {
+        return as_market([&](const auto& market) { return market.mark_displacement(trading.displacement); });
+    }
+    // What the price is before what is sold here moves it.
+    double from() const { return pushed == 0.0 ? start : start * math::exp(-pushed); }
+};
+
+// Several markets, the positions in them, and who pays, in one scenario or path. A round closes all that is crossed at
+// the same prices: in each market its longs in firing order, its shorts, then accounts over several markets in their
+// order. Purchases and sales of a round meet in each market the prices that the others' earlier rounds have left.
+class AccountRun {
+public:
+    AccountRun(const AccountJob& job, const Thresholds& thresholds)
+        : job_(&job), held_(job.accounts), lookout_(job.accounts, thresholds), ledger_(job.venue), mark_(job.markets.count()) {
+        begin();
+    }
+    AccountRun(const AccountRun&) = delete;
+
+    // Back to the start.
+    void begin() {
+        markets.clear();
+        for (const MarketBook& book : job_->markets.books) markets.emplace_back(book);
+        held_.reset();
+        lookout_.reset();
+        ledger_ = Ledger(job_->venue);
+        rounds_ = 0;
+        origins_.clear();
+        group_closed_.assign(job_->groups, 0);
+        group_shortfall_.assign(job_->groups, 0.0);
+    }
+
+    // Works out every market's displacement.
+    void update() {
+        const double* cross = job_->markets.cross_impact;
+        for (std::size_t m = 0; m < markets.size(); ++m) {
+            MarketRun& one = markets[m];
+            one.trading.displacement =
+                one.as_market([&](const auto& market) { return market.displacement(one.trading.state); });
+            if (!cross) continue;
+            one.pushed = 0.0;
+            for (std::size_t k = 0; k < markets.size(); ++k) {
+                const double impact = cross[m * markets.size() + k];
+                if (impact != 0.0) one.pushed += impact * (markets[k].trading.state.recovering / markets[k].liquidity);
+            }
+            one.trading.displacement += one.pushed;
+        }
+    }
+
+    // Rounds from the markets' starts until nothing is crossed. Calls on_wave(wave) for each market's wave.
+    template <class OnWave>
+    void cascade(double refill, Pulse& pulse, OnWave&& on_wave) {
+        for (MarketRun& one : markets) one.recovered = one.trading.state.recovering - one.closed();
+        while (take()) {
+            settle(pulse);
+            ++rounds_;
+            for (MarketRun& one : markets) {
+                if (one.wave.count == 0) continue;
+                ++one.trading.waves;
+                const double closed = one.closed();
+                const double recovering = refill == 0.0 ? one.recovered + closed : one.now.recovering;
+                one.trading.state = {one.trading.outside + closed, recovering};
+                on_wave(one.wave);
+            }
+            update();
+            for (MarketRun& one : markets) {
+                // Where nothing was traded only others can have moved the price.
+                if (one.wave.count > 0 || job_->markets.cross_impact) extremes(one.trading);
+            }
+            if (refill == 0.0) continue;
+            for (MarketRun& one : markets) {
+                if (one.wave.count > 0) one.trading.state.recovering *= 1.0 - refill;
+            }
+            update();
+        }
+    }
+    static void extremes(Trading& trading) {
+        trading.highest = std::max(trading.highest, trading.displacement);
+        trading.lowest = std::min(trading.lowest, trading.displacement);
+    }
+
+    const Lookout& lookout() const { return lookout_; }
+    const Holdings& held() const { return held_; }
+    const std::vector<double>& marks() const { return mark_; }
+    std::int64_t rounds() const { return rounds_; }
+
+    void write(const AccountColumns& out, std::size_t row) const {
+        const auto put = [](auto* column, std::size_t at, auto value) {
+            if (column) column[at] = value;
+        };
+        for (std::size_t m = 0; m < markets.size(); ++m) {
+            const MarketRun& one = markets[m];
+            const std::size_t at = row * markets.size() + m;
+            put(out.waves, at, one.trading.waves);
+            put(out.own_longs, at, one.longs.count());
+            put(out.own_shorts, at, one.shorts.count());
+            put(out.shared_longs, at, one.count[0]);
+            put(out.shared_shorts, at, one.count[1]);
+            put(out.long_quantity, at, one.longs.quantity() + one.quantity[0]);
+            put(out.short_quantity, at, one.shorts.quantity() + one.quantity[1]);
+            put(out.long_notional, at, one.longs.notional() + one.notional[0]);
+            put(out.short_notional, at, one.shorts.notional() + one.notional[1]);
+        }
+        for (std::size_t g = 0; g < job_->groups; ++g) {
+            put(out.group_closed, row * job_->groups + g, group_closed_[g]);
+            put(out.group_shortfall, row * job_->groups + g, group_shortfall_[g]);
+        }
+        put(out.rounds, row, rounds_);
+        out.ledger.write(row, ledger_);
+    }
+
+    std::vector<MarketRun> markets;
+
+private:
+    // What is crossed now; whether there is any.
+    bool take() {
+        bool any = false;
+        for (std::size_t m = 0; m < markets.size(); ++m) {
+            MarketRun& one = markets[m];
+            const double factor = math::exp(one.mark_displacement());
+            mark_[m] = one.start / factor;
+            one.sold = one.longs.take(factor, one.start);
+            one.bought = one.shorts.take(factor, one.start);
+            any |= one.sold.size() + one.bought.size() > 0;
+        }
+        lookout_.due(mark_.data(), due_);
+        failing_.clear();
+        for (const std::int32_t account : due_) {
+            const auto a = static_cast<std::size_t>(account);
+            const Standing now = standing(held_, a, mark_.data());
+            if (now.fails()) {
+                failing_.push_back(a);
+            } else {
+                lookout_.hang(held_, a, mark_.data(), now);
+            }
+        }
+        return any || !failing_.empty();
+    }
+
+    void settle(Pulse& pulse) {
+        for (std::size_t m = 0; m < markets.size(); ++m) {
+            MarketRun& one = markets[m];
+            const BookView& book = one.book->positions.book;
+            one.before = one.trading.state;
+            const double quantity = one.longs.quantity(one.sold), count = one.shorts.quantity(one.bought);
+            one.now = one.before.after(quantity).after(-count);
+            const Wave wave = wave_of(book, one.start, one.trading, one.sold, one.bought);
+            one.wave = {rounds_, static_cast<std::int64_t>(m), wave.price, wave.quantity, wave.count, wave.notional};
+            if (wave.count > 0) settle_book(one);
+        }
+        for (const std::size_t a : failing_) close(a);
+        pulse.spent(100 * markets.size() + 10 * failing_.size());
+    }
+
+    void settle_book(const MarketRun& one) {
+        const VenueBookView& positions = one.book->positions;
+        one.as_market([&](const auto& market) {
+            settle_wave(market, one.from(), one.before, positions.book, positions.longs.bankruptcy, one.sold,
+                        positions.shorts.bankruptcy, one.bought, ledger_);
+            if (!one.book->long_group) return;
+            wave_positions(market, one.from(), one.before, one.longs, one.sold, one.shorts, one.bought,
+                           [&](bool is_short, std::size_t i, double quantity, double proceeds) {
+                               const VenueColumns& side = is_short ? positions.shorts : positions.longs;
+                               const std::int32_t* group = is_short ? one.book->short_group : one.book->long_group;
+                               group_shortfall_[static_cast<std::size_t>(group[i])] +=
+                                   Money::of(quantity, side.bankruptcy.price[i], proceeds).shortfall;
+                           });
+        });
+    }
+
+    // What a failing account closes, and who pays if that is all it had.
+    void close(std::size_t a) {
+        const AccountsView& view = job_->accounts;
+        closing_shares(held_, a, mark_.data(), shares_);
+        const bool confined = job_->confined >= 0 && origin(a) == job_->confined;
+        const double money_before = held_.money(a);
+        double traded = 0.0, proceeds = 0.0;
+        for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
+            const double share = shares_[p - view.begin(a)], held = held_.quantity(a, p), quantity = share * held;
+            if (quantity == 0.0) continue;
+            const auto m = static_cast<std::size_t>(view.market[p]);
+            if (confined && view.market[p] != job_->confined) {
+                held_.close(a, p, share, quantity * mark_[m]);
+                continue;
+            }
+            MarketRun& one = markets[m];
+            const double money =
+                one.as_market([&](const auto& market) { return market.proceeds(one.from(), one.now, quantity); });
+            one.now = one.now.after(quantity);
+            const int side = quantity < 0.0;
+            one.count[side] += held_.left(a, p) == 1.0;
+            one.quantity[side] += size_of(quantity);
+            one.notional[side] += size_of(quantity) * mark_[m];
+            one.wave.quantity += size_of(quantity);
+            one.wave.count += 1;
+            one.wave.notional += size_of(quantity) * mark_[m];
+            held_.close(a, p, share, money);
+            traded += size_of(money);
+            proceeds += money;
+        }
+        ledger_.proceeds += proceeds;
+        const bool open = held_.open(a);
+        const double worth = open ? equity(held_, a, mark_.data()) : held_.money(a), fee = ledger_.fee(traded, worth);
+        if (open) {
+            held_.charge(a, fee);
+            ledger_.charge(fee);
+            ledger_.value += proceeds - fee;
+            lookout_.hang(held_, a, mark_.data(), standing(held_, a, mark_.data()));
+            return;
+        }
+        const auto group = static_cast<std::size_t>(view.group ? view.group[a] : 0);
+        ++group_closed_[group];
+        ledger_.value -= money_before;
+        if (worth < 0.0) {
+            ledger_.lost(-worth);
+            group_shortfall_[group] -= worth;
+        } else {
+            ledger_.gained(worth, fee);
+        }
+    }
+
+    // Where the largest loss of an account stood when it first failed.
+    std::int32_t origin(std::size_t a) {
+        const AccountsView& view = job_->accounts;
+        const auto [found, first] = origins_.try_emplace(a, 0);
+        if (first) {
+            std::size_t most = view.begin(a);
+            for (std::size_t p = most; p < view.end(a); ++p) {
+                if (unrealised_loss(view, p, mark_.data()) > unrealised_loss(view, most, mark_.data())) most = p;
+            }
+            found->second = view.market[most];
+        }
+        return found->second;
+    }
+
+    const AccountJob* job_;
+    Holdings held_;
+    Lookout lookout_;
+    Ledger ledger_;
+    std::vector<double> mark_;
+    std::int64_t rounds_ = 0;
+    std::vector<std::int64_t> group_closed_;
+    std::vector<double> group_shortfall_;
+    std::unordered_map<std::size_t, std::int32_t> origins_;
+    std::vector<std::int32_t> due_;
+    std::vector<std::size_t> failing_;
+    std::vector<double> shares_;
+};
+
+}  // namespace FLUSHPOINT_ARCH
+
+// One cascade. Writes which share is open of each position of accounts over several markets.
+void cascade(const AccountJob& job, const AccountScenarios& scenario, const AccountColumns& out,
+             std::vector<AccountWave>& waves, double* left, const Progress& progress);
+
+// Each scenario's cascade.
+void stress(const AccountJob& job, const AccountScenarios& scenarios, const AccountColumns& out, int threads,
+            const Progress& progress);
+
+// Writes the quantity of each market, sales less purchases, that is closed of what is crossed at these marks.
+void forced(const AccountJob& job, const double* marks, double* quantity);
+
+// Writes equity less maintenance of each account over several markets at these prices; tells how many fail.
+std::size_t slack(const AccountsView& accounts, const double* prices, double* out);
+
+}  // namespace flushpoint

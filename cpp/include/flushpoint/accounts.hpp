@@ -1,0 +1,185 @@
+// Accounts whose positions in several markets share margin: when they fail, and what they close then. Each rule stands
+// here once.
+//
+// With q the signed quantity of a position, E its entry price, P the mark of its market and C the account's cash, equity
+// is C + sum q (P - E), maintenance the sum over positions of m |q| P - d with the rate and deduction of the tier that
+// holds for |q| P, and the account fails where equity has fallen to maintenance.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "flushpoint/margin.hpp"
+#include "flushpoint/market.hpp"
+#include "flushpoint/math.hpp"
+
+namespace flushpoint {
+
+enum class AccountClose : int { all, largest_loss, pro_rata };
+
+// The positions of account a are [first[a], first[a + 1]), each in another market.
+struct AccountsView {
+    const std::int64_t* first;
+    const std::int32_t* market;
+    const double* quantity;     // signed
+    const double* cost;         // quantity x entry price
+    const double* money;        // cash less all cost: what equity is where prices are 0
+    const std::int32_t* group;  // of each account; null where there are none
+    std::size_t count;
+    const TierView* tiers;  // of each market
+    AccountClose close;
+    double target;  // equity / maintenance after closing pro rata
+
+    std::size_t begin(std::size_t a) const { return static_cast<std::size_t>(first[a]); }
+    std::size_t end(std::size_t a) const { return static_cast<std::size_t>(first[a + 1]); }
+    std::size_t positions() const { return static_cast<std::size_t>(first[count]); }
+};
+
+inline double size_of(double quantity) { return quantity < 0.0 ? -quantity : quantity; }
+
+// What the accounts hold in the course of one path or scenario: what they had at the start, but for those that have closed
+// something.
+class Holdings {
+public:
+    explicit Holdings(const AccountsView& view) : view_(&view), changed_at_(view.count, unchanged) {}
+
+    const AccountsView& view() const { return *view_; }
+    // Of position p of account a, as below.
+    double quantity(std::size_t a, std::size_t p) const { return left(a, p) * view_->quantity[p]; }
+    double left(std::size_t a, std::size_t p) const {
+        return changed_at_[a] == unchanged ? 1.0 : changed_[changed_at_[a] + 1 + p - view_->begin(a)];
+    }
+    double money(std::size_t a) const {
+        return changed_at_[a] == unchanged ? view_->money[a] : changed_[changed_at_[a]];
+    }
+    bool open(std::size_t a) const {
+        for (std::size_t p = view_->begin(a); p < view_->end(a); ++p) {
+            if (left(a, p) > 0.0) return true;
+        }
+        return false;
+    }
+    // A share of a position is closed, which has brought in so much (a purchase: less than 0).
+    void close(std::size_t a, std::size_t p, double share, double proceeds) {
+        double* own = change(a);
+        double& left = own[1 + p - view_->begin(a)];
+        left = share == 1.0 ? 0.0 : left * (1.0 - share);
+        own[0] += proceeds;
+    }
+    void charge(std::size_t a, double fee) { change(a)[0] -= fee; }
+    // Back to what was held at the start.
+    void reset() {
+        for (const std::size_t a : touched_) changed_at_[a] = unchanged;
+        touched_.clear();
+        changed_.clear();
+    }
+
+private:
+    static constexpr std::uint32_t unchanged = 0xffffffff;
+
+    // Money and what is left of each position of an account.
+    double* change(std::size_t a) {
+        if (changed_at_[a] == unchanged) {
+            changed_at_[a] = static_cast<std::uint32_t>(changed_.size());
+            changed_.push_back(view_->money[a]);
+            changed_.resize(changed_.size() + view_->end(a) - view_->begin(a), 1.0);
+            touched_.push_back(a);
+        }
+        return changed_.data() + changed_at_[a];
+    }
+
+    const AccountsView* view_;
+    std::vector<std::uint32_t> changed_at_;
+    std::vector<double> changed_;
+    std::vector<std::size_t> touched_;
+};
+
+// Equity less maintenance, and the sum of all notionals.
+struct Standing {
+    double slack;
+    double gross;
+
+    bool fails() const { return !(slack > tie * gross || slack == math::infinity); }
+};
+
+// Of an account at these marks; of one that has just closed, at these marks, the positions that `closed(p)` names.
+template <class Closed>
+inline Standing standing(const Holdings& held, std::size_t a, const double* mark, Closed&& closed) {
+    const AccountsView& view = held.view();
+    Standing out{held.money(a), 0.0};
+    for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
+        const double q = held.quantity(a, p), price = mark[view.market[p]];
+        if (q == 0.0) continue;
+        if (closed(p)) {
+            out.slack += q * price;
+            continue;
+        }
+        const TierView& tiers = view.tiers[view.market[p]];
+        const double notional = size_of(q) * price;
+        const std::size_t k = tiers.count == 1 ? 0 : tier_of(tiers, notional);
+        // As one line in the price, so that an infinite one leaves a long's part infinite.
+        out.slack += (q - tiers.rate[k] * size_of(q)) * price + tiers.deduction[k];
+        out.gross += notional;
+    }
+    return out;
+}
+inline Standing standing(const Holdings& held, std::size_t a, const double* mark) {
+    return standing(held, a, mark, [](std::size_t) { return false; });
+}
+
+inline double equity(const Holdings& held, std::size_t a, const double* mark) {
+    return standing(held, a, mark, [](std::size_t) { return true; }).slack;
+}
+
+// The largest share of its positions that an account can keep at these marks with equity at `target` x maintenance.
+// Maintenance is convex in the share and linear between tiers: Newton's steps from above end on the line that holds.
+inline double share_to_keep(const Holdings& held, std::size_t a, const double* mark, double equity) {
+    const AccountsView& view = held.view();
+    for (double share = 1.0;;) {
+        double rate = 0.0, deduction = 0.0;
+        for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
+            const TierView& tiers = view.tiers[view.market[p]];
+            const double notional = size_of(held.quantity(a, p)) * mark[view.market[p]];
+            const std::size_t k = tier_of(tiers, share * notional);
+            rate += tiers.rate[k] * notional;
+            deduction += tiers.deduction[k];
+        }
+        const double next = (equity / view.target + deduction) / rate;
+        if (!(next < share)) return share;
+        share = next;
+    }
+}
+
+// What an account has lost on a position as it was at the start.
+inline double unrealised_loss(const AccountsView& view, std::size_t p, const double* mark) {
+    return view.cost[p] - view.quantity[p] * mark[view.market[p]];
+}
+
+// Writes what share of each of its positions a failing account closes at these marks.
+inline void closing_shares(const Holdings& held, std::size_t a, const double* mark, std::vector<double>& shares) {
+    constexpr double least = 0.01;  // of what was held at the start: less is neither closed nor left, as at venues
+    const AccountsView& view = held.view();
+    const std::size_t begin = view.begin(a), count = view.end(a) - begin;
+    const double worth = equity(held, a, mark);
+    shares.assign(count, 1.0);
+    if (view.close == AccountClose::all || !(worth > 0.0)) return;
+    if (view.close == AccountClose::pro_rata) {
+        const double left = held.left(a, begin), kept = std::min(share_to_keep(held, a, mark, worth) * left, left - least);
+        if (kept >= least) shares.assign(count, 1.0 - kept / left);
+        return;
+    }
+    std::vector<std::size_t> order;
+    for (std::size_t p = begin; p < view.end(a); ++p) {
+        if (held.left(a, p) > 0.0) order.push_back(p);
+    }
+    const auto loss = [&](std::size_t p) { return unrealised_loss(view, p, mark); };
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t p, std::size_t q) { return loss(p) > loss(q); });
+    shares.assign(count, 0.0);
+    for (const std::size_t p : order) {
+        shares[p - begin] = 1.0;
+        if (!standing(held, a, mark, [&](std::size_t i) { return shares[i - begin] == 1.0; }).fails()) return;
+    }
+}
+
+}  // namespace flushpoint

@@ -1,0 +1,124 @@
+#include "flushpoint/account_run.hpp"
+
+#include "flushpoint/idle.hpp"
+
+namespace flushpoint {
+
+Thresholds::Thresholds(const Holdings& held, const std::vector<double>& mark, std::vector<double> weights, double trusted,
+                       int threads, const Poll& poll)
+    : falls(mark.size()), rises(mark.size()), weight(std::move(weights)), trust(trusted) {
+    for (std::size_t a = 0; a < held.view().count; ++a) {
+        if (a % (1 << 15) == 0) poll();
+        reach(held, a, mark.data(), standing(held, a, mark.data()), *this, [&](std::int32_t market, bool at_rise, double price) {
+            (at_rise ? rises : falls)[static_cast<std::size_t>(market)].push_back({price, static_cast<std::int32_t>(a), 0});
+        });
+    }
+    parallel_for(2 * mark.size(), threads, poll, [&](std::size_t i) {
+        const bool at_rise = i % 2 == 1;
+        std::vector<Threshold>& side = (at_rise ? rises : falls)[i / 2];
+        std::sort(side.begin(), side.end(), [=](const Threshold& one, const Threshold& other) {
+            return at_rise ? one.price < other.price : one.price > other.price;
+        });
+    });
+}
+
+namespace {
+
+Thresholds at_rest(const AccountJob& job, int threads, Pulse& pulse) {
+    const std::vector<double> weight(job.markets.count(), 1.0);
+    return {Holdings(job.accounts), job.markets.prices(), weight, 1.0, threads, [&] { pulse.ask(); }};
+}
+
+// Runs scenario i, and writes it.
+template <class OnWave>
+void run_scenario(AccountRun& run, const AccountScenarios& scenarios, std::size_t i, const AccountColumns& out,
+                  Pulse& pulse, OnWave&& on_wave) {
+    const std::size_t markets = run.markets.size();
+    std::vector<double> log_start(markets), first_move(markets);
+    for (std::size_t m = 0; m < markets; ++m) {
+        MarketRun& one = run.markets[m];
+        const std::size_t at = i * markets + m;
+        const double price = one.book->market.price, sell = scenarios.sell[at];
+        one.liquidity = scenarios.liquidity[at];
+        one.start = price * (1.0 + scenarios.shock[at]);
+        one.trading = Trading{sell, State{0.0, 0.0}.after(sell)};
+        log_start[m] = math::log(one.start / price);
+    }
+    run.update();
+    for (std::size_t m = 0; m < markets; ++m) {
+        Trading& trading = run.markets[m].trading;
+        trading.highest = trading.lowest = trading.displacement;
+        first_move[m] = log_start[m] - trading.displacement;
+    }
+    run.cascade(scenarios.refill, pulse, on_wave);
+    for (std::size_t m = 0; m < markets; ++m) {
+        const MarketRun& one = run.markets[m];
+        const std::size_t at = i * markets + m;
+        const CascadeTotals totals = totals_of(one.trading, one.start, log_start[m], first_move[m]);
+        out.final_price[at] = totals.final_price;
+        out.low_price[at] = totals.low_price;
+        out.high_price[at] = totals.high_price;
+        out.amplification[at] = totals.amplification;
+        out.exhausted[at] = totals.exhausted;
+    }
+    run.write(out, i);
+}
+
+}  // namespace
+
+void cascade(const AccountJob& job, const AccountScenarios& scenario, const AccountColumns& out,
+             std::vector<AccountWave>& waves, double* left, const Progress& progress) {
+    Pulse pulse(progress);
+    const Thresholds thresholds = at_rest(job, 1, pulse);
+    AccountRun run(job, thresholds);
+    run_scenario(run, scenario, 0, out, pulse, [&](const AccountWave& wave) { waves.push_back(wave); });
+    for (std::size_t a = 0; a < job.accounts.count; ++a) {
+        for (std::size_t p = job.accounts.begin(a); p < job.accounts.end(a); ++p) left[p] = run.held().left(a, p);
+    }
+}
+
+void stress(const AccountJob& job, const AccountScenarios& scenarios, const AccountColumns& out, int threads,
+            const Progress& progress) {
+    Pulse pulse_of_start(progress);
+    const Thresholds thresholds = at_rest(job, threads, pulse_of_start);
+    Idle<AccountRun> runs;
+    for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
+        runs.with([&] { return std::make_unique<AccountRun>(job, thresholds); },
+                  [&](AccountRun& run) {
+                      run.begin();
+                      run_scenario(run, scenarios, i, out, pulse, [](const AccountWave&) {});
+                  });
+    });
+}
+
+void forced(const AccountJob& job, const double* marks, double* quantity) {
+    for (std::size_t m = 0; m < job.markets.count(); ++m) {
+        MarketRun run(job.markets.books[m]);
+        run.longs.take(1.0, marks[m]);
+        run.shorts.take(1.0, marks[m]);
+        quantity[m] = run.closed();
+    }
+    const Holdings held(job.accounts);
+    std::vector<double> shares;
+    for (std::size_t a = 0; a < job.accounts.count; ++a) {
+        if (!standing(held, a, marks).fails()) continue;
+        closing_shares(held, a, marks, shares);
+        const std::size_t begin = job.accounts.begin(a);
+        for (std::size_t p = begin; p < job.accounts.end(a); ++p) {
+            quantity[job.accounts.market[p]] += shares[p - begin] * held.quantity(a, p);
+        }
+    }
+}
+
+std::size_t slack(const AccountsView& accounts, const double* prices, double* out) {
+    const Holdings held(accounts);
+    std::size_t failing = 0;
+    for (std::size_t a = 0; a < accounts.count; ++a) {
+        const Standing now = standing(held, a, prices);
+        out[a] = now.slack;
+        failing += now.fails();
+    }
+    return failing;
+}
+
+}  // namespace flushpoint

@@ -1,0 +1,213 @@
+"""What results for accounts in several markets share: one value a market, and where the money went."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flushpoint import _core
+from flushpoint._validate import FloatArray, read_only
+from flushpoint.accounts import Ints, Reduced
+from flushpoint.markets import Markets
+from flushpoint.outcome import frozen
+from flushpoint.result import Result
+from flushpoint.settlement import BALANCE, LEDGER, MONEY, Settled
+from flushpoint.venue import Venue
+
+#: What a venue adds to a result of accounts: it closes nothing against winners.
+ACCOUNT_LEDGER = tuple(name for name in LEDGER if name not in ("socialised_loss", "adl_quantity", "adl_count"))
+_GROUPED = ("group_closed", "group_shortfall")
+#: Of the engine's columns with one entry a market, those that no result shows as they are.
+_PER_MARKET = ("own_longs", "own_shorts", "shared_longs", "shared_shorts", "amplification", "low_time")
+
+
+class AccountOutcome(Settled, Result):
+    """What cascades through several markets did to accounts.
+
+    Numbers of a market stand along the last axis, in the order of `markets`. As a mapping the result holds them as
+    columns of one market each, named "final_price.BTC", followed by numbers of all markets together.
+
+    Attributes
+    ----------
+    markets : tuple of str
+        Names.
+    final_price, low_price, high_price : ndarray of float64, shape (..., markets)
+        Quote units per base unit. Low and high include the price after shock and sale, and every wave.
+    waves : ndarray of int64, shape (..., markets)
+        How many waves each market had.
+    exhausted : ndarray of bool, shape (..., markets)
+        Whether the depth was used up (only `EvaporatingImpact` can be).
+    long_quantity, short_quantity : ndarray of float64, shape (..., markets)
+        Closed by force, base units.
+    long_notional, short_notional : ndarray of float64, shape (..., markets)
+        Quantity x trigger price, quote units; of accounts over several markets, which have none, quantity x the mark
+        at which they failed.
+    rounds : ndarray of int64, shape (...)
+        How often something was crossed in any market; what is crossed at the same prices is closed in one round.
+    proceeds, shortfall, surplus : ndarray of float64, shape (...)
+        Money of all forced trades, received less paid; by how much equity of what was closed out lay below 0, and
+        above.
+    """
+
+    _per_market: ClassVar[tuple[str, ...]] = (
+        "final_price",
+        "low_price",
+        "high_price",
+        "long_quantity",
+        "short_quantity",
+        "long_count",
+        "short_count",
+        "long_notional",
+        "short_notional",
+        "waves",
+        "exhausted",
+    )
+    _totals: ClassVar[tuple[str, ...]] = ("accounts_closed", "isolated_closed", "rounds", *MONEY)
+
+    final_price: FloatArray
+    low_price: FloatArray
+    high_price: FloatArray
+    waves: Ints
+    exhausted: NDArray[np.bool_]
+    long_quantity: FloatArray
+    short_quantity: FloatArray
+    rounds: Any
+    own_longs: Ints
+    own_shorts: Ints
+    shared_longs: Ints
+    shared_shorts: Ints
+    long_notional: FloatArray
+    short_notional: FloatArray
+    group_closed_: Ints
+    group_shortfall_: FloatArray
+    _portfolio: Reduced
+    _markets: Markets
+    _venue: Venue
+
+    @classmethod
+    def _columns_of(cls, markets: Markets, venue: Venue | None) -> tuple[str, ...]:
+        """Names of all columns."""
+        ledger = () if venue is None else ACCOUNT_LEDGER
+        per_market = (f"{name}.{market}" for name in cls._per_market for market in markets.names)
+        return (*per_market, *cls._totals, *ledger)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._names:
+            raise KeyError(name)
+        column, _, market = name.partition(".")
+        values = getattr(self, column)
+        found = np.atleast_1d(values[..., self.markets.index(market)] if market else values)
+        read_only(found)
+        return found
+
+    @property
+    def markets(self) -> tuple[str, ...]:
+        """Names of the markets."""
+        return self._markets.names
+
+    @property
+    def long_count(self) -> Ints:
+        """Long positions closed, in part or whole, shape (..., markets); what shares margin in a market is one."""
+        return frozen(np.asarray(self.own_longs + self.shared_longs))
+
+    @property
+    def short_count(self) -> Ints:
+        """Short positions closed, as `long_count`."""
+        return frozen(np.asarray(self.own_shorts + self.shared_shorts))
+
+    @property
+    def liquidated_notional(self) -> Any:
+        """Sum over markets of long and short notional, quote units, shape (...)."""
+        return (self.long_notional + self.short_notional).sum(-1)
+
+    @cached_property
+    def groups(self) -> NDArray[Any]:
+        """The labels of the accounts' groups, sorted."""
+        if self._portfolio.accounts.group is None:
+            raise ValueError("accounts must have groups for sums by group, was without")
+        return frozen(np.array(self._portfolio.labels))
+
+    def _closed_of(self, alone: bool) -> Ints:
+        """How many of each group's positions in books, isolated or the rest, are closed, shape (..., groups)."""
+        portfolio = self._portfolio
+        out = np.zeros((*self.own_longs.shape[:-1], portfolio.labels.size), dtype=np.int64)
+        for m, book in enumerate(portfolio.books):
+            mine, code = portfolio.alone[m] == alone, portfolio.codes[portfolio.owner[m]]
+            for side, count in ((book.long, self.own_longs), (book.short, self.own_shorts)):
+                for g in range(portfolio.labels.size):
+                    counted = mine[side.index] & (code[side.index] == g)
+                    out[..., g] += np.concatenate([[0], np.cumsum(counted)])[count[..., m]]
+        return out
+
+    @cached_property
+    def _group_closed(self) -> Ints:
+        return frozen(np.asarray(self.group_closed_ + self._closed_of(alone=False)))
+
+    @property
+    def group_closed(self) -> Ints:
+        """Accounts of each group whose positions that share margin were all closed, shape (..., groups)."""
+        self.groups  # raises where there are none  # noqa: B018
+        return self._group_closed
+
+    @property
+    def group_shortfall(self) -> FloatArray:
+        """Shortfall of each group's accounts and isolated positions, quote units, shape (..., groups)."""
+        self.groups  # raises where there are none  # noqa: B018
+        return self.group_shortfall_
+
+    @cached_property
+    def accounts_closed(self) -> Any:
+        """Accounts whose positions that share margin were all closed, shape (...)."""
+        return self._group_closed.sum(-1)
+
+    @cached_property
+    def isolated_closed(self) -> Any:
+        """Isolated positions closed, shape (...)."""
+        return self._closed_of(alone=True).sum(-1)
+
+    def spillover(self, market: str) -> FloatArray:
+        """By how much each market's price fell because accounts that were first hurt in one market sold in others.
+
+        The same run once more, on the same random numbers, in which accounts whose largest unrealised loss stood in
+        `market` when they first failed trade in no other market: what they close elsewhere is taken over at the mark.
+        log(final price there / final price), positive where those trades pushed the price down.
+
+        Parameters
+        ----------
+        market : str
+            Its name.
+
+        Returns
+        -------
+        ndarray of float64, shape (..., markets)
+        """
+        if market not in self.markets:
+            raise ValueError(f"market must be one of {', '.join(self.markets)}, was {market!r}")
+        found = self._final_prices(self.markets.index(market))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = found.reshape(-1) / self.final_price.reshape(-1)
+        return frozen(_core.log(ratio).reshape(self.final_price.shape))
+
+    def _final_prices(self, confined: int) -> FloatArray:
+        """Return final prices of the run in which accounts first hurt in a market trade in no other."""
+        raise NotImplementedError
+
+    def _balance_columns(self) -> dict[str, Any]:
+        return {name: getattr(self, f"_{name}") for name in BALANCE}
+
+
+def shaped_columns(found: dict[str, Any], shape: tuple[int, ...], markets: Markets) -> dict[str, Any]:
+    """Return the engine's columns in their shapes, by the names that a result keeps them under."""
+    out = {}
+    for name, column in found.items():
+        if name in _GROUPED:
+            kept, at = f"{name}_", (*shape, -1)
+        elif name in _PER_MARKET or name in AccountOutcome._per_market:
+            kept, at = name, (*shape, len(markets))
+        else:
+            kept, at = f"_{name}" if name in BALANCE else name, shape
+        out[kept] = frozen(column.reshape(at))[()]
+    return out

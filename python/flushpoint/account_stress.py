@@ -1,0 +1,110 @@
+"""Many one-shot scenarios of several markets, each a cascade of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from flushpoint import _core
+from flushpoint._validate import FloatArray, memory
+from flushpoint._validate import names as check_names
+from flushpoint._validate import progress as check_progress
+from flushpoint._validate import threads as check_threads
+from flushpoint.account_result import AccountOutcome, shaped_columns
+from flushpoint.accounts import EngineScenarios, check_account_venue, check_at_rest, check_questioned, per_scenario
+from flushpoint.ensemble import Ensemble
+from flushpoint.seed import resolve
+from flushpoint.settlement import NO_VENUE
+from flushpoint.venue import Venue
+
+
+class AccountRows(AccountOutcome, Ensemble):
+    """What many cascades through several markets did to accounts: as `AccountOutcome`, a row a scenario or path."""
+
+    _shared: ClassVar[tuple[str, ...]] = ("_portfolio", "_markets", "_venue", "_joined", "_low_is_bad")
+    _joined: tuple[str, ...]  # columns with one entry a row that joining has to join
+
+    def _join(self, other: Any) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in self._shared}
+        return values | {n: self._rows(other, self.__dict__[n], other.__dict__[n]) for n in self._joined}
+
+
+def rows_of(kind: type[AccountRows], values: dict[str, Any], hidden: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a result of rows from the engine's columns."""
+    names: tuple[str, ...] = hidden["_names"]
+    low = frozenset(name for name in names if name.partition(".")[0] in kind._low_is_bad)
+    return {**values, **hidden, "_joined": tuple(values), "_low_is_bad": low}
+
+
+def chosen(columns: Sequence[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns that a result holds as a mapping; a name without a market stands for that of each."""
+    if columns is None:
+        return known
+    families: dict[str, list[str]] = {}
+    for name in known:
+        families.setdefault(name.partition(".")[0], []).append(name)
+        families.setdefault(name, [name])
+    asked = check_names("columns", columns, families)
+    return tuple(dict.fromkeys(name for one in asked for name in families[one]))
+
+
+class AccountStressResult(AccountRows):
+    """The outcomes of many scenarios of several markets: as `AccountOutcome`, one row a scenario.
+
+    Attributes
+    ----------
+    amplification : ndarray of float64, shape (scenarios, markets)
+        As in `AccountCascadeResult`.
+    """
+
+    _per_market = (*AccountOutcome._per_market, "amplification")
+
+    amplification: FloatArray
+    _scenarios: EngineScenarios
+    _threads: int
+
+    def _final_prices(self, confined: int) -> FloatArray:
+        job = self._portfolio.job(self._markets, self._venue, confined)
+        return np.asarray(_core.stress_accounts(job, self._scenarios, self._threads, None)["final_price"])
+
+    def __repr__(self) -> str:
+        closing = np.count_nonzero(self.rounds)
+        return f"<AccountStressResult: {self._count:,} scenarios, {closing:,} of them with liquidations{self._seeded}>"
+
+
+def account_stress(
+    accounts: object,
+    markets: object,
+    shock: Any,
+    sell: Any,
+    liquidity: Any,
+    refill: float,
+    seed: int | np.random.SeedSequence | None,
+    venue: Venue | None,
+    columns: Sequence[str] | None,
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+) -> AccountStressResult:
+    """Run `stress` for accounts."""
+    portfolio, markets = check_questioned(accounts, markets)
+    workers = check_threads(threads)
+    check_progress(progress)
+    if venue is not None:
+        check_account_venue(venue)
+    scenarios, shape = per_scenario(markets, shock, sell, liquidity, refill)
+    count = int(np.prod(shape, dtype=object))
+    groups = portfolio.labels.size
+    memory("shock, sell and liquidity together", count, 8 * (20 * len(markets) + 2 * groups + 20))
+    kept = None if seed is None else resolve(seed)[0]
+    payer = NO_VENUE if venue is None else venue
+    names = chosen(columns, AccountStressResult._columns_of(markets, venue))
+    check_at_rest(portfolio, markets)
+    found = _core.stress_accounts(portfolio.job(markets, payer), scenarios, workers, progress)
+    hidden = {"_names": names, "_portfolio": portfolio, "_markets": markets, "_venue": payer}
+    hidden |= {"_scenarios": scenarios, "_threads": workers}
+    values = rows_of(AccountStressResult, shaped_columns(found, (count,), markets), hidden)
+    given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=True))
+    arguments = {"accounts": portfolio.accounts, "markets": markets, "names": markets.names, "venue": venue, **given}
+    return AccountStressResult("stress", arguments, values, kept, ((0, count),))

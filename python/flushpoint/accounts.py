@@ -1,0 +1,512 @@
+"""Accounts: cash and positions in several markets that share margin."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flushpoint import _core
+from flushpoint._validate import (
+    FloatArray,
+    check,
+    finite_array,
+    number,
+    one_of,
+    positive,
+    read_only,
+    real_array,
+    restore,
+)
+from flushpoint.book import Book, EnginePositions, EngineSide
+from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
+from flushpoint.market import EngineMarket
+from flushpoint.markets import Markets
+from flushpoint.venue import EngineVenue, Venue
+
+CLOSES = ("all", "largest_loss", "pro_rata", "delever")
+_ENGINE_CLOSES = (0, 1, 2, 2)  # AccountClose in cpp/include/flushpoint/accounts.hpp; a bank deleverages pro rata
+
+Ints = NDArray[np.int64]
+EngineSchedule = tuple[FloatArray, FloatArray, FloatArray]
+EngineAccounts = tuple[
+    Ints,
+    NDArray[np.int32],
+    FloatArray,
+    FloatArray,
+    FloatArray,
+    NDArray[np.int32] | None,
+    tuple[EngineSchedule, ...],
+    int,
+    float,
+]
+EngineMarketBook = tuple[
+    EngineMarket, EngineSide, EngineSide, EnginePositions, NDArray[np.int32] | None, NDArray[np.int32] | None
+]
+EngineScenarios = tuple[FloatArray, FloatArray, FloatArray, float]
+EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Accounts:
+    """Accounts with positions in several markets: cross margin, beside isolated positions.
+
+    With C the cash of an account, q the signed quantity and E the entry price of each of its positions that is not
+    isolated, and P the mark of the position's market, equity is C + sum q (P - E) and maintenance the sum of what the
+    market's schedule asks of the notional |q| P. The account fails where equity has fallen to maintenance.
+
+    Parameters
+    ----------
+    account : array_like, shape (rows,)
+        Whose position each row is: a place in `cash`, 0 to accounts - 1, or a key of it.
+    market : array_like of str or int, shape (rows,)
+        Name, or place among the markets.
+    quantity : array_like, shape (rows,)
+        Base units: above 0 for a long, below for a short, not 0. Rows of an account in one market that are not isolated
+        are netted.
+    entry_price : array_like, shape (rows,)
+        Quote units per base unit, positive.
+    cash : array_like, shape (accounts,), or mapping
+        What each account would hold if its positions were closed where they were entered, quote units; finite, may be
+        negative. Margin of isolated positions is not in it.
+    schedules : MarginSchedule or mapping of str to MarginSchedule
+        Of all markets, or of each by name. None where `close` is "delever".
+    isolated : array_like, shape (rows,), optional
+        Margin of isolated positions, quote units, positive; nan for those that share the account's.
+    group : array_like, shape (accounts,), or mapping, optional
+        A label an account.
+    close : {"all", "largest_loss", "pro_rata", "delever"}, default "all"
+        What a failing account with positions in several markets closes, in the wave in which it is found to fail:
+        everything; whole positions, the largest unrealised loss first, until equity exceeds maintenance; the least
+        common share of all that restores equity to `target` x maintenance, everything if equity is gone; or, as banks
+        do, the least common share that restores equity / assets to `target` once it has fallen to `threshold`, with
+        assets the sum of all notionals (Greenwood, Landier and Thesmar 2015). Each is worked out at the marks that
+        triggered it, were there no slippage; a common share is at least 1 % of what was first held, and everything
+        goes where less than that would be left. Isolated positions, and accounts with positions in one market only,
+        are closed whole.
+    target : float, optional
+        With "pro_rata" equity / maintenance after closing, at least 1 (the default); with "delever" equity / assets,
+        above `threshold` and at most 1.
+    threshold : float, optional
+        With "delever", equity / assets at which an account acts, above 0 and below 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, the rule, the value and its index.
+
+    Notes
+    -----
+    Linear contracts in one quote unit. An account with positions in one market only, or with isolated ones, fails at
+    a price (`liquidation_price`): such positions behave as those of a `Book` do.
+
+    Examples
+    --------
+    >>> accounts = Accounts(
+    ...     [0, 0, 1], ["BTC", "ETH", "BTC"], [1.0, -10.0, 0.5], [60_000.0, 3_000.0, 60_000.0], [9_000.0, 3_000.0],
+    ...     MarginSchedule.flat(0.005),
+    ... )
+    >>> print(accounts)
+    2 accounts, 3 positions in 2 markets, none isolated; an account that fails closes everything
+    """
+
+    account: NDArray[Any]
+    market: NDArray[Any]
+    quantity: FloatArray
+    entry_price: FloatArray
+    cash: FloatArray
+    schedules: MarginSchedule | Mapping[str, MarginSchedule] | None
+    isolated: FloatArray | None = None
+    group: NDArray[Any] | None = None
+    close: str = "all"
+    _: KW_ONLY
+    target: float | None = None
+    threshold: float | None = None
+    ids: tuple[Hashable, ...] | None = field(init=False, default=None)
+    _reduced: dict[tuple[str, ...], Reduced] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        def set_(name: str, value: object) -> None:
+            read_only(value)
+            object.__setattr__(self, name, value)
+
+        one_of("close", self.close, CLOSES)
+        self._check_rule(set_)
+        self._check_schedules()
+        if isinstance(self.cash, Mapping):
+            set_("ids", tuple(self.cash))
+            set_("cash", [self.cash[one] for one in self.cash])
+        set_("cash", np.array(finite_array("cash", self.cash)))
+        if self.cash.ndim != 1:
+            raise ValueError(f"cash must have one dimension, was of shape {self.cash.shape}")
+        rows: dict[str, NDArray[Any]] = {
+            "account": self._places(np.asarray(self.account)),
+            "market": np.array(self.market),
+            "quantity": np.array(real_array("quantity", self.quantity)),
+            "entry_price": np.array(real_array("entry_price", self.entry_price)),
+        }
+        if self.isolated is not None:
+            rows["isolated"] = np.array(real_array("isolated", self.isolated))
+        for name, column in rows.items():
+            if column.ndim != 1:
+                raise ValueError(f"{name} must have one dimension, was of shape {column.shape}")
+            if column.size != rows["account"].size:
+                raise ValueError(f"{name} must have a row a position, {rows['account'].size}, was {column.size}")
+        if rows["market"].dtype.kind not in "iuU" and rows["market"].size:
+            raise TypeError(f"market must be names or integers, was dtype {rows['market'].dtype}")
+        check("quantity", rows["quantity"], np.isfinite(rows["quantity"]) & (rows["quantity"] != 0), "finite and not 0")
+        positive("entry_price", rows["entry_price"])
+        if self.isolated is not None:
+            margin = rows["isolated"]
+            check(
+                "isolated", margin, np.isnan(margin) | ((margin > 0) & (margin < np.inf)), "positive, or nan for none"
+            )
+        for name, column in rows.items():
+            set_(name, column)
+        if self.group is not None:
+            set_("group", self._grouped(self.group))
+
+    def _check_rule(self, set_: Any) -> None:
+        for name, users in (("target", ("pro_rata", "delever")), ("threshold", ("delever",))):
+            if getattr(self, name) is not None and self.close not in users:
+                raise ValueError(f"{name} must be left out where close is {self.close!r}, was {getattr(self, name)}")
+        if self.close == "pro_rata":
+            set_("target", number("target", 1.0 if self.target is None else self.target, at_least=1))
+        if self.close == "delever":
+            for name in ("threshold", "target"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name} must be given where close is 'delever', was None")
+            set_("threshold", number("threshold", self.threshold, above=0, below=1))
+            set_("target", number("target", self.target, above=self.threshold, at_most=1))
+
+    def _check_schedules(self) -> None:
+        given = self.schedules
+        if self.close == "delever":
+            if given is not None:
+                raise ValueError("schedules must be None where close is 'delever' (threshold tells), was given")
+        elif isinstance(given, Mapping):
+            for name, schedule in given.items():
+                if not isinstance(schedule, MarginSchedule):
+                    raise TypeError(f"schedules must hold a MarginSchedule each, was {schedule!r} at {name!r}")
+            object.__setattr__(self, "schedules", dict(given))
+        elif not isinstance(given, MarginSchedule):
+            raise TypeError(f"schedules must be a MarginSchedule, or one for each market, was {given!r}")
+
+    def _places(self, account: NDArray[Any]) -> Ints:
+        """Return the place of each row's account among all."""
+        count = self.cash.size
+        if self.ids is None:
+            if account.dtype.kind not in "iu" and account.size:
+                raise TypeError(f"account must be integers where cash is no mapping, was dtype {account.dtype}")
+            check("account", account, (account >= 0) & (account < count), f"a place in cash, 0 to {count - 1}")
+            return account.astype(np.int64)
+        place = {one: i for i, one in enumerate(self.ids)}
+        found = np.array([place.get(one, -1) for one in account.ravel().tolist()], dtype=np.int64)
+        check("account", account, (found >= 0).reshape(account.shape), "a key of cash")
+        return found.reshape(account.shape)
+
+    def _grouped(self, group: Any) -> NDArray[Any]:
+        if isinstance(group, Mapping):
+            if self.ids is None:
+                raise TypeError("group must be an array where cash is no mapping, was a mapping")
+            missing = [one for one in self.ids if one not in group]
+            if missing:
+                raise ValueError(f"group must name every account, was without {missing[0]!r}")
+            group = [group[one] for one in self.ids]
+        labels = np.array(group)
+        if labels.shape != self.cash.shape:
+            raise ValueError(f"group must have a label an account, shape {self.cash.shape}, was {labels.shape}")
+        return labels
+
+    __setstate__ = restore
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_reduced": {}}
+
+    def __len__(self) -> int:
+        return self.cash.size
+
+    def __repr__(self) -> str:
+        return f"<Accounts: {len(self):,} accounts, {self.account.size:,} positions, close {self.close!r}>"
+
+    def __str__(self) -> str:
+        alone = 0 if self.isolated is None else int(np.count_nonzero(~np.isnan(self.isolated)))
+        what = {
+            "all": "everything",
+            "largest_loss": "positions of the largest loss until equity exceeds maintenance",
+            "pro_rata": f"the common share that restores equity to {self.target} x maintenance",
+            "delever": f"the common share that restores equity / assets, at {self.threshold} or less, to {self.target}",
+        }
+        return (
+            f"{len(self):,} accounts, {self.account.size:,} positions in {np.unique(self.market).size} markets, "
+            f"{alone or 'none'} isolated; an account that fails closes {what[self.close]}"
+        )
+
+    def _in(self, markets: Markets) -> Reduced:
+        """Return what stands for itself in each market, and what does not."""
+        if markets.names not in self._reduced:
+            self._reduced[markets.names] = Reduced.of(self, markets.names)
+        return self._reduced[markets.names]
+
+    def _market_places(self, names: Sequence[str]) -> Ints:
+        if self.market.dtype.kind in "iu" or not self.market.size:
+            check("market", self.market, (self.market >= 0) & (self.market < len(names)), f"0 to {len(names) - 1}")
+            return self.market.astype(np.int64)
+        distinct, inverse = np.unique(self.market, return_inverse=True)
+        place = {name: i for i, name in enumerate(names)}
+        found = np.array([place.get(str(name), -1) for name in distinct], dtype=np.int64)[inverse.reshape(-1)]
+        check("market", self.market, found >= 0, f"one of the markets, {', '.join(names)}")
+        return found
+
+    def _schedule(self, name: str) -> MarginSchedule | None:
+        if self.close == "delever":
+            return MarginSchedule.flat(cast(float, self.threshold))
+        if isinstance(self.schedules, MarginSchedule):
+            return self.schedules
+        return cast(Mapping[str, MarginSchedule], self.schedules).get(name)
+
+    @property
+    def _target(self) -> float:
+        """Equity / maintenance after closing, as the engine takes it."""
+        if self.close == "delever":
+            return cast(float, self.target) / cast(float, self.threshold)
+        return 1.0 if self.target is None else self.target
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """Accounts, as the engine takes them: a book of each market, and accounts over several markets.
+
+    Attributes
+    ----------
+    books : tuple of Book
+        Isolated positions, and those of accounts in one market only.
+    rows, owner, alone : tuple of ndarray
+        Of each book's positions the first row that it stands for, its account, and whether it is isolated.
+    first, market, quantity, cost, money, account : ndarray
+        Accounts over several markets: where their positions begin, those positions, and what is theirs alone.
+    position_of_row : ndarray of int64, shape (rows,)
+        Which of the positions in books (those of all markets in a row) or, behind them, over several markets stands for
+        a row; -1 where rows have netted to nothing.
+    """
+
+    accounts: Accounts
+    schedules: tuple[MarginSchedule, ...]
+    books: tuple[Book, ...]
+    owner: tuple[Ints, ...]
+    alone: tuple[NDArray[np.bool_], ...]
+    first: Ints
+    market: NDArray[np.int32]
+    quantity: FloatArray
+    cost: FloatArray
+    money: FloatArray
+    account: Ints
+    position_of_row: Ints
+
+    @classmethod
+    def of(cls, accounts: Accounts, names: tuple[str, ...]) -> Reduced:
+        """Net rows that share margin, and tell positions with a trigger price of their own from the others."""
+        places = accounts._market_places(names)
+        schedules = []
+        for i, name in enumerate(names):
+            schedule = accounts._schedule(name)
+            if schedule is None and (places == i).any():
+                raise ValueError(f"schedules must name every market of a position, was without {name!r}")
+            schedules.append(MarginSchedule.flat(0.0) if schedule is None else schedule)
+        count = places.size
+        margin = np.full(count, np.nan) if accounts.isolated is None else accounts.isolated
+        alone_row = ~np.isnan(margin)
+        # Positions: an isolated row each, and one for each account and market; in order of their first rows.
+        key = accounts.account * len(names) + places
+        key[alone_row] = len(accounts) * len(names) + np.arange(count)[alone_row]
+        _, first_row, position = np.unique(key, return_index=True, return_inverse=True)
+        order = np.argsort(first_row, kind="stable")
+        rank = np.empty(order.size, dtype=np.int64)
+        rank[order] = np.arange(order.size)
+        position, first_row = rank[position.reshape(-1)], first_row[order]
+        quantity = _sums(position, accounts.quantity, order.size)
+        cost = _sums(position, accounts.quantity * accounts.entry_price, order.size)
+        rows = np.bincount(position, minlength=order.size)
+        owner, market, alone = accounts.account[first_row], places[first_row], alone_row[first_row]
+
+        flat = (quantity == 0) & ~alone
+        cash = accounts.cash - _sums(owner[flat], cost[flat], len(accounts))
+        shared = ~flat & ~alone
+        held = np.bincount(owner[shared], minlength=len(accounts))
+        single = shared & (held[owner] == 1)
+        several = shared & (held[owner] > 1)
+
+        # Of what was netted the average entry price, if it is one; else any, with the difference in the margin.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            average = cost / quantity
+        fits = (average > 0) & (average < np.inf)
+        entry = np.where((rows > 1) & fits, average, accounts.entry_price[first_row])
+        own_margin = np.where(alone, margin[first_row], cash[owner])
+        own_margin = np.where((rows > 1) & ~fits, own_margin + quantity * entry - cost, own_margin)
+
+        standing = alone | single
+        books, owners, alones, numbers = [], [], [], np.full(order.size, -1, dtype=np.int64)
+        begin = 0
+        for i, schedule in enumerate(schedules):
+            mine = np.flatnonzero(standing & (market == i))
+            side = np.sign(quantity[mine]).astype(np.int8)
+            columns = (side, np.abs(quantity[mine]), entry[mine], own_margin[mine])
+            trigger = np.asarray(liquidation_price(*columns, schedule))
+            # A short whose collateral is gone at any price is crossed at any.
+            trigger = np.where((side < 0) & (trigger == 0), np.finfo(np.float64).tiny, trigger)
+            bankruptcy = np.maximum(np.asarray(bankruptcy_price(*columns)), 0.0)
+            books.append(Book(side, columns[1], trigger, bankruptcy, columns[2]))
+            owners.append(owner[mine])
+            alones.append(alone[mine])
+            numbers[mine] = begin + np.arange(mine.size)
+            begin += mine.size
+        mine = np.flatnonzero(several)
+        mine = mine[np.lexsort((market[mine], owner[mine]))]
+        numbers[mine] = begin + np.arange(mine.size)
+        who, first = np.unique(owner[mine], return_index=True)
+        money = cash[who] - _sums(np.searchsorted(who, owner[mine]), cost[mine], who.size)
+        for name, column in (("quantity", quantity), ("quantity x entry_price", cost), ("cash", money)):
+            check(name, column, np.isfinite(column), "finite in sum")
+        return cls(
+            accounts,
+            tuple(schedules),
+            tuple(books),
+            tuple(owners),
+            tuple(alones),
+            np.append(first, mine.size).astype(np.int64),
+            market[mine].astype(np.int32),
+            quantity[mine],
+            cost[mine],
+            money,
+            who,
+            numbers[position],
+        )
+
+    @cached_property
+    def labels(self) -> NDArray[Any]:
+        """The labels of the groups, sorted; one for all where there are none."""
+        return np.zeros(1) if self.accounts.group is None else np.unique(self.accounts.group)
+
+    @cached_property
+    def codes(self) -> NDArray[np.int32]:
+        """Which label each account has."""
+        if self.accounts.group is None:
+            return np.zeros(len(self.accounts), dtype=np.int32)
+        return np.searchsorted(self.labels, self.accounts.group).astype(np.int32)
+
+    @cached_property
+    def engine(self) -> EngineAccounts:
+        """The accounts over several markets."""
+        return (
+            self.first,
+            self.market,
+            self.quantity,
+            self.cost,
+            self.money,
+            None if self.accounts.group is None else self.codes[self.account],
+            tuple(schedule._engine for schedule in self.schedules),
+            _ENGINE_CLOSES[CLOSES.index(self.accounts.close)],
+            self.accounts._target,
+        )
+
+    def job(self, markets: Markets, venue: Venue, confined: int = -1) -> EngineAccountJob:
+        """Everything that the engine needs; accounts first hurt in the market `confined` trade in no other."""
+        grouped = self.accounts.group is not None
+        books = tuple(
+            (
+                market._engine,
+                book.long._engine,
+                book.short._engine,
+                book._settled(True),
+                self.codes[owner[book.long.index]] if grouped else None,
+                self.codes[owner[book.short.index]] if grouped else None,
+            )
+            for market, book, owner in zip(markets.markets.values(), self.books, self.owner, strict=True)
+        )
+        return books, markets._engine_cross, self.engine, venue._engine, self.labels.size, confined
+
+    def crossed(self, markets: Markets) -> int:
+        """How many isolated positions and accounts fail at the markets' prices."""
+        own = sum(sum(book._crossed(price)) for book, price in zip(self.books, markets.price, strict=True))
+        return own + int(_core.account_slack(self.engine, markets.price)[1])
+
+
+def _sums(place: Ints, values: FloatArray, count: int) -> FloatArray:
+    # Without any, numpy counts in integers.
+    return np.bincount(place, values, count).astype(np.float64, copy=False)
+
+
+def check_questioned(accounts: object, markets: object) -> tuple[Reduced, Markets]:
+    """Return what the engine needs of accounts in these markets, and those, or say what is wrong."""
+    if not isinstance(accounts, Accounts):
+        raise TypeError(f"accounts must be Accounts where markets are given, was {type(accounts).__name__}")
+    if not isinstance(markets, Markets):
+        raise TypeError(f"markets must be Markets where accounts are given, was {type(markets).__name__}")
+    return accounts._in(markets), markets
+
+
+def check_at_rest(reduced: Reduced, markets: Markets) -> None:
+    """Raise where anything fails at the markets' prices."""
+    failing = reduced.crossed(markets)
+    if failing:
+        raise ValueError(
+            f"accounts must be healthy at the markets' prices; {failing:,} accounts or isolated positions are not"
+        )
+
+
+def check_account_venue(venue: object) -> None:
+    """Raise unless a venue has rules only that accounts have, too."""
+    if not isinstance(venue, Venue):
+        raise TypeError(f"venue must be a Venue, was {type(venue).__name__}")
+    plain = Venue()
+    for name, value in vars(venue).items():
+        if name not in ("fund", "surplus_to", "fee_rate", "fee_to") and value != getattr(plain, name):
+            raise ValueError(f"{name} of a venue must be left out with accounts, was {value!r}")
+
+
+def per_market(name: str, value: Any, markets: Markets, default: float) -> FloatArray:
+    """Return numbers with one entry a market along the last axis: given for all, by name, or as such an array."""
+    count = len(markets)
+    if isinstance(value, Mapping):
+        for key in value:
+            if key not in markets.markets:
+                raise ValueError(f"{name} must be of the markets, {', '.join(markets.names)}, was of {key!r}")
+        columns = [finite_array(f"{name} of {key}", value.get(key, default)) for key in markets.names]
+        try:
+            return np.stack(np.broadcast_arrays(*columns), -1)
+        except ValueError:
+            shapes = ", ".join(str(column.shape) for column in columns)
+            raise ValueError(f"{name} of all markets must broadcast together, was of shapes {shapes}") from None
+    array = finite_array(name, value)
+    if array.ndim and array.shape[-1] not in (1, count):
+        raise ValueError(
+            f"{name} must have one entry a market, {count}, along its last axis, was of shape {array.shape}"
+        )
+    return np.broadcast_to(array, (*array.shape[:-1], count) if array.ndim else (count,))
+
+
+def per_scenario(
+    markets: Markets, shock: Any, sell: Any, liquidity: Any, refill: object
+) -> tuple[EngineScenarios, tuple[int, ...]]:
+    """Check what starts cascades; return flat columns of one entry a scenario and market, and the scenarios' shape."""
+    given = (
+        per_market("shock", shock, markets, 0.0),
+        per_market("sell", sell, markets, 0.0),
+        per_market("liquidity", liquidity, markets, 1.0),
+    )
+    with np.errstate(over="ignore"):
+        price = markets.price * (1 + given[0])
+    check("shock", given[0], (given[0] > -1) & (price > 0) & (price < np.inf), "above -1, and leave prices finite")
+    positive("liquidity", given[2])
+    share = number("refill", refill, at_least=0, at_most=1)
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in given))
+    except ValueError:
+        shapes = ", ".join(str(array.shape) for array in given)
+        raise ValueError(f"shock, sell and liquidity must broadcast together, were of shapes {shapes}") from None
+    flat = [np.array(np.broadcast_to(array, shape), dtype=np.float64).reshape(-1) for array in given]
+    return (flat[0], flat[1], flat[2], share), shape[:-1]

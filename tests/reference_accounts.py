@@ -1,0 +1,288 @@
+"""Accounts over several markets as plain loops: every account is looked at in every round.
+
+Markets are those of `reference`; positions are rows (account, market, quantity, entry price, isolated margin).
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+TIE = 1e-12
+
+
+def maintenance(tiers, notional):
+    """Of (floor, rate) tiers, with the deductions that make it continuous."""
+    total, deduction, last = 0.0, 0.0, 0.0
+    for floor, rate in tiers:
+        deduction += floor * (rate - last)
+        last = rate
+        if notional > floor or floor == 0.0:
+            total = rate * notional - deduction
+    return total
+
+
+@dataclass
+class Pool:
+    """What shares margin: an isolated position, or all others of an account, netted by market."""
+
+    account: int
+    money: float
+    quantity: dict
+    cost: dict
+    alone: bool
+    rows: dict  # market -> row numbers
+    order: int
+    left: float = 1.0
+    first: dict = field(default_factory=dict)
+    origin: int | None = None  # where the largest loss stood when it first failed
+
+    def equity(self, marks):
+        return self.money + sum(q * marks[m] for m, q in self.quantity.items())
+
+    def gross(self, marks):
+        return sum(abs(q) * marks[m] for m, q in self.quantity.items())
+
+    def needs(self, marks, tiers, share=1.0):
+        return sum(maintenance(tiers[m], share * abs(q) * marks[m]) for m, q in self.quantity.items())
+
+    def fails(self, marks, tiers):
+        return bool(self.quantity) and self.equity(marks) - self.needs(marks, tiers) <= TIE * self.gross(marks)
+
+
+def pools(rows, cash):
+    shared = {}
+    out = []
+    for i, (account, market, quantity, entry, margin) in enumerate(rows):
+        if not math.isnan(margin):
+            cost = quantity * entry
+            out.append(Pool(account, margin - cost, {market: quantity}, {market: cost}, True, {market: [i]}, i))
+            continue
+        if account not in shared:
+            shared[account] = Pool(account, cash[account], {}, {}, False, {}, i)
+            out.append(shared[account])
+        pool = shared[account]
+        pool.money -= quantity * entry
+        pool.quantity[market] = pool.quantity.get(market, 0.0) + quantity
+        pool.cost[market] = pool.cost.get(market, 0.0) + quantity * entry
+        pool.rows.setdefault(market, []).append(i)
+    for pool in out:
+        for market in [m for m, q in pool.quantity.items() if q == 0.0]:
+            del pool.quantity[market], pool.cost[market]
+        pool.first = dict(pool.quantity)
+    return out
+
+
+def shares_to_close(pool, marks, tiers, close, target):
+    """Share of each market's position that a failing account over several markets closes."""
+    whole = dict.fromkeys(pool.quantity, 1.0)
+    worth = pool.equity(marks)
+    if close == "all" or worth <= 0:
+        return whole
+    if close == "largest_loss":
+        out = dict.fromkeys(pool.quantity, 0.0)
+        loss = {m: pool.cost[m] - q * marks[m] for m, q in pool.quantity.items()}
+        for m in sorted(sorted(loss), key=lambda m: -loss[m]):
+            out[m] = 1.0
+            rest = [k for k in out if out[k] == 0.0]
+            asked = sum(maintenance(tiers[k], abs(pool.quantity[k]) * marks[k]) for k in rest)
+            if worth - asked > TIE * sum(abs(pool.quantity[k]) * marks[k] for k in rest):
+                break
+        return out
+    low, high = 0.0, 1.0  # the share that is kept, by bisection
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        if target * pool.needs(marks, tiers, middle) <= worth:
+            low = middle
+        else:
+            high = middle
+    kept = min(low * pool.left, pool.left - 0.01)
+    return whole if kept < 0.01 else dict.fromkeys(pool.quantity, 1 - kept / pool.left)
+
+
+class Run:
+    def __init__(
+        self,
+        rows,
+        cash,
+        markets,
+        tiers,
+        cross=None,
+        close="all",
+        target=1.0,
+        fund=0.0,
+        fee_rate=0.0,
+        surplus_to="trader",
+        confined=None,
+    ):
+        self.confined = confined  # a market: accounts first hurt there are taken over elsewhere, at the mark
+        self.pools = pools(rows, cash)
+        self.markets, self.tiers, self.close, self.target = markets, tiers, close, target
+        self.cross = np.zeros((len(markets), len(markets))) if cross is None else cross
+        self.fund, self.fee_rate, self.surplus_to = fund, fee_rate, surplus_to
+        self.money = dict(proceeds=0.0, shortfall=0.0, surplus=0.0, unpaid_loss=0.0, fees=0.0)
+        self.rows_closed = np.zeros(len(rows))
+        self.closed_out = []
+        self.rounds = 0
+        self.waves = np.zeros(len(markets), int)
+        self.quantity = np.zeros((2, len(markets)))
+        self.low = self.high = None
+        self.nearest = math.inf  # how near any slack came to 0: where rounding could decide, all may differ
+
+    def pushed(self, m):
+        return sum(self.cross[m, k] * s.recovering / s.liquidity for k, s in enumerate(self.markets))
+
+    def displacement(self, m):
+        return self.markets[m].displacement() + self.pushed(m)
+
+    def prices(self):
+        return np.array([math.exp(s.log_start - self.displacement(m)) for m, s in enumerate(self.markets)])
+
+    def marks(self):
+        return [math.exp(s.log_start - s.mark_weight * self.displacement(m)) for m, s in enumerate(self.markets)]
+
+    def extremes(self, moved=None):
+        now = self.prices()
+        if self.low is None:
+            self.low, self.high = now, now.copy()
+        for m in range(now.size) if moved is None or self.cross.any() else moved:
+            self.low[m], self.high[m] = min(self.low[m], now[m]), max(self.high[m], now[m])
+
+    def settle(self, worth, traded):
+        """What is left of something that is closed out."""
+        fee = min(self.fee_rate * traded, max(worth, 0.0))
+        self.money["fees"] += fee
+        if worth >= 0:
+            self.money["surplus"] += worth
+            if self.surplus_to == "fund":
+                self.fund += worth - fee
+        else:
+            paid = min(self.fund, -worth)
+            self.fund -= paid
+            self.money["shortfall"] -= worth
+            self.money["unpaid_loss"] += -worth - paid
+
+    def trade(self, m, quantity, pushed):
+        # What others' earlier rounds have pushed, with what this round has sold here so far.
+        state = self.markets[m]
+        start = state.log_start
+        state.log_start = start - pushed
+        money = state.trade(quantity)
+        state.log_start = start
+        self.money["proceeds"] += money
+        self.quantity[int(quantity < 0), m] += abs(quantity)
+        return money
+
+    def close_share(self, pool, m, share, pushed):
+        quantity = share * pool.quantity[m]
+        money = self.trade(m, quantity, pushed[m])
+        pool.money += money
+        for row in pool.rows[m]:
+            self.rows_closed[row] = 1 - (1 - self.rows_closed[row]) * (1 - share)
+        pool.quantity[m] -= quantity
+        if share == 1.0:
+            del pool.quantity[m], pool.cost[m]
+        return abs(money)
+
+    def cascade(self, refill=0.0):
+        while True:
+            marks = self.marks()
+            for pool in self.pools:
+                if pool.quantity:
+                    slack = pool.equity(marks) - pool.needs(marks, self.tiers)
+                    self.nearest = min(self.nearest, abs(slack) / (pool.gross(marks) + abs(pool.money)))
+            failing = [pool for pool in self.pools if pool.fails(marks, self.tiers)]
+            if not failing:
+                return
+            self.rounds += 1
+            pushed = [self.pushed(m) for m in range(len(self.markets))]
+            traded = set()
+            for m in range(len(self.markets)):
+                for side in (1, -1):
+                    here = [p for p in failing if len(p.first) == 1 and p.quantity.get(m, 0.0) * side > 0]
+                    for pool in sorted(here, key=lambda p: (-side * self.trigger(p, m), p.order)):
+                        self.settle_one(pool, m, pushed)
+                        traded.add(m)
+            for pool in sorted((p for p in failing if len(p.first) > 1), key=lambda p: p.account):
+                shares = shares_to_close(pool, marks, self.tiers, self.close, self.target)
+                if pool.origin is None:
+                    loss = {m: pool.cost[m] - q * marks[m] for m, q in pool.quantity.items()}
+                    pool.origin = max(sorted(loss), key=lambda m: loss[m])
+                volume = 0.0
+                for m in sorted(shares):
+                    if shares[m] > 0 and self.confined == pool.origin != m:
+                        pool.money += shares[m] * pool.quantity[m] * marks[m]
+                        pool.quantity[m] *= 1 - shares[m]
+                        if shares[m] == 1.0:
+                            del pool.quantity[m], pool.cost[m]
+                    elif shares[m] > 0:
+                        volume += self.close_share(pool, m, shares[m], pushed)
+                        traded.add(m)
+                if self.close == "pro_rata":
+                    pool.left *= 1 - max(shares.values())
+                if not pool.quantity:
+                    self.closed_out.append(pool)
+                    self.settle(pool.money, volume)
+                else:
+                    fee = min(self.fee_rate * volume, max(pool.equity(marks), 0.0))
+                    pool.money -= fee
+                    self.money["fees"] += fee
+            self.extremes(traded)
+            for m in traded:
+                self.waves[m] += 1
+                self.markets[m].refill(refill)
+
+    def settle_one(self, pool, m, pushed):
+        volume = self.close_share(pool, m, 1.0, pushed)
+        self.closed_out.append(pool)
+        self.settle(pool.money, volume)
+
+    def trigger(self, pool, m):
+        """Where a position that stands for itself fails: between the tiers, by bisection in the logarithm."""
+        low, high = math.log(1e-9), math.log(1e12)
+        falls = pool.quantity[m] > 0
+        for _ in range(200):
+            middle = 0.5 * (low + high)
+            fails = pool.fails({m: math.exp(middle)}, self.tiers)
+            if fails == falls:
+                low = middle
+            else:
+                high = middle
+        return math.exp(low)
+
+
+def cascade(rows, cash, markets, tiers, shock, sell=None, refill=0.0, **rules):
+    """-> the Run; it changes `markets`."""
+    run = Run(rows, cash, markets, tiers, **rules)
+    for m, state in enumerate(markets):
+        state.log_start = math.log(state.price * (1 + shock[m]))
+        state.trade(0.0 if sell is None else sell[m], count_money=False)
+    run.extremes()
+    run.cascade(refill)
+    return run
+
+
+def path(rows, cash, markets, tiers, returns, dt, **rules):
+    """-> the Run of one path; `returns` are log moves, a row a step and a column a market."""
+    run = Run(rows, cash, markets, tiers, **rules)
+    run.extremes()
+    for row in returns:
+        for state, r in zip(markets, row, strict=True):
+            state.advance(dt)
+            state.log_start += r
+        run.extremes()
+        run.cascade()
+    return run
+
+
+def forced(rows, cash, marks, tiers, close="all", target=1.0):
+    """Quantity of each market, sales less purchases, that is closed of what fails at these marks."""
+    out = np.zeros(len(marks))
+    for pool in pools(rows, cash):
+        if not pool.fails(marks, tiers):
+            continue
+        whole = dict.fromkeys(pool.quantity, 1.0)
+        shares = whole if len(pool.first) == 1 else shares_to_close(pool, marks, tiers, close, target)
+        for m, share in shares.items():
+            out[m] += share * pool.quantity[m]
+    return out
