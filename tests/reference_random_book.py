@@ -7,7 +7,7 @@ quantities but for rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import reference
@@ -154,6 +154,7 @@ class Scenario:
     count: dict[int, int] = field(default_factory=lambda: {1: 0, -1: 0})
     quantity: dict[int, float] = field(default_factory=lambda: {1: 0.0, -1: 0.0})
     proceeds: float = 0.0
+    prices: list[float] = field(default_factory=list)  # after each step
     doubtful: bool = False  # rounding decides whether a random number is drawn at all
 
 
@@ -184,8 +185,10 @@ def sizes(part: Part, number: int, g: Xoshiro, lanes: list[Xoshiro]) -> float:
 
 def run(
     parts: list[Part], venue: reference.Venue, key: int, path: int, *, shock: float = 0.0, sell: float = 0.0,
-    refill: float = 0.0, max_count: int = 10**6,
+    refill: float = 0.0, max_count: int = 10**6, returns: Sequence[float] = (), dt: float = 1.0,
+    rates: Sequence[float] = (),
 ) -> Scenario:  # fmt: skip
+    """A cascade, or a path: one after each return, and then a payment of `rates`, which multiplies triggers."""
     out = Scenario()
     now = venue.fresh()
     now.log_start += math.log1p(shock)
@@ -196,8 +199,20 @@ def run(
     slack = reference.SLACK
     reach = {side: -side * math.log(1 - side * slack) for side in (1, -1)}
     left = [part.count for part in parts]
+    scale, step = 1.0, 0
+
+    def next_step() -> None:
+        nonlocal step
+        now.advance(dt)
+        now.log_start += returns[step]
+        step += 1
+        out.low_price = min(out.low_price, now.traded_price())
+        out.high_price = max(out.high_price, now.traded_price())
+
+    if returns:
+        next_step()
     while True:
-        start, lift = math.exp(now.log_start), now.mark_factor(now.displacement())
+        start, lift = math.exp(now.log_start), scale * now.mark_factor(now.displacement())
         wave = {1: (0, 0.0), -1: (0, 0.0)}
         for side in (1, -1):
             edge = start * (1 - side * slack)
@@ -227,7 +242,13 @@ def run(
                     wave[side] = (wave[side][0] + number, wave[side][1] + size)
             reach[side] = to
         if not wave[1][0] + wave[-1][0]:
-            break
+            if step:
+                out.prices.append(now.traded_price())
+                scale *= 1 + (rates[step - 1] if rates else 0.0)
+            if step == len(returns):
+                break
+            next_step()
+            continue
         out.waves += 1
         for side in (1, -1):
             out.proceeds += now.trade(side * wave[side][1])

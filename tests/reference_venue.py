@@ -58,6 +58,7 @@ def tiers(floor: Sequence[float], rate: Sequence[float]) -> tuple[tuple[float, f
 @dataclass
 class VenueBook(Positions):
     entry: list[float] | None = None
+    stop: list[bool] | None = None
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Position:
     trigger: float
     bankruptcy: float
     entry: float
+    stop: bool = False  # an order of its owner, not a liquidation
     original: float = field(init=False)
     first_trigger: float = field(init=False)
     first_bankruptcy: float = field(init=False)
@@ -250,7 +252,8 @@ class Desk:
         assert book.bankruptcy is not None
         self.rules = rules
         entries = book.entry or [math.nan] * len(book)
-        rows = zip(book.side, book.quantity, book.trigger, book.bankruptcy, entries, strict=True)
+        stops = book.stop or [False] * len(book)
+        rows = zip(book.side, book.quantity, book.trigger, book.bankruptcy, entries, stops, strict=True)
         self.positions = [Position(i, *row) for i, row in enumerate(rows)]
         self.fund = rules.fund
         self.queue: list[Order] = []
@@ -261,6 +264,8 @@ class Desk:
         self.kept_by_venue = 0.0  # surplus and fees
         self.adl_quantity, self.adl_count, self.adl_events = 0.0, 0, 0
         self.quantity, self.notional = {1: 0.0, -1: 0.0}, {1: 0.0, -1: 0.0}
+        self.funding = 0.0  # received by others than the positions
+        self.by_kind = {kind: [0.0, 0.0] for kind in ("liquidated", "stop")}  # quantity, notional
         self.gross = rules.fund  # money that changed hands or was owed, without signs
         self.exhausted = self.doubtful = False
         self.wobble = 0.0
@@ -293,7 +298,7 @@ class Desk:
     def size(self, p: Position, price: float) -> float:
         """How much of a crossed position one close takes."""
         rules, q = self.rules, p.quantity
-        if rules.close == "full":
+        if rules.close == "full" or p.stop:
             return q
         if not 0 < price < math.inf:
             self.doubtful = True
@@ -330,9 +335,9 @@ class Desk:
         self.fund += money
         self.fund_received += money
 
-    def charge(self, money: float, gain: float) -> float:
-        """The fee of a sale: never more than what the sale leaves over."""
-        fee = min(self.rules.fee_rate * abs(money), max(gain, 0.0))
+    def charge(self, p: Position, money: float, gain: float) -> float:
+        """The fee of a liquidation: never more than what the sale leaves over."""
+        fee = 0.0 if p.stop else min(self.rules.fee_rate * abs(money), max(gain, 0.0))
         self.fees += fee
         if self.rules.fee_to == "fund":
             self.to_fund(fee)
@@ -350,10 +355,10 @@ class Desk:
         if gain >= 0:
             self.surplus += gain
             rest = gain - fee
-            if self.rules.surplus_to == "fund":
-                self.to_fund(rest)
-            elif self.rules.surplus_to == "trader":
+            if self.rules.surplus_to == "trader" or p.stop:
                 p.returned += rest
+            elif self.rules.surplus_to == "fund":
+                self.to_fund(rest)
             else:
                 self.kept_by_venue += rest
         else:
@@ -375,6 +380,22 @@ class Desk:
         p.fired = True
         self.quantity[p.side] += x
         self.notional[p.side] += x * max(trigger, 0.0)
+        kind = self.by_kind["stop" if p.stop else "liquidated"]
+        kind[0] += x
+        kind[1] += x * max(trigger, 0.0)
+
+    # --- funding ---
+    def pay(self, rate: float) -> None:
+        """Everybody whose position is open pays or gets a share of its notional at the bankruptcy price."""
+        for p in self.positions:
+            if p.quantity > 0:
+                money = p.side * p.quantity * p.bankruptcy * rate
+                self.funding += money
+                self.gross += abs(money)
+                p.bankruptcy *= 1 + rate
+                p.trigger *= 1 + rate
+        for order in self.queue:
+            order.trigger *= 1 + rate
 
     # --- waterfall ---
     def winners(self, loser_side: int, price: float, crossed: Sequence[Position]) -> list[Position]:
@@ -394,7 +415,8 @@ class Desk:
         money = now.trade(p.side * x)
         gain = money - p.side * x * p.bankruptcy
         whole = x == p.quantity
-        if whole and gain < CLOSE * (abs(money) + x * p.bankruptcy) and self.rules.closes_winners:
+        closes_winners = self.rules.closes_winners and not p.stop
+        if whole and gain < CLOSE * (abs(money) + x * p.bankruptcy) and closes_winners:
             able = bool(self.winners(p.side, price, crossed))
             if able:
                 self.doubt(-gain, self.fund, abs(money) + x * p.bankruptcy + self.fund)
@@ -408,24 +430,22 @@ class Desk:
         p = order.position
         self.proceeds += money
         self.net_sold += p.side * x
-        self.gross += abs(money) + x * p.bankruptcy
+        self.gross += abs(money) + x * abs(p.bankruptcy)
         self.wobble = max(self.wobble, now.wobble())
         self.close(p, x, money / (p.side * x), order.trigger)
-        fee = self.charge(money, gain)
+        fee = self.charge(p, money, gain)
         if x < p.quantity:
             self.settle_part(p, x, gain, fee)
         else:
             self.settle_whole(p, gain, fee)
 
     def deleverage(
-        self, now: reference.Venue, orders: list[Order], price: float, crossed: list[Position]
+        self, now: reference.Venue, losers: list[Order], price: float, crossed: list[Position]
     ) -> list[float]:
-        """Close these whole against winners, sell what no winner is left for. How much of each that was."""
-        quantity = {id(o): o.position.quantity for o in orders}
-        for side in (1, -1):
-            losers = [o for o in orders if o.position.side == side]
-            if not losers:
-                continue
+        """Close these, of one side, whole against winners, sell what no winner is left for. How much of each."""
+        whole = [o.position.quantity for o in losers]
+        if losers:
+            side = losers[0].position.side
             if not 0 < price < math.inf:
                 self.doubtful = True
             needed = math.fsum(o.position.quantity for o in losers)
@@ -449,7 +469,7 @@ class Desk:
                 at = p.bankruptcy if self.rules.adl_price == "bankruptcy" else price
                 gain = p.side * x * (at - p.bankruptcy)
                 paid += x * at
-                self.gross += x * (at + p.bankruptcy)
+                self.gross += x * (at + abs(p.bankruptcy))
                 self.close(p, x, at, order.trigger)
                 p.deleveraged = True
                 if x < p.quantity:
@@ -468,7 +488,7 @@ class Desk:
                     w.left_book += x
                     w.exit_money += x * average
                     w.returned += w.side * x * (average - w.bankruptcy)
-                    self.gross += x * (average + w.bankruptcy)
+                    self.gross += x * (average + abs(w.bankruptcy))
                     self.doubtful = self.doubtful or 0 < w.quantity - x < CLOSE * w.quantity
                     w.quantity -= x
             for order in losers:
@@ -476,15 +496,24 @@ class Desk:
                 if p.quantity > 0:
                     money = now.trade(p.side * p.quantity)
                     self.sell_anyway(now, order, p.quantity, money, money - p.side * p.quantity * p.bankruptcy)
-        return [quantity[id(o)] for o in orders]
+        return whole
 
     # --- waves ---
     def released(self, now: reference.Venue, clock: float, budget: float) -> tuple[list[tuple[Order, float]], float]:
-        """What the queue lets go: due, in the band, in the budget, the last perhaps in part; and the budget left."""
+        """What the queue lets go: due, in the band, in the budget, the last perhaps in part; and the budget left.
+
+        Stop orders have a place in the line, but nothing holds them.
+        """
         out = []
         ratio = safe_exp(-now.displacement())
         band = self.rules.price_band
+        spent = False
         for order in self.queue:
+            if order.position.stop:
+                out.append((order, order.quantity))
+                continue
+            if spent:
+                continue
             if self.rules.delay > 0 and clock != order.due:
                 self.doubt(clock, order.due, max(clock, 1e-300), 1e-12)
             if order.due > clock * (1 + 1e-12):
@@ -495,8 +524,9 @@ class Desk:
                 self.doubtful = self.doubtful or close_to(ratio, edge, 1.0, width)
                 if ratio < edge if order.position.side > 0 else ratio > edge:
                     continue
-            if budget <= 0:
-                break
+            spent = budget <= 0
+            if spent:
+                continue
             x = min(order.quantity, budget)
             if math.isfinite(budget) and not round_numbers([order.quantity, budget]):
                 self.doubt(order.quantity, budget, order.position.original)
@@ -526,14 +556,20 @@ class Desk:
             if not orders:
                 return seen
             price_before = now.traded_price()
-            done = []
-            for place, (order, x) in enumerate(orders):
-                if self.sell(now, order, x, price, crossed):
-                    done.append(x)
-                    continue
-                rest = [o for o, _ in orders[place:]]
-                done += self.deleverage(now, rest, price, crossed)
-                break
+            sizes, defaulted = {}, False
+            for side in (1, -1):
+                rest = []
+                for order, x in orders:
+                    if order.position.side != side:
+                        continue
+                    held = defaulted and not order.position.stop
+                    if not held and self.sell(now, order, x, price, crossed):
+                        sizes[id(order)] = x
+                    else:
+                        defaulted = True
+                        rest.append(order)
+                sizes |= zip(map(id, rest), self.deleverage(now, rest, price, crossed), strict=True)
+            done = [sizes[id(order)] for order, _ in orders]
             for (order, _), x in zip(orders, done, strict=True):
                 p = order.position
                 order.quantity -= x
@@ -554,10 +590,11 @@ class Desk:
     # --- what came of it ---
     def totals(self) -> dict[str, float]:
         counts = {s: sum(p.fired and p.side == s for p in self.positions) for s in (1, -1)}
-        return {
-            "liquidated_count": counts[1] + counts[-1],
-            "liquidated_quantity": self.quantity[1] + self.quantity[-1],
-            "liquidated_notional": self.notional[1] + self.notional[-1],
+        out: dict[str, float] = {}
+        for kind, (quantity, notional) in self.by_kind.items():
+            out[f"{kind}_count"] = sum(p.fired and p.stop == (kind == "stop") for p in self.positions)
+            out |= {f"{kind}_quantity": quantity, f"{kind}_notional": notional}
+        return out | {
             "long_count": counts[1],
             "short_count": counts[-1],
             "long_quantity": self.quantity[1],
@@ -584,7 +621,7 @@ class Desk:
             if p.quantity > 0:
                 out.append(3 if p.left_book > 0 else 0)
             else:
-                out.append(2 if p.deleveraged else 1)
+                out.append(2 if p.deleveraged else 4 if p.stop else 1)
         return out
 
     def exit_price(self) -> list[float]:
@@ -608,7 +645,7 @@ class Desk:
         return {
             "traders": after - before,
             "makers": self.net_sold * final - self.proceeds,
-            "outside": -net * (final - start),
+            "outside": -net * (final - start) + self.funding,
             "fund": self.fund - self.rules.fund,
             "venue": self.kept_by_venue,
             "unpaid": -self.unpaid_loss,
@@ -695,8 +732,9 @@ def run(
     *,
     moves: Sequence[float] | None = None,
     sales: Sequence[float] | None = None,
+    rates: Sequence[float] | None = None,
 ) -> Outcome:
-    """One path: fund, queue and positions persist from step to step."""
+    """One path: fund, queue and positions persist from step to step; after each, longs pay its rate."""
     now, desk = fresh(market, rules), Desk(book, rules)
     seen, prices = [now.price], [now.price]
     for i, r in enumerate(returns):
@@ -707,6 +745,8 @@ def run(
             desk.wobble = max(desk.wobble, now.wobble())
         seen += desk.settle_all(now, i + 1, (i + 1) * dt, rules.pacing * dt)
         prices.append(now.traded_price())
+        if rates is not None:
+            desk.pay(rates[i])
     desk.doubtful = desk.doubtful or desk.wobble > 1e-11
     out = outcome(desk, now, market.price, seen, math.nan)
     out.prices = prices
@@ -721,11 +761,12 @@ class VenueCase:
     case: reference.Case
     entry: list[float]
     rules: Rules
+    stop: list[bool] | None = None
 
     @property
     def positions(self) -> VenueBook:
         c = self.case
-        return VenueBook(c.side, c.quantity, c.trigger, c.bankruptcy, self.entry)
+        return VenueBook(c.side, c.quantity, c.trigger, c.bankruptcy, self.entry, self.stop)
 
     def expected(self, liquidity: float = 1.0) -> Outcome:
         market = self.case.venue
@@ -736,7 +777,9 @@ class VenueCase:
         import flushpoint as fp
 
         c = self.case
-        return fp.Book(np.array(c.side, dtype=np.int8), c.quantity, c.trigger, c.bankruptcy, self.entry)
+        return fp.Book(
+            np.array(c.side, dtype=np.int8), c.quantity, c.trigger, c.bankruptcy, self.entry, stop=self.stop
+        )  # fmt: skip
 
     def market(self) -> Any:
         return self.case.market()
@@ -857,27 +900,34 @@ def random_case(seed: int, n: int, *, alive: bool = False, family: str | None = 
 
 @dataclass
 class VenueRun:
-    """A case and what moves it in time: a row of log returns a path."""
+    """A case and what moves it in time: a row of log returns a path, and what longs pay after each step."""
 
     case: VenueCase
     returns: list[list[float]]
     dt: float = 1.0
     half_life: float = INFINITE
+    rates: list[float] | None = None
 
     def market(self) -> Any:
         from dataclasses import replace
 
         return replace(self.case.market(), half_life=self.half_life)
 
+    def funding(self) -> Any:
+        import flushpoint as fp
+
+        return None if self.rates is None else fp.Funding(self.rates, self.dt)
+
     def expected(self) -> list[Outcome]:
         market = self.case.case.venue
         market.half_life = self.half_life
-        return [run(self.case.positions, market, self.case.rules, row, self.dt) for row in self.returns]
+        rules, rates = self.case.rules, self.rates
+        return [run(self.case.positions, market, rules, row, self.dt, rates=rates) for row in self.returns]
 
 
 @st.composite
-def runs(draw: st.DrawFn, *, paced: bool | None = None, **options: Any) -> VenueRun:
-    """A few short paths; half of the venues (all, none: paced) pace, delay or band their trades."""
+def runs(draw: st.DrawFn, *, paced: bool | None = None, funded: bool | None = None, **options: Any) -> VenueRun:
+    """A few short paths; half of the venues (all, none: paced) pace, delay or band their trades; funding in half."""
     case = draw(cases(alive=True, max_size=8, **options))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     paths, steps = draw(st.integers(1, 3)), draw(st.integers(1, 12))
@@ -894,4 +944,8 @@ def runs(draw: st.DrawFn, *, paced: bool | None = None, **options: Any) -> Venue
         band = draw(st.sampled_from([INFINITE, INFINITE, 0.02, 0.2]))
         arguments = {**case.rules.__dict__, "pacing": pacing, "delay": delay, "price_band": band}
         case = VenueCase(case.case, case.entry, Rules(**arguments))
-    return VenueRun(case, returns.tolist(), dt, half_life)
+    rates = None
+    if draw(st.booleans()) if funded is None else funded:
+        size = draw(st.sampled_from([1e-4, 0.01, -0.02, 0.3]))
+        rates = (size * rng.standard_normal(steps)).clip(-0.9).round(6).tolist()
+    return VenueRun(case, returns.tolist(), dt, half_life, rates)

@@ -6,6 +6,7 @@ import itertools
 import math
 import pickle
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -382,6 +383,18 @@ def test_bad_markets_are_refused() -> None:
         ({}, None, ValueError, "markets must hold at least one, was empty"),
         ({"A": 1.0}, None, TypeError, "markets must hold a Market each, was float at 'A'"),
         ({1: market}, None, TypeError, "markets must have names for keys, was 1"),
+        (
+            {"A": replace(market, support=fp.Support(9.0, 1.0))},
+            None,
+            ValueError,
+            "support must be None among several markets, was Support(",
+        ),
+        (
+            {"A": replace(market, depth=fp.LivingDepth(0.5))},
+            None,
+            ValueError,
+            "depth must be None among several markets, was LivingDepth(",
+        ),
         ({"A": market}, [0.0], ValueError, "cross_impact must have the shape (1, 1), was (1,)"),
         (
             {"A": market},

@@ -120,31 +120,55 @@ def test_what_longs_pay_triggers_them() -> None:
     assert (e.long_count[0], e.short_count[0]) == (0, 1)
 
 
-def test_no_payment_changes_no_bit() -> None:
+def lanes() -> dict[str, tuple[fp.Book | fp.RandomBook, dict[str, Any]]]:
+    """Every kind of positions that a path can have."""
     book, _ = books(np.random.default_rng(1))
+    entries = fp.Book(book.side, book.quantity, book.trigger_price, book.bankruptcy_price, 100.0)
+    random = fp.RandomBook(density=200.0, extent=0.3, quantity=fp.Exponential(1.0))
+    return {
+        "a book": (book, {}),
+        "turnover": (book, {"turnover": fp.Turnover(1e-3, fp.Exponential(1.0), closing_rate=1e-5)}),
+        "a random book": (random + fp.RandomBook(count=60, distance=fp.Exponential(0.1), quantity=1.0, side=-1), {}),
+        "a venue that pays": (book, {"venue": fp.Venue(fund=10.0)}),
+        "winners": (entries, {"venue": fp.Venue(fund=10.0, adl="queue")}),
+        "in part": (entries, {"venue": fp.Venue(close="fraction", fraction=0.4, fund=10.0)}),
+        "late": (entries, {"venue": fp.Venue(pacing=0.005, delay=900.0, adl="pro_rata")}),
+    }
+
+
+@pytest.mark.parametrize("lane", lanes())
+def test_no_payment_changes_no_bit(lane: str) -> None:
+    book, options = lanes()[lane]
     arguments: Any = (book, fp.Market(100.0, fp.LinearImpact(2e-3)), fp.GBM(2.0), 86_400.0, 288, 50, 3)
-    plain = fp.simulate(*arguments)
+    plain = fp.simulate(*arguments, **options)
     assert plain.waves.sum() > 50
     for funding in (fp.Funding(0.0), fp.Funding(0.01, interval=86_400.0)):
-        e = fp.simulate(*arguments, funding=funding)
-        for name in plain:
+        e = fp.simulate(*arguments, funding=funding, **options)
+        for name in (*plain, "long_notional", "short_notional"):
             if name.endswith("_notional"):
-                assert getattr(e, name) == pytest.approx(plain[name], rel=1e-12)
+                assert getattr(e, name) == pytest.approx(getattr(plain, name), rel=1e-12)
             else:
-                assert getattr(e, name).tobytes() == plain[name].tobytes(), name
+                assert getattr(e, name).tobytes() == getattr(plain, name).tobytes(), name
 
 
-def test_shards_and_threads_give_the_same_bits() -> None:
-    book, _ = books(np.random.default_rng(1))
+@pytest.mark.parametrize("lane", lanes())
+def test_shards_and_threads_give_the_same_bits(lane: str) -> None:
+    book, options = lanes()[lane]
+    drawn = lane in ("turnover", "a random book")
 
-    def run(**options: Any) -> fp.SimulationResult:
+    def run(**more: Any) -> Any:
         market = fp.Market(100.0, fp.LinearImpact(2e-3), half_life=7_200.0)
         return fp.simulate(
             book, market, fp.GBM(2.0), 86_400.0, 288, seed=3, funding=fp.Funding(interval=3_600),
-            columns=("final_price", "liquidated_notional", "shortfall"), **options,
+            columns=("final_price", "liquidated_notional", "proceeds" if drawn else "shortfall"), **options, **more,
         )  # fmt: skip
 
     whole = run(paths=30)
+    if "venue" in options:
+        whole.check_balance()
+    replayed = whole.replay(17)
+    assert replayed.final_price == whole.final_price[17]
+    assert replayed.waves["notional"].sum() == pytest.approx(whole.liquidated_notional[17], rel=1e-12)
     assert run(paths=range(10)) + run(paths=range(10, 30)) == whole
     for threads in (1, 7):
         assert run(paths=30, threads=threads) == whole
@@ -180,12 +204,6 @@ def test_what_does_not_fit_a_run_is_refused() -> None:
         fp.simulate(*arguments, funding=fp.Funding(0.1, interval=86_401))
     with pytest.raises(TypeError, match="funding must be a Funding, was float"):
         fp.simulate(*arguments, funding=0.1)
-    random = fp.RandomBook(count=10, distance=fp.Exponential(0.1), quantity=1.0)
-    with pytest.raises(ValueError, match="funding must be left out for a random book"):
-        fp.simulate(random, *arguments[1:], funding=fp.Funding(0.1))
-    entry = fp.Book([1, -1], 1.0, [90.0, 110.0], [89.0, 111.0], [95.0, 105.0])
-    with pytest.raises(ValueError, match=r"funding must be left out .* venue"):
-        fp.simulate(entry, *arguments[1:], funding=fp.Funding(0.1), venue=fp.Venue(adl="queue"))
 
 
 def test_it_pickles_and_shows_itself() -> None:
@@ -193,3 +211,16 @@ def test_it_pickles_and_shows_itself() -> None:
     assert pickle.loads(pickle.dumps(funding)).rate.tolist() == [0.1, 0.2]
     assert repr(funding) == "Funding(<2 rates>, interval=28800)"
     assert repr(fp.Funding(0.1)) == "Funding(0.1, interval=28800)"
+
+
+def test_winners_are_ranked_by_the_profit_of_the_price_and_the_margin_left() -> None:
+    """Two shorts alike but for their margins; what longs pay is in them before anybody is closed against them."""
+    book = fp.Book([1, -1, -1], [2.0, 1.0, 1.0], [90.0, 300.0, 300.0], [89.0, 120.0, 140.0], [100.0, 100.0, 101.0])
+    market = fp.Market(100.0, fp.LinearImpact(0.1))
+    fall = fp.Returns([[0.0, math.log(0.8)]])
+    venue = fp.Venue(adl="queue", surplus_to="trader")
+    e: Any = fp.simulate(book, market, fall, 2.0, 2, 1, funding=fp.Funding([0.05, 0.0], 1.0), venue=venue)
+    assert (e.adl_count[0], e.adl_quantity[0]) == (2, 2.0)
+    e.check_balance()
+    # both whole, at the loser's bankruptcy price: equity of what they hold
+    assert e.balance()["winners"][0] == pytest.approx((120 + 140 - 2 * 89) * 1.05)

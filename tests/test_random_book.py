@@ -140,6 +140,53 @@ def test_the_reference_draws_the_same(
     assert s.liquidated_count[path] <= 4_000
 
 
+@settings(max_examples=40)
+@given(
+    drawn=books(), strength=st.sampled_from([0.1, 0.5, 1.5]), half_life=st.sampled_from([math.inf, 90.0]),
+    mark_weight=st.sampled_from([1.0, 0.5]), funded=st.sampled_from([0.0, 1e-3, 0.05]), seed=st.integers(0, 10**6),
+)  # fmt: skip
+def test_paths_of_the_reference_draw_the_same(
+    drawn: tuple[fp.RandomBook, list[slow.Part], float], strength: float, half_life: float, mark_weight: float,
+    funded: float, seed: int,
+) -> None:  # fmt: skip
+    book, parts, total = drawn
+    rng = np.random.default_rng(seed)
+    paths, steps, dt = 3, 15, 60.0
+    returns, rates = 0.03 * rng.standard_normal((paths, steps)), (funded * rng.standard_normal(steps)).tolist()
+    market = fp.Market(100.0, fp.LinearImpact(strength / total), half_life, spread=0.001, mark_weight=mark_weight)
+    venue = reference.Venue(100.0, reference.linear(strength / total), 0.0, half_life, 0.001, mark_weight)
+    e = fp.simulate(
+        book, market, fp.Returns(returns), steps * dt, steps, paths, 7, record=1, max_count=4_000,
+        funding=fp.Funding(rates, dt) if funded else None,
+    )  # fmt: skip
+    for path in range(paths):
+        expected = slow.run(
+            parts, venue, KEY_OF_7, path, max_count=4_000, returns=returns[path].tolist(), dt=dt, rates=rates
+        )
+        if expected.doubtful:
+            continue
+        assert (e.long_count[path], e.short_count[path]) == (expected.count[1], expected.count[-1])
+        assert (e.waves[path], e.runaway[path]) == (expected.waves, expected.runaway)
+        assert e.long_quantity[path] == pytest.approx(expected.quantity[1], rel=1e-11)
+        assert e.short_quantity[path] == pytest.approx(expected.quantity[-1], rel=1e-11)
+        assert e.prices[path, 1:] == pytest.approx(expected.prices, rel=1e-9)
+        for name in ("low_price", "high_price"):
+            assert getattr(e, name)[path] == pytest.approx(getattr(expected, name), rel=1e-9)
+        gross = 100 * (expected.quantity[1] + expected.quantity[-1])
+        assert e.proceeds[path] == pytest.approx(expected.proceeds, rel=1e-9, abs=1e-9 * gross)
+
+
+def test_notionals_are_at_the_triggers_that_funding_has_moved() -> None:
+    """Everybody stands at one distance: each payment of 1 % lifts 95, until the sixth crosses the price."""
+    book = fp.RandomBook(count=10, distance=fp.Table([-math.log(0.95)]), quantity=2.0)
+    market = fp.Market(100.0, fp.LinearImpact(0.0))
+    still = fp.Returns(np.zeros((1, 10)))
+    e = fp.simulate(book, market, still, 10.0, 10, 1, 1, funding=fp.Funding(0.01, 1.0))
+    assert e.long_notional[0] == pytest.approx(20 * 95 * 1.01**6)
+    waves = e.replay(0).waves
+    assert (waves["step"].tolist(), waves["notional"].tolist()) == ([7], [pytest.approx(e.long_notional[0])])
+
+
 # --- the same law as books drawn in full ---
 def sample(law: tuple[str, tuple[Any, ...]], rng: np.random.Generator, size: int, side: int = 1) -> np.ndarray:
     name, p = law

@@ -81,7 +81,7 @@ def test_money_is_conserved_in_larger_books(family: str) -> None:
 def test_money_is_conserved_in_time(run: reference_venue.VenueRun) -> None:
     for out in run.expected():
         if math.isfinite(out.scale):
-            event(f"adl {out.desk.adl_events > 0}, queued at the end {bool(out.desk.queue)}")
+            event(f"adl {out.desk.adl_events > 0}, queued at the end {bool(out.desk.queue)}, funded {bool(run.rates)}")
             assert_balanced(out)
             assert_quantities(out)
 
@@ -135,11 +135,13 @@ def test_without_features_a_path_is_the_plain_one(run: reference_venue.VenueRun,
     c = run.case.case
     market = replace(c.venue, half_life=run.half_life)
     for row, mine in zip(run.returns, run.expected(), strict=True):
-        plain = reference_paths.run(c.positions, market, row, run.dt)
+        rates = None if run.rates is None else [lambda _, rate=rate: rate for rate in run.rates]
+        plain = reference_paths.run(c.positions, market, row, run.dt, funding=rates)
         if plain.doubtful:
             continue
         assert mine.closed == plain.closed
-        assert mine.waves == plain.waves
+        assert [wave[:4] for wave in mine.waves] == [wave[:4] for wave in plain.waves]
+        assert [wave[4] for wave in mine.waves] == pytest.approx([wave[4] for wave in plain.waves], rel=1e-12)
         assert mine.prices == plain.prices
         assert (mine.low_price, mine.high_price) == (plain.low_price, plain.high_price)
         for name in ("proceeds", "shortfall", "surplus"):

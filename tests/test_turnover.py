@@ -144,7 +144,7 @@ def one_size(law: fp.Law | float, g: Xoshiro, lanes: list[Xoshiro]) -> float:
 
 def slowly(
     book: reference.Positions, market: reference.Venue, rule: fp.Turnover, returns: list[float], dt: float, seed: int,
-    path: int,
+    path: int, rates: list[float] | None = None,
 ) -> Lived:  # fmt: skip
     now = market.fresh()
     key = key_of(seed)
@@ -204,6 +204,9 @@ def slowly(
                         everybody.append(Living(side, quantity, trigger, following + life))
             out.opened += 1
             following += wait()
+        if rates is not None:
+            for p in everybody:
+                p.trigger *= 1 + rates[step - 1]
     return out
 
 
@@ -214,9 +217,11 @@ QUANTITIES: list[fp.Law | float] = [
 
 
 @pytest.mark.parametrize("quantity", QUANTITIES, ids=lambda law: type(law).__name__)
-@pytest.mark.parametrize("side", [None, 1, -1])
+@pytest.mark.parametrize(("side", "funded"), [(None, False), (None, True), (1, True), (-1, False)])
 @pytest.mark.parametrize("closing_rate", [0.0, 3e-4])
-def test_paths_are_those_of_the_port(quantity: fp.Law | float, side: int | None, closing_rate: float) -> None:
+def test_paths_are_those_of_the_port(
+    quantity: fp.Law | float, side: int | None, closing_rate: float, funded: bool
+) -> None:
     rng = np.random.default_rng([QUANTITIES.index(quantity), (side or 0) + 1, closing_rate > 0])
     steps, dt, paths, seed = 41, 100.0, 6, 11
     rule = fp.Turnover(0.02, quantity, MIX, closing_rate=closing_rate, maintenance_rate=0.004, side=side)
@@ -227,13 +232,14 @@ def test_paths_are_those_of_the_port(quantity: fp.Law | float, side: int | None,
     venue = reference.Venue(1.0, reference.square_root(0.02, 30.0), **options)
     market = fp.Market(1.0, fp.SquareRootImpact(0.02, 30.0), **options)
     returns = 0.02 * rng.standard_normal((paths, steps))
+    rates = (0.004 * rng.standard_normal(steps)).tolist() if funded else None
     e = fp.simulate(
         fp.Book(book.side, book.quantity, book.trigger), market, fp.Returns(returns), steps * dt, steps, paths, seed,
-        turnover=rule, record="all",
+        turnover=rule, record="all", funding=fp.Funding(rates, dt) if rates else None,
     )  # fmt: skip
     compared = 0
     for path in range(paths):
-        expected = slowly(book, venue, rule, returns[path].tolist(), dt, seed, path)
+        expected = slowly(book, venue, rule, returns[path].tolist(), dt, seed, path, rates)
         assert expected.opened > 40
         if expected.doubtful:
             continue
@@ -265,6 +271,17 @@ def test_a_position_by_hand() -> None:
         assert (e.long_count[0] > 20) == closed
         assert e.long_quantity[0] == 2 * e.long_count[0]
         assert e.long_notional[0] == pytest.approx(e.long_quantity[0] * trigger)
+
+
+def test_who_opens_later_pays_later() -> None:
+    """At 100, 10x longs have triggers at 100 x 0.9 / 0.995; each payment of 1 % lifts those already open."""
+    rule = fp.Turnover(5.0, 1.0, fp.LeverageMix([10.0], [1.0]), side=1)
+    e = fp.simulate(NOBODY, FLAT, fp.Returns(np.zeros((1, 30))), 30.0, 30, 1, 1, turnover=rule,
+                    funding=fp.Funding(0.01, 1.0))  # fmt: skip
+    waves = e.replay(0).waves
+    # 90.45 x 1.01^11 is above 100: who opened in a step is closed in the eleventh after it, none together with others
+    assert waves["step"].tolist() == list(range(12, 31))
+    assert waves["notional"] / waves["quantity"] == pytest.approx(np.full(19, 100 * 0.9 / 0.995 * 1.01**11))
 
 
 def test_equal_triggers_add_up_from_the_largest() -> None:

@@ -24,9 +24,9 @@ MONEY = (
     "proceeds", "shortfall", "surplus", "fund_paid", "fund_received", "fund_end", "unpaid_loss", "socialised_loss",
     "fees", "fund_needed",
 )  # fmt: skip
-QUANTITIES = ("long_quantity", "short_quantity", "liquidated_quantity", "adl_quantity")
-NOTIONALS = ("long_notional", "short_notional", "liquidated_notional")
-COUNTS = ("long_count", "short_count", "liquidated_count", "adl_count")
+QUANTITIES = ("long_quantity", "short_quantity", "liquidated_quantity", "stop_quantity", "adl_quantity")
+NOTIONALS = ("long_notional", "short_notional", "liquidated_notional", "stop_notional")
+COUNTS = ("long_count", "short_count", "liquidated_count", "stop_count", "adl_count")
 PLAIN = (
     "final_price", "low_price", "high_price", "liquidated_quantity", "liquidated_count", "liquidated_notional",
     "proceeds", "shortfall", "surplus", "exhausted",
@@ -141,7 +141,7 @@ def test_every_policy_of_deleveraging(adl: str) -> None:
 def test_every_close_policy(close: str) -> None:
     seen = {"compared": 0, "partly": 0, "waves": 0}
 
-    @settings(max_examples=60)
+    @settings(max_examples=80)
     @given(case=reference_venue.cases(close=close))
     def compare(case: VenueCase) -> None:
         assume(assert_case(case))
@@ -338,6 +338,7 @@ def simulate(run: VenueRun, venue: Any, **options: Any) -> Any:
     steps = rows.shape[1]
     return fp.simulate(
         run.case.book(), run.market(), fp.Returns(rows), run.dt * steps, steps, len(rows), seed=0, record="all",
+        funding=run.funding(),
         **({} if venue is None else {"venue": venue}), **options,
     )  # fmt: skip
 
@@ -485,7 +486,8 @@ def test_longer_paths_of_larger_books(family: str, waiting: bool) -> None:
         if waiting:
             held = sum(case.case.quantity)
             case = replace(case, rules=replace(case.rules, pacing=0.01 * held / 60, delay=30.0 * seed, price_band=0.3))
-        run = VenueRun(case, (0.03 * rng.standard_normal((2, 40))).tolist(), 60.0, 120.0)
+        rates = None if seed == 0 else (3e-3 * seed * rng.standard_normal(40)).tolist()
+        run = VenueRun(case, (0.03 * rng.standard_normal((2, 40))).tolist(), 60.0, 120.0, rates)
         compared += assert_run(run, run.expected())
     assert compared >= 3
 

@@ -23,6 +23,7 @@ namespace fp = flushpoint;
 using Doubles = py::array_t<double, py::array::c_style>;
 using Singles = py::array_t<float, py::array::c_style>;
 using Sides = py::array_t<std::int8_t, py::array::c_style>;
+using Flags = py::array_t<bool, py::array::c_style>;
 using Indices = py::array_t<std::int32_t, py::array::c_style>;
 
 inline void require(bool holds, const char* what) {
@@ -85,9 +86,9 @@ struct Book {
         : longs(long_items), shorts(short_items), view{longs.view, shorts.view} {}
 };
 
-// (price, permanent, spread, mark_weight, kind, parameters)
+// (price, permanent, spread, mark_weight, kind, parameters, support or None); support: (price, quantity), by falling price
 struct Market {
-    Doubles parameters;
+    Doubles parameters, support_price, support_quantity;
     fp::MarketData data;
 
     explicit Market(const py::tuple& items)
@@ -103,6 +104,13 @@ struct Market {
             case fp::ImpactKind::depth: require(n >= 3 && n % 3 == 0, "_core: a depth has 3 columns"); break;
             default: throw std::invalid_argument("_core: no such impact");
         }
+        const py::object support_or_none = items[6];
+        if (support_or_none.is_none()) return;
+        const auto support = support_or_none.cast<py::tuple>();
+        support_price = array_at<Doubles>(support, 0);
+        support_quantity = array_at<Doubles>(support, 1);
+        require(length(support_price) == length(support_quantity), "_core: the columns of a support must have one length");
+        data.support = {support_price.data(), support_quantity.data(), length(support_price)};
     }
 };
 
@@ -156,9 +164,9 @@ inline fp::Progress progress_of(const py::object& callable, std::size_t total) {
     };
 }
 
-// final_price, low_price, high_price, amplification, exhausted, waves, long_count, short_count
+// final_price, low_price, high_price, amplification, exhausted, waves, long_count, short_count, support_quantity
 struct StressColumns {
-    Doubles numbers[4];
+    Doubles numbers[5];
     py::array_t<bool> exhausted;
     py::array_t<std::int64_t> counts[3];
 
@@ -169,10 +177,11 @@ struct StressColumns {
     fp::StressColumns view() {
         return {numbers[0].mutable_data(), numbers[1].mutable_data(), numbers[2].mutable_data(),
                 numbers[3].mutable_data(), exhausted.mutable_data(), counts[0].mutable_data(),
-                counts[1].mutable_data(), counts[2].mutable_data()};
+                counts[1].mutable_data(), counts[2].mutable_data(), numbers[4].mutable_data()};
     }
     py::tuple result() const {
-        return py::make_tuple(numbers[0], numbers[1], numbers[2], numbers[3], exhausted, counts[0], counts[1], counts[2]);
+        return py::make_tuple(numbers[0], numbers[1], numbers[2], numbers[3], exhausted, counts[0], counts[1], counts[2],
+                              numbers[4]);
     }
 };
 

@@ -116,7 +116,7 @@ py::tuple cascade(const py::tuple& longs, const py::tuple& shorts, const py::tup
         t = fp::cascade(book.view, m.data, {shock, sell, refill}, waves);
     }
     return py::make_tuple(t.final_price, t.low_price, t.high_price, t.amplification, t.exhausted, t.longs_closed,
-                          t.shorts_closed, copied(waves));
+                          t.shorts_closed, copied(waves), t.support_quantity);
 }
 
 double cascade_proceeds(const py::tuple& longs, const py::tuple& shorts, const py::tuple& market, double shock,
@@ -474,9 +474,10 @@ private:
     }
 };
 
-// What a run of paths is made of: (longs, shorts, positions, market, process, (half_life, step, steps), (seed, antithetic),
-// (moves, sales), bridge, turnover or None, (parts of a random book, most_closed) or None, venue or None, funding or None);
-// see paths.hpp.
+// What a run of paths is made of: (longs, shorts, positions, market, process, (half_life, step, steps, living depth or None:
+// normal_volatility, elasticity, memory, least, refill_half_life, spread_elasticity, most_spread), (seed, antithetic),
+// (moves, sales), bridge, turnover or None, (parts of a random book, most_closed) or None, venue or None, funding or None,
+// funds as (quantity, target, initial, memory, most, buys_back, due)); see paths.hpp.
 struct PathArrays {
     Book book;
     Market market;
@@ -486,6 +487,8 @@ struct PathArrays {
     std::optional<RandomBook> random;
     std::optional<Venue> venue;
     std::optional<fp::Funding> funding;
+    std::vector<fp::VolatilityTargeting> targeting;
+    std::optional<fp::LivingDepthData> depth;
     fp::PathJob job;
 
     explicit PathArrays(const py::tuple& run)
@@ -517,13 +520,27 @@ struct PathArrays {
             const auto number = [&](std::size_t i) { return items[i].cast<double>(); };
             funding = {numbers_or_null(items[0], time.steps), numbers_or_null(items[1], time.steps), number(2), number(3),
                        number(4), number(5)};
-            require(funding->due && !turnover && !random && !(venue && venue->data.intervenes()),
-                    "_core: funding needs a known book whose positions close whole");
+            require(funding->due, "_core: payments are missing");
+        }
+        for (const py::handle item : run[13].cast<py::tuple>()) {
+            const auto items = item.cast<py::tuple>();
+            const auto number = [&](std::size_t i) { return items[i].cast<double>(); };
+            targeting.push_back({number(0), number(1), number(2), number(3), number(4), items[5].cast<bool>(),
+                                 numbers_or_null(items[6], time.steps)});
+            require(targeting.back().due && !bridge, "_core: funds need times to look, and no bridge");
+        }
+        const py::object depth_items = clock[3];
+        if (!depth_items.is_none()) {
+            const auto items = depth_items.cast<py::tuple>();
+            const auto number = [&](std::size_t i) { return items[i].cast<double>(); };
+            depth = {number(0), number(1), number(2), number(3), number(4), number(5), number(6)};
+            require(!bridge, "_core: depth that lives has no bridge");
         }
         job = {positions.view, venue ? &venue->data : nullptr, turnover ? &turnover->data : nullptr,
                random ? &random->book : nullptr, market.data, process.data,
                {randomness[0].cast<std::uint64_t>(), randomness[1].cast<bool>()}, time,
-               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge, funding ? &*funding : nullptr};
+               {numbers_or_null(script[0], time.steps), numbers_or_null(script[1], time.steps)}, bridge,
+               funding ? &*funding : nullptr, targeting, depth ? &*depth : nullptr};
     }
     bool knows_bankruptcy() const { return positions.knows_bankruptcy(); }
 };
@@ -535,7 +552,7 @@ struct PathOutput {
     fp::Recording recording{nullptr, 0, nullptr};
 
     PathOutput(std::size_t count, const py::tuple& wanted, const py::object& record, bool knows_bankruptcy,
-               std::int64_t steps)
+               std::int64_t steps, bool depth)
         : named{{}, count} {
         for (const py::handle item : wanted) {
             const auto name = item.cast<std::string>();
@@ -545,8 +562,13 @@ struct PathOutput {
                                add(name, "long_quantity", view.long_quantity) ||
                                add(name, "short_quantity", view.short_quantity) ||
                                add(name, "long_notional", view.long_notional) ||
-                               add(name, "short_notional", view.short_notional) || add(name, "waves", view.waves) ||
+                               add(name, "short_notional", view.short_notional) ||
+                               add(name, "stop_count", view.stop_count) || add(name, "stop_quantity", view.stop_quantity) ||
+                               add(name, "stop_notional", view.stop_notional) || add(name, "waves", view.waves) ||
                                add(name, "exhausted", view.exhausted) || add(name, "runaway", view.runaway) ||
+                               add(name, "targeting_quantity", view.targeting_quantity) ||
+                               add(name, "support_quantity", view.support_quantity) ||
+                               add(name, "least_liquidity", view.least_liquidity) ||
                                named.add(name, view.ledger);
             require(known, "_core: no such column");
         }
@@ -559,9 +581,15 @@ struct PathOutput {
             require(recording.at[i] >= (i ? recording.at[i - 1] + 1 : 0) && recording.at[i] <= steps,
                     "_core: recorded steps must rise within the run");
         }
-        Doubles prices({static_cast<py::ssize_t>(count), static_cast<py::ssize_t>(recording.count)});
-        recording.prices = prices.mutable_data();
-        named.columns["prices"] = prices;
+        const auto recorded = [&](const char* name) {
+            Doubles values({static_cast<py::ssize_t>(count), static_cast<py::ssize_t>(recording.count)});
+            named.columns[name] = values;
+            return values.mutable_data();
+        };
+        recording.prices = recorded("prices");
+        if (!depth) return;
+        recording.liquidity = recorded("liquidity");
+        recording.spread = recorded("spread");
     }
 
 private:
@@ -577,7 +605,7 @@ py::dict simulate(const py::tuple& run, std::uint64_t first, std::size_t count, 
                   const py::object& record, int threads, const py::object& progress) {
     const PathArrays in(run);
     require(in.process.reaches(first, count, in.job.clock.steps), "_core: there are fewer returns than paths or steps");
-    PathOutput out(count, wanted, record, in.knows_bankruptcy(), in.job.clock.steps);
+    PathOutput out(count, wanted, record, in.knows_bankruptcy(), in.job.clock.steps, false);
     {
         const py::gil_scoped_release release;
         fp::simulate(in.job, first, count, out.view, out.recording, fp::resolve_threads(threads),
@@ -589,7 +617,7 @@ py::dict simulate(const py::tuple& run, std::uint64_t first, std::size_t count, 
 py::tuple replay(const py::tuple& run, std::uint64_t path, const py::tuple& wanted, const py::object& record) {
     const PathArrays in(run);
     require(in.process.reaches(path, 1, in.job.clock.steps), "_core: there are fewer returns than paths or steps");
-    PathOutput out(1, wanted, record, in.knows_bankruptcy(), in.job.clock.steps);
+    PathOutput out(1, wanted, record, in.knows_bankruptcy(), in.job.clock.steps, in.depth.has_value());
     std::vector<fp::PathWave> waves;
     {
         const py::none nobody;

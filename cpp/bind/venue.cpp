@@ -43,9 +43,14 @@ py::dict cascade_venue(const py::tuple& longs, const py::tuple& shorts, const py
     out["high_price"] = t.high_price;
     out["amplification"] = t.amplification;
     out["exhausted"] = t.exhausted;
-    out["liquidated_quantity"] = found->longs.quantity + found->shorts.quantity;
-    out["liquidated_count"] = found->longs.count + found->shorts.count;
-    out["liquidated_notional"] = found->longs.notional + found->shorts.notional;
+    out["support_quantity"] = t.support_quantity;
+    const fp::Amount &sold = found->longs, &bought = found->shorts, &stops = found->stops;
+    out["liquidated_quantity"] = sold.quantity + bought.quantity - stops.quantity;
+    out["liquidated_count"] = sold.count + bought.count - stops.count;
+    out["liquidated_notional"] = sold.notional + bought.notional - stops.notional;
+    out["stop_quantity"] = stops.quantity;
+    out["stop_count"] = stops.count;
+    out["stop_notional"] = stops.notional;
     out["waves"] = copied(waves);
     fp::LedgerColumns ledger{};
     constexpr std::size_t most = sizeof(fp::LedgerColumns) / sizeof(double*);
@@ -85,7 +90,8 @@ void cascade_venue_positions(const py::tuple& longs, const py::tuple& shorts, co
     fp::cascade(columns.view, m.data, v.data, {shock, sell, refill}, nullptr, &to, check_signals);
 }
 
-// The columns of stress, long_quantity, short_quantity, long_notional, short_notional, and those of a ledger that are wanted.
+// The columns of stress, long_quantity, short_quantity, long_notional, short_notional, those of stop orders where there are
+// any, and those of a ledger that are wanted.
 py::dict stress_venue(const py::tuple& longs, const py::tuple& shorts, const py::tuple& positions,
                       const py::tuple& market, const py::tuple& venue, const py::tuple& scenarios,
                       const py::tuple& wanted, int threads, const py::object& progress) {
@@ -106,10 +112,16 @@ py::dict stress_venue(const py::tuple& longs, const py::tuple& shorts, const py:
     out.add("waves", s.waves);
     out.add("long_count", s.long_count);
     out.add("short_count", s.short_count);
+    out.add("support_quantity", s.support_quantity);
     out.add("long_quantity", to.long_quantity);
     out.add("short_quantity", to.short_quantity);
     out.add("long_notional", to.long_notional);
     out.add("short_notional", to.short_notional);
+    if (columns.view.holds_stops()) {
+        out.add("stop_count", to.stop_count);
+        out.add("stop_quantity", to.stop_quantity);
+        out.add("stop_notional", to.stop_notional);
+    }
     for (const py::handle name : wanted) {
         require(out.add(name.cast<std::string>(), to.ledger), "_core: no such column");
     }

@@ -56,12 +56,13 @@ struct Venue {
     }
 };
 
-// (longs, shorts): sides as (index, bankruptcy_price, value_sum, ahead, behind, entry_price), where but for the index all may
-// be None, or entry_price alone.
+// (longs, shorts): sides as (index, bankruptcy_price, value_sum, ahead, behind, entry_price, stop), where but for the index
+// all may be None, or the last two, or one of them.
 struct VenuePositions {
     struct Columns {
         Indices index;
         std::optional<Doubles> bankruptcy[4], entry_price;
+        std::optional<Flags> stop;
         fp::VenueColumns view{};
 
         Columns(const Side& side, const py::tuple& items) : index(array_at<Indices>(items, 0)) {
@@ -79,11 +80,17 @@ struct VenuePositions {
                 data[i] = bankruptcy[i]->data();
             }
             view.bankruptcy = {data[0], data[1], data[2], data[3]};
-            const py::object entry = items[5];
-            if (entry.is_none()) return;
-            entry_price = array_of<Doubles>(entry);
-            require(length(*entry_price) == count, "_core: the columns of a side do not fit together");
-            view.entry_price = entry_price->data();
+            const py::object entry = items[5], stops = items[6];
+            if (!entry.is_none()) {
+                entry_price = array_of<Doubles>(entry);
+                require(length(*entry_price) == count, "_core: the columns of a side do not fit together");
+                view.entry_price = entry_price->data();
+            }
+            if (!stops.is_none()) {
+                stop = array_of<Flags>(stops);
+                require(length(*stop) == count, "_core: the columns of a side do not fit together");
+                view.stop = stop->data();
+            }
         }
     };
 

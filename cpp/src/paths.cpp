@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <type_traits>
 
 #include "flushpoint/cascade.hpp"
@@ -10,6 +11,7 @@
 #include "flushpoint/random_side.hpp"
 #include "flushpoint/recovery.hpp"
 #include "flushpoint/settlement.hpp"
+#include "flushpoint/targeting.hpp"
 #include "flushpoint/waterfall.hpp"
 
 namespace flushpoint {
@@ -32,8 +34,10 @@ class Tables {
 public:
     Tables(const PathJob& job, std::uint64_t first, std::size_t paths)
         : recovery_(job.clock.step, job.clock.half_life, job.clock.steps) {
-        const bool intervenes = job.venue && job.venue->intervenes();
-        if (job.turnover || job.random || intervenes || job.funding || job.bridge || paths < fewest_guided) return;
+        const bool apart = job.venue && tells_apart(*job.venue, job.positions);
+        const bool lives = job.turnover || job.depth || job.market.support.count > 0;
+        const bool alone = job.funding || job.bridge || !job.targeting.empty();
+        if (lives || job.random || apart || alone || paths < fewest_guided) return;
         const double start = math::log(job.market.price), reach = 1.5 * longest_way(job, first);
         longs_ = Guide(job.positions.book.longs, false, start - reach);
         shorts_ = Guide(job.positions.book.shorts, true, start + reach);
@@ -122,8 +126,9 @@ public:
     void set_time(double seconds) { longs.now = shorts.now = seconds; }
     double next_opening() const { return next_; }
 
-    // Opens what is due by `now`, at this price; nobody trades at a price of 0 or inf.
-    void open(double now, double price) {
+    // Opens what is due by `now`, at this price; nobody trades at a price of 0 or inf. Triggers are kept as if never
+    // scaled by funding, which a new position has not paid.
+    void open(double now, double price, double scale) {
         const bool trades = price > 0.0 && price < math::infinity;
         set_time(now);
         for (; next_ <= now; wait(next_)) {
@@ -136,7 +141,7 @@ public:
                 const double trigger = price * rule_.ratio[side][static_cast<std::size_t>(leverage - rule_.share.begin())];
                 const double life =
                     rule_.closing_rate > 0.0 ? random::exponential(opening_) / rule_.closing_rate : math::infinity;
-                if (trades) (side == 0 ? longs : shorts).open(trigger, quantity, next_ + life);
+                if (trades) (side == 0 ? longs : shorts).open(trigger / scale, quantity, next_ + life);
             }
         }
     }
@@ -183,6 +188,7 @@ public:
     Path(const PathJob& job, const Market<Impact>& market, const Tables& tables, std::uint64_t numbers, double f,
          const PathColumns& columns, std::vector<PathWave>* waves, Pulse& pulse)
         : job_(&job),
+          resting_(&market),
           market_(&market),
           tables_(&tables),
           waves_(waves),
@@ -193,10 +199,21 @@ public:
           positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
           ledger_(job.venue ? *job.venue : no_venue),
           low_(f),
-          high_(f) {
+          high_(f),
+          last_price_(f),
+          present_(market) {
+        for (const VolatilityTargeting& rule : job.targeting) funds_.emplace_back(rule, job.clock.step);
+        if (job.depth) {
+            depth_.emplace(*job.depth, job.clock.step, f, market.spread);
+            market_ = &present_;
+        }
+        if (market.support) support_.emplace(*market.support);
+        lives_ = depth_ || support_;
         next_triggers();
         bound(0.0, 0.0);
     }
+
+    Path(const Path&) = delete;  // it may point to its own market
 
     // Whether a stretch whose exogenous log prices span [low, high] may hold a trigger or, unless extremes can be told
     // by `glide`, a new extreme.
@@ -211,6 +228,21 @@ public:
             low_step_ = step();
         }
         high_ = std::max(high_, high - displacement_);
+    }
+
+    // What funds have decided to sell in the next step.
+    double order() const { return order_; }
+    // They look at the traded price at the end of a step; one of 0 or inf tells nothing.
+    void look(std::int64_t step, double f) {
+        targeted_ += order_;
+        order_ = 0.0;
+        const double x = log_price(step, f);
+        if (infinite(x)) return;
+        for (TargetingFund& fund : funds_) {
+            fund.move(x - last_price_);
+            order_ += fund.trade(step);
+        }
+        last_price_ = x;
     }
 
     // The exogenous log price stands at f in step `step`, and `sale` is sold by others.
@@ -286,9 +318,10 @@ public:
     }
 
     double displacement(std::int64_t step) const {
-        return market_->displacement({trading_.state.sold, recovering(step)});
+        return resting_->displacement({trading_.state.sold, recovering(step)});
     }
     double log_price(std::int64_t step, double f) const { return f - displacement(step); }
+    const Market<Impact>& market() const { return *market_; }
 
     // Whether positions open by the end of this step, and the opening of those.
     bool opens(std::int64_t step) const {
@@ -298,9 +331,9 @@ public:
     void open(std::int64_t step, double f) {
         if constexpr (Positions::lives) {
             const double g = displacement(step);
-            positions_.open(time(step), math::exp(f - g));
+            positions_.open(time(step), math::exp(f - g), trading_.scale);
             next_triggers();
-            bound(g, market_->permanent_displacement(trading_.state.sold));
+            bound(g, resting_->permanent_displacement(trading_.state.sold));
         }
     }
 
@@ -311,7 +344,7 @@ public:
         log_scale_ = math::log(trading_.scale);
         next_long_ = next_short_ = math::not_a_number;
         next_triggers();
-        bound(g, market_->permanent_displacement(trading_.state.sold));
+        bound(g, resting_->permanent_displacement(trading_.state.sold));
     }
 
     void write(const PathColumns& out, std::size_t i, double f) const {
@@ -328,10 +361,17 @@ public:
         if (out.short_notional) out.short_notional[i] = job_->funding ? notional_[1] : positions_.shorts.notional();
         if (out.waves) out.waves[i] = trading_.waves;
         if (out.exhausted) out.exhausted[i] = exhausted_;
+        if (out.targeting_quantity) out.targeting_quantity[i] = targeted_;
+        if (out.support_quantity) out.support_quantity[i] = support_ ? support_->bought() : 0.0;
+        if (out.least_liquidity) out.least_liquidity[i] = depth_ ? depth_->least_liquidity() : 1.0;
         if constexpr (std::is_same_v<Positions, DrawnPositions>) {
             if (out.runaway) out.runaway[i] = positions_.runaway();
         }
         if constexpr (std::is_same_v<Positions, VenuePositions>) {
+            const Amount stops = positions_.book.stops();
+            if (out.stop_count) out.stop_count[i] = stops.count;
+            if (out.stop_quantity) out.stop_quantity[i] = stops.quantity;
+            if (out.stop_notional) out.stop_notional[i] = stops.notional;
             out.ledger.write(i, positions_.book.ledger);
         } else {
             out.ledger.write(i, ledger_);
@@ -345,15 +385,18 @@ private:
         visit_.sale = sale;
         visit_.before = trading_;
         trading_.state.recovering = recovering(step);
-        if (sale != 0.0) {
-            trading_.outside += sale;
-            trading_.state = trading_.state.after(sale);
-        }
+        if (lives_) scale_volumes(market_->liquidity);
+        if (sale != 0.0) trading_.sell_outside(sale);
         trading_.update(*market_);
         trading_.highest = trading_.lowest = trading_.displacement;
         const double below = market_->mark_displacement(trading_.displacement);
         visit_.falls = f <= long_trigger_ + below + slack;
         visit_.rises = f >= short_trigger_ + below - slack;
+        if (support_) {
+            support_->set_start(f);
+            visit_.supported = trading_.displacement > f - support_->log_price();
+            visit_.falls |= visit_.supported;
+        }
     }
     void run() {
         const double exogenous = math::exp(visit_.f);
@@ -361,7 +404,7 @@ private:
         if constexpr (std::is_same_v<Positions, VenuePositions>) {
             positions_.book.begin_step(time(visit_.step), job_->clock.step, trading_);
         }
-        run_waves(positions_.longs, positions_.shorts, *market_, exogenous, 0.0, trading_,
+        run_waves(positions_.longs, positions_.shorts, *market_, exogenous, 0.0, support_ ? &*support_ : nullptr, trading_,
                   [&](auto& sold, auto& bought) { settle(visit_.step, exogenous, sold, bought); });
         next_triggers();
     }
@@ -373,12 +416,28 @@ private:
         high_ = std::max(high_, visit_.f - trading_.lowest);
         exhausted_ |= infinite(trading_.highest) || infinite(trading_.lowest);
         const double displacement = trading_.displacement;
-        if (trading_.waves != visit_.before.waves || visit_.sale != 0.0) {
+        if (trading_.waves != visit_.before.waves || visit_.sale != 0.0 || visit_.supported) {
             since_ = visit_.step;
+            if (lives_) scale_volumes(1.0 / market_->liquidity);
         } else {
             trading_ = visit_.before;  // what recovers is counted from the last trade, however often we looked
         }
-        bound(displacement, market_->permanent_displacement(trading_.state.sold));
+        if (depth_) {
+            pulse_->spent(5);
+            depth_->move(visit_.f - displacement);
+            present_.liquidity = depth_->liquidity();
+            present_.spread = depth_->spread();
+        }
+        bound(displacement, resting_->permanent_displacement(trading_.state.sold));
+    }
+
+    // Between steps volumes are kept in units of the depth at rest, within a step in those of the depth that it meets: the
+    // price stays where it is when the depth changes.
+    void scale_volumes(double by) {
+        if (by == 1.0) return;
+        State& state = trading_.state;
+        state = {state.sold * by, state.recovering * by};
+        trading_.outside = state.sold - (positions_.longs.quantity() - positions_.shorts.quantity());
     }
 
     double time(std::int64_t step) const { return static_cast<double>(step) * job_->clock.step; }
@@ -404,9 +463,19 @@ private:
         const double high = std::max(now, rest), low = std::min(now, rest);
         lower_ = shifted(long_trigger_, market_->mark_displacement(high) + slack);
         upper_ = shifted(short_trigger_, market_->mark_displacement(low) - slack);
+        if (lives_) watch(high);
         if (constant_) return;
         lower_ = std::max(lower_, shifted(low_, high));
         upper_ = std::min(upper_, shifted(high_, low));
+    }
+
+    // What lives besides positions: buyers have prices to be watched for, and depth changes in every step.
+    void watch(double displacement) {
+        if (support_) lower_ = std::max(lower_, shifted(support_->log_price(), displacement + slack));
+        if (!depth_) return;
+        constant_ = false;
+        lower_ = math::infinity;
+        upper_ = -math::infinity;
     }
 
     // Whether some that were triggered wait to be closed.
@@ -462,13 +531,15 @@ private:
         double f, sale;
         Trading before;
         bool falls, rises;  // far enough to cross, perhaps, a long's or a short's trigger
+        bool supported;     // far enough for support to buy
         // Beside others: what recovers but was not closed by these positions; +1 for longs, -1 for shorts; and what the other
         // side has closed, sold less bought.
         double recovered, sign, others;
     };
 
     const PathJob* job_;
-    const Market<Impact>* market_;
+    const Market<Impact>* resting_;
+    const Market<Impact>* market_;  // as the step meets it
     const Tables* tables_;
     std::vector<PathWave>* waves_;
     Pulse* pulse_;
@@ -489,6 +560,13 @@ private:
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
     bool constant_;                        // whether the displacement stays until the next trade
     double displacement_;                  // since the last trade, where it stays
+    std::vector<TargetingFund> funds_;
+    double last_price_;                    // log price at which they looked
+    double order_ = 0.0, targeted_ = 0.0;  // what they sell in the next step, and have sold
+    bool lives_ = false;                   // whether depth or support does
+    Market<Impact> present_;               // with the depth and the spread of the step, where they change
+    std::optional<LivingDepth> depth_;
+    std::optional<Support> support_;
 };
 
 // The extreme of a Brownian bridge from `from` to `to` in one step: the low for longs, the high for shorts.
@@ -524,7 +602,6 @@ public:
           first_(first),
           count_(count),
           row_(row),
-          prices_(recording.prices + row * recording.count),
           alone_(!tables.guides()) {
         const double start = math::log(job.market.price);
         for (int lane = 0; lane < count; ++lane) {
@@ -533,7 +610,7 @@ public:
         }
         process_.start(first, count, start, walk_);
         if (recording.count > 0 && recording.at[0] == 0) {
-            for (int lane = 0; lane < count; ++lane) price(lane, 0) = job.market.price;
+            for (int lane = 0; lane < count; ++lane) record(lane, 0, job.market.price);
             recorded_ = 1;
         }
     }
@@ -578,7 +655,8 @@ public:
         if (!any(due)) due = nullptr;
         std::size_t record_end = recorded_;
         while (record_end < recording_.count && recording_.at[record_end] <= done_ + steps) ++record_end;
-        const bool bridges_moves = job_.bridge && moves, joined = joins && !alone_ && !sales && record_end == recorded_;
+        const bool every = sales || due || (job_.bridge && moves) || !job_.targeting.empty();  // path is looked at
+        const bool joined = joins && !alone_ && !sales && record_end == recorded_;
         const double stray = job_.bridge ? longest_stray * job_.process.parameters[1] : 0.0;
         done_ += steps;
         steps_ = steps;
@@ -587,7 +665,7 @@ public:
         for (int lane = 0; lane < count_; ++lane) {
             OnePath& path = paths_[static_cast<std::size_t>(lane)];
             const double lowest = std::min(walk_.low[lane], from_[lane]), highest = std::max(walk_.high[lane], from_[lane]);
-            if (sales || due || bridges_moves || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
+            if (every || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
                 if (joined) {
                     visitors[visiting++] = {&path, this, &walk_.path[0][lane], 0};
                 } else {
@@ -615,14 +693,20 @@ public:
     std::size_t visiting = 0;  // how many of the paths have yet to be taken through the block
 
 private:
-    double& price(int lane, std::size_t at) { return prices_[static_cast<std::size_t>(lane) * recording_.count + at]; }
+    void record(int lane, std::size_t at, double price) {
+        const std::size_t i = (row_ + static_cast<std::size_t>(lane)) * recording_.count + at;
+        const auto& market = paths_[static_cast<std::size_t>(lane)].market();
+        recording_.prices[i] = price;
+        if (recording_.liquidity) recording_.liquidity[i] = market.liquidity;
+        if (recording_.spread) recording_.spread[i] = market.spread;
+    }
 
     // Prices of one path, from `next` on, up to a step of the block; where to go on.
     std::size_t record(int lane, std::size_t next, std::size_t end, std::int64_t until) {
         for (; next < end && recording_.at[next] <= until; ++next) {
             const std::int64_t step = recording_.at[next];
             const double f = walk_.path[step - (done_ - steps_) - 1][lane];
-            price(lane, next) = math::exp(paths_[static_cast<std::size_t>(lane)].log_price(step, f));
+            record(lane, next, math::exp(paths_[static_cast<std::size_t>(lane)].log_price(step, f)));
         }
         return next;
     }
@@ -635,7 +719,7 @@ private:
         std::size_t next = recorded_;
         double before = from_[lane];
         for (int s = 0; s < steps_; ++s) {
-            const double f = walk_.path[s][lane], sale = sales ? sales[s] : 0.0;
+            const double f = walk_.path[s][lane], sale = (sales ? sales[s] : 0.0) + path.order();
             const std::int64_t step = done_ - steps_ + s + 1;
             if (job_.bridge) {
                 const double arrival = moves ? f - moves[s] : f;  // the bridge's end: moves come after it
@@ -656,6 +740,7 @@ private:
             }
             if (path.opens(step)) path.open(step, f);
             if (due && due[s] != 0.0) path.pay(step);
+            if (!job_.targeting.empty()) path.look(step, f);
             next = record(lane, next, record_end, step);
             before = f;
         }
@@ -672,7 +757,6 @@ private:
     std::uint64_t first_;
     int count_;
     std::size_t row_;
-    double* prices_;
     bool alone_;
     std::int64_t done_ = 0;  // steps, with those of the block
     int steps_ = 0;          // of the block
@@ -733,7 +817,7 @@ void with_kinds(const PathJob& job, Run&& run) {
             run(std::type_identity<LivingPositions>{}, market);
         } else if (job.random) {
             run(std::type_identity<DrawnPositions>{}, market);
-        } else if (job.venue && job.venue->intervenes()) {
+        } else if (job.venue && tells_apart(*job.venue, job.positions)) {
             run(std::type_identity<VenuePositions>{}, market);
         } else {
             run(std::type_identity<SortedPositions>{}, market);

@@ -11,7 +11,7 @@ namespace {
 template <class Impact, class OnWave>
 VenueOutcome account(const VenueBookView& view, const Market<Impact>& market, double price, const VenueData& venue,
                      const Scenario& scenario, OnWave&& on_wave) {
-    VenueOutcome out{{}, {}, {}, Ledger(venue)};
+    VenueOutcome out{{}, {}, {}, {}, Ledger(venue)};
     const BookView& book = view.book;
     out.totals = run_cascade(book, market, price, scenario,
                              [&](double start, const Trading& before, Range sold, Range bought) {
@@ -20,7 +20,7 @@ VenueOutcome account(const VenueBookView& view, const Market<Impact>& market, do
                                              view.shorts.bankruptcy, bought, out.ledger);
                              });
     const auto closed = [](const SideView& side, std::size_t count) {
-        return ClosedSide{static_cast<std::int64_t>(count), side.quantity_sum[count], side.notional_sum[count]};
+        return Amount{static_cast<std::int64_t>(count), side.quantity_sum[count], side.notional_sum[count]};
     };
     out.longs = closed(book.longs, out.totals.longs_closed);
     out.shorts = closed(book.shorts, out.totals.shorts_closed);
@@ -43,9 +43,9 @@ VenueOutcome intervene(const VenueBookView& view, const Market<Impact>& market, 
                                  sold.size() + bought.size(), book.longs.wave_notional() + book.shorts.wave_notional()});
                     });
     const auto closed = [](const VenueBook::Side& side) {
-        return ClosedSide{side.count(), side.closed_quantity(), side.notional()};
+        return Amount{side.count(), side.closed_quantity(), side.notional()};
     };
-    return {totals, closed(book.longs), closed(book.shorts), book.ledger};
+    return {totals, closed(book.longs), closed(book.shorts), book.stops(), book.ledger};
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ VenueOutcome cascade(const VenueBookView& view, const MarketData& data, const Ve
     const Progress progress = [&](std::size_t) { poll(); };
     Pulse pulse(progress);
     return with_market(data, scenario.liquidity, [&](const auto& market) {
-        if (venue.intervenes() || positions) {
+        if (tells_apart(venue, view) || positions) {
             return intervene(view, market, data.price, venue, scenario, positions, pulse, [&](const Wave& wave) {
                 if (waves) waves->push_back(wave);
             });
@@ -74,7 +74,7 @@ void stress(const VenueBookView& view, const MarketData& data, const VenueData& 
             const Scenario scenario = scenarios[i];
             const auto market = whole.with_liquidity(scenario.liquidity);
             const VenueOutcome outcome =
-                venue.intervenes()
+                tells_apart(venue, view)
                     ? intervene(view, market, data.price, venue, scenario, nullptr, pulse, [](const Wave&) {})
                     : account(view, market, data.price, venue, scenario,
                               [&](double, const Trading&, Range, Range) { pulse.spent(100); });
@@ -85,6 +85,9 @@ void stress(const VenueBookView& view, const MarketData& data, const VenueData& 
             out.short_quantity[i] = outcome.shorts.quantity;
             out.long_notional[i] = outcome.longs.notional;
             out.short_notional[i] = outcome.shorts.notional;
+            if (out.stop_count) out.stop_count[i] = outcome.stops.count;
+            if (out.stop_quantity) out.stop_quantity[i] = outcome.stops.quantity;
+            if (out.stop_notional) out.stop_notional[i] = outcome.stops.notional;
             out.ledger.write(i, outcome.ledger);
         });
     });

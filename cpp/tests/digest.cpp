@@ -31,7 +31,7 @@ namespace fp = flushpoint;
 
 namespace {
 
-constexpr std::uint64_t expected = 0xc6500dee63db3d29;
+constexpr std::uint64_t expected = 0x0eaaf00b1dd0f384;
 
 // FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
 // are the compiler's choice.
@@ -321,7 +321,7 @@ std::uint64_t stress_bits(int threads) {
     return hash.value();
 }
 
-// Each process, in a book as it is, one that lives, and a random one.
+// Each process, in a book as it is, one that lives, and a random one; one with depth that lives and support.
 std::uint64_t path_bits(int threads) {
     Hash hash;
     tests::Generator random(10);
@@ -336,9 +336,17 @@ std::uint64_t path_bits(int threads) {
     const fp::Turnover turnover{0.05, 1e-4, {true, true}, fp::Law({fp::LawKind::exponential, law, 1}), {0.5, 1.0},
                                 {{0.9, 0.99}, {1.1, 1.01}}};
     const fp::RandomBook drawn = random_book();
+    const fp::LivingDepthData depth{2.0, 0.8, 900.0, 0.2, 600.0, 0.5, 0.02};
+    const double support[] = {0.98 * price, 0.97 * price, 5.0, 20.0};  // prices, quantities
     std::vector<double> moves(steps, 0.0), sales(steps, 0.0);
     moves[10] = -0.02;
     sales[40] = 3.0;
+    std::vector<double> due(steps, 0.0), seldom(steps, 0.0);
+    for (std::size_t i = 4; i < due.size(); i += 5) due[i] = 1.0;
+    for (std::size_t i = 9; i < seldom.size(); i += 10) seldom[i] = 1.0;
+    const fp::Funding funding{due.data(), nullptr, 1e-3, 5e-3, 0.04, 1.0};
+    const fp::VolatilityTargeting targeting[] = {{60.0, 0.4, 0.5, 900.0, 1.0, true, seldom.data()},
+                                                 {30.0, 0.6, 0.6, 3'600.0, 2.0, false, due.data()}};
 
     const double parameters[6][5] = {{1e-5, 0.004},
                                      {1e-5, 0.003, 0.1, -0.01, 0.02},
@@ -346,7 +354,7 @@ std::uint64_t path_bits(int threads) {
                                      {0.0, 1e-6, 0.1, 0.85, 2e-5},
                                      {1e-5, 7.0},
                                      {0.0}};
-    std::vector<double> out[8];
+    std::vector<double> out[9];
     std::vector<std::int64_t> counts[3];
     for (auto& column : out) column.resize(count);
     for (auto& column : counts) column.resize(count);
@@ -362,6 +370,7 @@ std::uint64_t path_bits(int threads) {
     columns.long_count = counts[0].data();
     columns.short_count = counts[1].data();
     columns.waves = counts[2].data();
+    columns.targeting_quantity = out[8].data();
     const auto run = [&](const fp::PathJob& job) {
         fp::simulate(job, 3, count - 3, columns, {nullptr, 0, nullptr}, threads, [](std::size_t) {});
         for (const auto& column : out) hash.add_all(column);
@@ -380,8 +389,24 @@ std::uint64_t path_bits(int threads) {
             job.turnover = nullptr;
             job.random = &drawn;
             run(job);
+            // With funding and funds, in each of the three.
+            job.funding = &funding;
+            job.targeting = targeting;
+            run(job);
+            job.random = nullptr;
+            run(job);
+            job.turnover = &turnover;
+            run(job);
+            job.turnover = nullptr;
+            job.funding = nullptr;
+            job.targeting = {};
             if (kind > 0) continue;
             job.random = nullptr;
+            job.depth = &depth;
+            job.market.support = {support, support + 2, 2};
+            run(job);
+            job.depth = nullptr;
+            job.market.support.count = 0;
             job.bridge = true;
             job.positions.book.shorts = nobody.view().shorts;
             job.positions.shorts = nobody.venue_view().shorts;
@@ -465,7 +490,7 @@ std::uint64_t venue_cascade_bits(const Variant& v) {
                 const fp::VenueOutcome out =
                     fp::cascade(book.venue_view(), v.market(), venue, scenario, &waves, each ? &positions : nullptr, [] {});
                 add_ledger(hash, out.ledger);
-                for (const fp::ClosedSide* side : {&out.longs, &out.shorts}) {
+                for (const fp::Amount* side : {&out.longs, &out.shorts}) {
                     hash.add(side->count);
                     hash.add(side->quantity);
                     hash.add(side->notional);
@@ -494,6 +519,8 @@ std::uint64_t venue_bits(int threads) {
     std::vector<std::int64_t> counts[4];
     for (double& s : shock) s = random.between(-0.3, 0.3);
     for (double& r : returns) r = random.between(-0.02, 0.02);
+    const std::vector<double> due(steps, 1.0);
+    const fp::Funding funding{due.data(), nullptr, 1e-3, 5e-3, 0.04, 1.0};
     for (auto& column : numbers) column.resize(count);
     for (auto& column : counts) column.resize(count);
     bool exhausted[count];
@@ -539,11 +566,14 @@ std::uint64_t venue_bits(int threads) {
             columns.short_count = counts[1].data();
             columns.waves = counts[2].data();
             columns.ledger = ledger;
-            const fp::PathJob job{book.venue_view(), &venue, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9),
-                                  {fp::ProcessKind::returns, nullptr, returns.data(), false, steps}, {11, false},
-                                  {60.0, 600.0, steps}, {nullptr, nullptr}, false};
-            fp::simulate(job, 0, count, columns, {nullptr, 0, nullptr}, threads, ignore);
-            add();
+            fp::PathJob job{book.venue_view(), &venue, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9),
+                            {fp::ProcessKind::returns, nullptr, returns.data(), false, steps}, {11, false},
+                            {60.0, 600.0, steps}, {nullptr, nullptr}, false};
+            for (const bool funded : {false, true}) {
+                if (funded) job.funding = &funding;
+                fp::simulate(job, 0, count, columns, {nullptr, 0, nullptr}, threads, ignore);
+                add();
+            }
         }
     }
     return hash.value();

@@ -220,6 +220,25 @@ TEST_CASE("paths whose cascades run side by side, and alone") {
     }
 }
 
+TEST_CASE("a fund that targets a volatility, by hand") {
+    const double due[] = {0.0, 1.0, 1.0};
+    // A step of a year, and half its weight for every move: variance 1, then 1/2 + 9/2, then 5/2.
+    const fp::VolatilityTargeting rule{8.0, 2.0, 1.0, fp::seconds_a_year, 1.0, true, due};
+    fp::TargetingFund fund(rule, fp::seconds_a_year);
+    fund.move(3.0);
+    CHECK(fund.trade(1) == 0.0);  // not yet
+    CHECK(fund.trade(2) == near(8.0 - 8.0 * 2.0 / std::sqrt(5.0)));
+    fund.move(0.0);
+    CHECK(fund.trade(3) == near(8.0 * 2.0 / std::sqrt(5.0) - 8.0));  // all back: 2 / sqrt(5/2) is above the most
+    fp::VolatilityTargeting sells = rule;
+    sells.buys_back = false;
+    fp::TargetingFund seller(sells, fp::seconds_a_year);
+    seller.move(3.0);
+    CHECK(seller.trade(2) > 0.8);
+    seller.move(0.0);
+    CHECK(seller.trade(3) == 0.0);
+}
+
 TEST_CASE("an exception of the poll stops the run") {
     tests::Positions in;
     in.add(+1, 1.0, 1e-100);

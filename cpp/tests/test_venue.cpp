@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -277,6 +278,22 @@ fp::VenueData random_venue(tests::Generator& random) {
     return venue;
 }
 
+// Which positions of either side, by their place in firing order, are stop orders: none or `share` of them.
+struct Stops {
+    std::unique_ptr<bool[]> flags;
+
+    Stops(tests::Generator& random, std::size_t count, double share) {
+        if (share == 0.0) return;
+        flags.reset(new bool[count]);
+        for (std::size_t i = 0; i < count; ++i) flags[i] = random.uniform() < share;
+    }
+    fp::VenueBookView of(const tests::SortedBook& book) const {
+        fp::VenueBookView view = book.venue_view();
+        view.longs.stop = view.shorts.stop = flags.get();
+        return view;
+    }
+};
+
 double gross(const tests::Positions& in) {
     double sum = 0.0;
     for (const double q : in.quantity) sum += 2.0 * price * q;
@@ -293,16 +310,18 @@ TEST_CASE("money is conserved, and no position is closed by more than it holds")
             INFO(impact.name, " round ", round);
             const tests::Positions in = random_book(random, 5 + random.below(300));
             const tests::SortedBook book(in);
+            const Stops stops(random, in.size(), random.below(2) ? 0.0 : 0.4);
+            const fp::VenueBookView view = stops.of(book);
             const fp::VenueData venue = random_venue(random);
             const fp::Scenario scenario{random.between(-0.15, 0.15), 0.0, random.below(2) ? 0.0 : 0.3, random.between(0.9, 2.0)};
             std::vector<double> told[7];
             for (auto& column : told) column.resize(in.size());
             fp::PositionLedger positions{told[0].data(), told[1].data(), told[2].data(), told[3].data(),
                                          told[4].data(), told[5].data(), told[6].data()};
-            const fp::VenueOutcome out = fp::cascade(book.venue_view(), impact.market(price, 0.0, 0.001, 0.9), venue,
+            const fp::VenueOutcome out = fp::cascade(view, impact.market(price, 0.0, 0.001, 0.9), venue,
                                                      scenario, nullptr, &positions, [] {});
             if (out.totals.exhausted) continue;
-            const fp::VenueOutcome again = fp::cascade(book.venue_view(), impact.market(price, 0.0, 0.001, 0.9), venue,
+            const fp::VenueOutcome again = fp::cascade(view, impact.market(price, 0.0, 0.001, 0.9), venue,
                                                        scenario, nullptr, nullptr, [] {});
             CHECK(std::abs(out.ledger.imbalance()) <= 1e-11 * gross(in));
             CHECK(std::abs(again.ledger.imbalance()) <= 1e-11 * gross(in));
@@ -322,6 +341,35 @@ TEST_CASE("money is conserved, and no position is closed by more than it holds")
     CHECK(reduced > 500);
 }
 
+TEST_CASE("a venue does nothing to stop orders but pay their losses") {
+    tests::Generator random(6);
+    for (const tests::Impact& impact : tests::one_of_each()) {
+        for (int round = 0; round < 20; ++round) {
+            INFO(impact.name, " round ", round);
+            const tests::SortedBook book(random_book(random, 5 + random.below(200)));
+            const Stops all(random, 300, 2.0);
+            const fp::VenueData venue = random_venue(random);
+            fp::VenueData purse;
+            purse.fund = venue.fund;
+            if (venue.adl == fp::AdlRule::socialised) purse.adl = venue.adl;
+            const fp::Scenario scenario{random.between(-0.15, 0.15), 0.0, 0.0, random.between(0.9, 2.0)};
+            const auto run = [&](const fp::VenueData& by) {
+                return fp::cascade(all.of(book), impact.market(price, 0.0, 0.001, 0.9), by, scenario, nullptr, nullptr, [] {});
+            };
+            const fp::VenueOutcome out = run(venue), bare = run(purse);
+            CHECK(out.totals.final_price == bare.totals.final_price);
+            CHECK(out.ledger.fund == bare.ledger.fund);
+            CHECK(out.ledger.to_traders == bare.ledger.to_traders);
+            CHECK(out.ledger.unpaid_loss == bare.ledger.unpaid_loss);
+            CHECK(out.ledger.socialised_loss == bare.ledger.socialised_loss);
+            CHECK(out.ledger.fees == 0.0);
+            CHECK(out.ledger.adl_count == 0);
+            CHECK(out.stops.count == out.longs.count + out.shorts.count);
+            CHECK(out.stops.quantity == out.longs.quantity + out.shorts.quantity);
+        }
+    }
+}
+
 TEST_CASE("money is conserved on paths, also where trades wait") {
     tests::Generator random(5);
     constexpr std::int64_t steps = 40;
@@ -332,6 +380,7 @@ TEST_CASE("money is conserved on paths, also where trades wait") {
             const tests::Positions in = random_book(random, 5 + random.below(200));
             const tests::SortedBook book(in);
             fp::VenueData venue = random_venue(random);
+            const Stops stops(random, in.size(), random.below(2) ? 0.0 : 0.4);
             if (random.below(2)) venue.pacing = random.between(0.001, 0.1);
             if (random.below(2)) venue.delay = 90.0;
             if (random.below(2)) venue.price_band = 0.05;
@@ -345,7 +394,7 @@ TEST_CASE("money is conserved on paths, also where trades wait") {
             double** const wanted[] = {&l.proceeds, &l.fund_end, &l.fees, &l.unpaid_loss, &l.socialised_loss,
                                        &l.to_traders, &l.kept, &l.released, &l.value};
             for (std::size_t i = 0; i < 9; ++i) *wanted[i] = numbers[i].data();
-            const fp::PathJob job{book.venue_view(), &venue, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9),
+            const fp::PathJob job{stops.of(book), &venue, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9),
                                   {fp::ProcessKind::returns, nullptr, returns.data(), false, steps}, {11, false},
                                   {60.0, 600.0, steps}, {nullptr, nullptr}, false};
             fp::simulate(job, 0, count, columns, {nullptr, 0, nullptr}, 2, ignore);

@@ -15,6 +15,7 @@ from flushpoint.cascade import CascadeResult, VenueCascadeResult, cascade
 from flushpoint.compare import Comparison, compare
 from flushpoint.contagion import ContagionResult, contagion
 from flushpoint.deleverage import auto_deleverage
+from flushpoint.depth import LivingDepth, Support
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
 from flushpoint.factor_model import FactorModel
@@ -28,6 +29,7 @@ from flushpoint.impact import (
     PowerImpact,
     SquareRootImpact,
 )
+from flushpoint.infer_margin import InferredMargin, infer_margin
 from flushpoint.laws import Exponential, Law, Leveraged, LogNormal, Pareto, Table, Uniform
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
@@ -39,6 +41,7 @@ from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
 from flushpoint.script import Script
+from flushpoint.sellers import VolatilityTargeting
 from flushpoint.simulate import (
     DrawnSimulationResult,
     FundedSimulationResult,
@@ -82,6 +85,7 @@ __all__ = [
     "Funding",
     "HiddenBooks",
     "Impact",
+    "InferredMargin",
     "JumpDiffusion",
     "Law",
     "LeverageMix",
@@ -89,6 +93,7 @@ __all__ = [
     "Leveraged",
     "LinearImpact",
     "LiquidationForecast",
+    "LivingDepth",
     "LogNormal",
     "MarginSchedule",
     "Market",
@@ -110,6 +115,7 @@ __all__ = [
     "StressResult",
     "StudentT",
     "Summary",
+    "Support",
     "Table",
     "Turnover",
     "Uniform",
@@ -117,6 +123,7 @@ __all__ = [
     "VenueCascadeResult",
     "VenueSimulationResult",
     "VenueStressResult",
+    "VolatilityTargeting",
     "auto_deleverage",
     "bankruptcy_price",
     "build_info",
@@ -124,6 +131,7 @@ __all__ = [
     "compare",
     "contagion",
     "experiment",
+    "infer_margin",
     "io",
     "liquidation_price",
     "plot",

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 _F8: TypeAlias = NDArray[np.float64]
 _Side: TypeAlias = tuple[_F8, _F8, _F8, _F8, int]
-_Market: TypeAlias = tuple[float, float, float, float, int, _F8]
+_Market: TypeAlias = tuple[float, float, float, float, int, _F8, tuple[_F8, _F8] | None]
 _Steps: TypeAlias = tuple[NDArray[np.void], NDArray[np.int32], float, float]
 _Columns: TypeAlias = tuple[_F8, _F8, _F8 | None, NDArray[np.int32], _F8, _F8, int]
 _Tiers: TypeAlias = tuple[_F8, _F8, _F8]
@@ -18,8 +18,10 @@ _I8: TypeAlias = NDArray[np.int64]
 _Scenarios: TypeAlias = tuple[_F8, _F8, _F8, float, int]
 _Law: TypeAlias = tuple[int, _F8]
 _Part: TypeAlias = tuple[bool, float, float, float, _Law, _Law]
-_Stress: TypeAlias = tuple[_F8, _F8, _F8, _F8, NDArray[np.bool_], _I8, _I8, _I8]
-_Settled: TypeAlias = tuple[NDArray[np.int32], _F8 | None, _F8 | None, _F8 | None, _F8 | None, _F8 | None]
+_Stress: TypeAlias = tuple[_F8, _F8, _F8, _F8, NDArray[np.bool_], _I8, _I8, _I8, _F8]
+_Settled: TypeAlias = tuple[
+    NDArray[np.int32], _F8 | None, _F8 | None, _F8 | None, _F8 | None, _F8 | None, NDArray[np.bool_] | None
+]
 _Book: TypeAlias = tuple[_Settled, _Settled]
 _Venue: TypeAlias = tuple[
     float, float, bool, int, int, bool, int, float, float, float, _Tiers | None, float, float, float
@@ -38,7 +40,7 @@ _Run: TypeAlias = tuple[
     _Book,
     _Market,
     _Process,
-    tuple[float, float, int],
+    tuple[float, float, int, tuple[float, float, float, float, float, float, float] | None],
     tuple[int, bool],
     tuple[_F8 | None, _F8 | None],
     bool,
@@ -46,6 +48,7 @@ _Run: TypeAlias = tuple[
     tuple[tuple[_Part, ...], float] | None,
     _Venue | None,
     tuple[_F8, _F8 | None, float, float, float, float] | None,
+    tuple[tuple[float, float, float, float, float, bool, _F8], ...],
 ]
 
 __version__: str
@@ -57,7 +60,7 @@ def sort_book(
 def crossed(side: _Side, shorts: bool, prices: _F8) -> NDArray[np.int64]: ...
 def cascade(
     longs: _Side, shorts: _Side, market: _Market, shock: float, sell: float, refill: float
-) -> tuple[float, float, float, float, bool, int, int, NDArray[np.void]]: ...
+) -> tuple[float, float, float, float, bool, int, int, NDArray[np.void], float]: ...
 def cascade_proceeds(
     longs: _Side, shorts: _Side, market: _Market, shock: float, sell: float, refill: float
 ) -> float: ...

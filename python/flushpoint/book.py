@@ -15,6 +15,7 @@ from flushpoint import _core
 from flushpoint._validate import (
     FloatArray,
     check,
+    count,
     finite_array,
     number,
     positive,
@@ -26,10 +27,17 @@ from flushpoint._validate import (
 from flushpoint.hidden import positions_from_open_interest
 from flushpoint.margin import Contract, FeeAt, MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.mix import EntryPrices, LeverageMix
+from flushpoint.seed import resolve
 
 EngineSide = tuple[FloatArray, FloatArray, FloatArray, FloatArray, int]
 EngineColumns = tuple[
-    NDArray[np.int32], FloatArray | None, FloatArray | None, FloatArray | None, FloatArray | None, FloatArray | None
+    NDArray[np.int32],
+    FloatArray | None,
+    FloatArray | None,
+    FloatArray | None,
+    FloatArray | None,
+    FloatArray | None,
+    NDArray[np.bool_] | None,
 ]
 EnginePositions = tuple[EngineColumns, EngineColumns]
 MOST_POSITIONS = 2**31 - 1
@@ -84,6 +92,31 @@ class Side:
         return (self.trigger_price, self.quantity, self.cumulative_quantity, self.cumulative_notional, self._live)
 
 
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """The liquidations and the stop orders of one side, apart.
+
+    Attributes
+    ----------
+    stops_before : ndarray of int64, shape (n + 1,)
+        How many stop orders are among the rows before each.
+    liquidations, stops : Side
+    """
+
+    stops_before: NDArray[np.int64]
+    liquidations: Side
+    stops: Side
+
+    def closed(self, rows: Any, what: str, stops: bool) -> Any:
+        """Count, quantity or notional of one kind among so many rows, in firing order."""
+        before = self.stops_before[rows]
+        rank = before if stops else rows - before
+        if what == "count":
+            return rank
+        side = self.stops if stops else self.liquidations
+        return (side.cumulative_quantity if what == "quantity" else side.cumulative_notional)[rank]
+
+
 class Book:
     """The positions of one market, sorted once into firing order.
 
@@ -103,6 +136,9 @@ class Book:
         Positive.
     group : array_like, shape (n,), optional
         A label a position, of any one type.
+    stop : array_like of bool, shape (n,), optional
+        Which rows are stop orders, market orders of their owners, rather than liquidations. The bankruptcy price of a
+        long's may be nan: an owner who borrowed nothing, 0.
 
     Scalars broadcast against the arrays. The book keeps copies: later changes of the arguments do not reach it.
 
@@ -128,6 +164,7 @@ class Book:
         bankruptcy_price: ArrayLike | None = None,
         entry_price: ArrayLike | None = None,
         group: ArrayLike | None = None,
+        stop: ArrayLike | None = None,
     ) -> None:
         columns: dict[str, NDArray[Any]] = {
             "side": _flat("side", sides(side)),
@@ -140,10 +177,17 @@ class Book:
             columns["entry_price"] = _flat("entry_price", real_array("entry_price", entry_price))
         if group is not None:
             columns["group"] = _flat("group", np.asarray(group))
+        if stop is not None:
+            columns["stop"] = _flat("stop", _flags("stop", stop))
         columns = _of_one_length(columns)
+        stops = columns.get("stop")
+        if stops is not None and not stops.any():
+            stops = None
         positive("quantity", columns["quantity"])
         _check_triggers(columns["side"], columns["trigger_price"])
         if bankruptcy_price is not None:
+            if stops is not None:
+                columns["bankruptcy_price"] = _owned(stops, columns["side"], columns["bankruptcy_price"])
             _check_bankruptcies(columns["trigger_price"], columns["bankruptcy_price"])
         if entry_price is not None:
             positive("entry_price", columns["entry_price"])
@@ -161,6 +205,7 @@ class Book:
                 )
         self._entry_price: FloatArray | None = _own(columns.get("entry_price"))
         self._group: NDArray[Any] | None = _own(columns.get("group"))
+        self._stop: NDArray[np.bool_] | None = _own(stops)
 
     __setstate__ = restore
 
@@ -357,7 +402,8 @@ class Book:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_look_ahead", "_entries")}
+        derived = ("_look_ahead", "_entries", "_kinds")
+        return {name: value for name, value in vars(self).items() if name not in derived}
 
     @cached_property
     def _look_ahead(self) -> tuple[tuple[FloatArray, ...], ...]:
@@ -376,11 +422,25 @@ class Book:
             raise ValueError("book must have entry prices, was without")
         return tuple(self._entry_price[one.index] for one in (self._long, self._short))
 
-    def _settled(self, money: bool, entries: bool = False) -> EnginePositions:
-        """Columns that tell positions apart; what money is counted by, and entry prices, only where they are wanted."""
+    def _settled(self, money: bool, entries: bool = False, stops: bool = False) -> EnginePositions:
+        """Columns that tell positions apart; all but their places only where they are wanted."""
         prices = self._look_ahead if money else ((None,) * 4, (None,) * 4)
         entry = self._entries if entries else (None, None)
-        return (self._long.index, *prices[0], entry[0]), (self._short.index, *prices[1], entry[1])
+        index = self._long.index, self._short.index
+        stop = (None, None) if self._stop is None or not stops else (self._stop[index[0]], self._stop[index[1]])
+        return (index[0], *prices[0], entry[0], stop[0]), (index[1], *prices[1], entry[1], stop[1])
+
+    @cached_property
+    def _kinds(self) -> tuple[Kinds, Kinds] | None:
+        """Running sums of each side by kind; None without stop orders."""
+        if self._stop is None:
+            return None
+        liquidations, stops = self._only(~self._stop), self._only(self._stop)
+        before = [np.concatenate([[0], np.cumsum(self._stop[one.index])]) for one in (self._long, self._short)]
+        return (
+            Kinds(before[0], liquidations.long, stops.long),
+            Kinds(before[1], liquidations.short, stops.short),
+        )
 
     @property
     def long(self) -> Side:
@@ -433,18 +493,30 @@ class Book:
         """Labels in input order; None if not given."""
         return self._group
 
+    @property
+    def stop(self) -> NDArray[np.bool_] | None:
+        """Which rows are stop orders, in input order; None if none is."""
+        return self._stop
+
     def _columns(self) -> dict[str, NDArray[Any] | None]:
         names = ("side", "quantity", "trigger_price", "bankruptcy_price", "entry_price", "group")
-        return {name: getattr(self, name) for name in names}
+        # Without stop orders a book says what it said before there were any.
+        return {name: getattr(self, name) for name in (*names, *(() if self._stop is None else ("stop",)))}
+
+    def _only(self, rows: NDArray[np.bool_]) -> Book:
+        return Book(**{name: values[rows] for name, values in self._columns().items() if values is not None})
 
     def __add__(self, other: object) -> Book:
         """Join two books: the positions of the second follow those of the first."""
         if not isinstance(other, Book):
             return NotImplemented
         joined: dict[str, Any] = {}
-        theirs = other._columns()
-        for name, mine in self._columns().items():
-            their = theirs[name]
+        columns = [book._columns() for book in (self, other)]
+        if any("stop" in one for one in columns):
+            for book, one in zip((self, other), columns, strict=True):
+                one.setdefault("stop", np.zeros(len(book), dtype=bool))
+        for name, mine in columns[0].items():
+            their = columns[1][name]
             if mine is None and their is None:
                 continue
             if mine is None or their is None:
@@ -470,7 +542,7 @@ class Book:
         longs, shorts = self._crossed(at)
         keep[self._long.index[:longs]] = False
         keep[self._short.index[:shorts]] = False
-        return Book(**{name: values[keep] for name, values in self._columns().items() if values is not None})
+        return self._only(keep)
 
     def scaled(self, open_interest: float | tuple[float, float], price: float) -> Book:
         """Return the book with each side's quantities scaled to a market's open interest.
@@ -497,9 +569,134 @@ class Book:
         factors = [
             target / float(notional) if notional > 0 else 1.0 for target, notional in zip(targets, now, strict=True)
         ]
-        columns = {name: values for name, values in self._columns().items() if values is not None}
-        columns["quantity"] = self._in_input_order(self._long.quantity * factors[0], self._short.quantity * factors[1])
-        return Book(**columns)
+        quantity = self._in_input_order(self._long.quantity * factors[0], self._short.quantity * factors[1])
+        return self._with(quantity=quantity)
+
+    def _with(self, **columns: NDArray[Any]) -> Book:
+        """Return the book with other columns in place of some."""
+        given: dict[str, Any] = {**self._columns(), **columns}
+        return Book(**given)
+
+    def with_stops(self, stop_price: ArrayLike) -> Book:
+        """Return the book with stop orders of its positions' owners.
+
+        Where a stop price comes before the trigger, above a long's and below a short's, the order closes the whole
+        position at that price, so that it can no longer be liquidated: the stop price becomes its trigger price, and
+        the row a stop order. A stop price beyond the trigger never comes into effect and changes nothing.
+
+        Parameters
+        ----------
+        stop_price : array_like, shape (n,)
+            Quote units per base unit, positive, in input order; nan where there is no order. A scalar stands for all.
+
+        Returns
+        -------
+        Book
+            The same positions, in input order.
+
+        Examples
+        --------
+        >>> book = Book(+1, 1.0, [90.0, 95.0, 80.0], bankruptcy_price=[89.0, 94.0, 79.0])
+        >>> book.with_stops([92.0, 94.5, np.nan])
+        <Book: 3 longs, 0 shorts; 1 of them a stop order>
+        """
+        price = _flat("stop_price", real_array("stop_price", stop_price))
+        if price.ndim and price.size != len(self):
+            raise ValueError(f"stop_price must be one price or one for each position, {len(self)}, was of {price.size}")
+        check("stop_price", price, np.isnan(price) | ((price > 0) & (price < np.inf)), "positive and finite, or nan")
+        trigger = self.trigger_price
+        with np.errstate(invalid="ignore"):
+            first = self.side * (price - trigger) > 0
+        stop = first if self._stop is None else first | self._stop
+        return self._with(trigger_price=np.where(first, price, trigger), stop=stop)
+
+    def topped_up(
+        self,
+        share: float,
+        margin: float,
+        *,
+        times: int = 1,
+        schedule: MarginSchedule | None = None,
+        seed: int | np.random.SeedSequence | None = None,
+    ) -> Book:
+        """Return the book in which a share of the owners add margin where they would be liquidated.
+
+        Nothing is traded when a trigger is reached and margin is added. A position that will be topped up is therefore
+        the same as one that has been: with margin added, further bankruptcy and trigger prices, and no other event on
+        the way. Its owner adds `margin` of what the position is worth at the trigger T, which moves the bankruptcy
+        price B of a position of side s to B - s margin T; the new trigger is where equity meets maintenance again.
+
+        Parameters
+        ----------
+        share : float
+            Of the positions that can be liquidated, from 0 to 1, rounded to a number of them. Who is among them is
+            random; a larger share includes the owners of a smaller one.
+        margin : float
+            Added each time, as a share of notional at the trigger, positive.
+        times : int, default 1
+            How often each of them does so, at least 1.
+        schedule : MarginSchedule, optional
+            Tiers that the new triggers follow from (linear contracts, valued at the mark). By default maintenance is
+            at the rate that each position itself implies, s (T - B) / T, so that T moves in proportion to B.
+        seed : int or numpy.random.SeedSequence, optional
+            The same seed chooses the same owners; None draws a fresh one.
+
+        Returns
+        -------
+        Book
+            The same positions, in input order. A long whose new trigger would not be positive never triggers (0). Stop
+            orders are not topped up.
+
+        Raises
+        ------
+        ValueError
+            Where an argument breaks its rule, or the book has no bankruptcy prices.
+
+        Notes
+        -----
+        Where effective leverage counts, among winners, so does margin that is yet to be added. A schedule that would
+        put a trigger nearer than the one that was reached, as its rates are above what the position implied, leaves it
+        there.
+
+        Examples
+        --------
+        >>> book = Book(+1, 1.0, [90.0, 80.0], bankruptcy_price=[89.1, 79.2])
+        >>> topped = book.topped_up(0.5, 0.1, seed=1)
+        >>> int(np.count_nonzero(topped.trigger_price != book.trigger_price))
+        1
+        """
+        part = number("share", share, at_least=0, at_most=1)
+        added = number("margin", margin, above=0)
+        rounds = count("times", times, 1)
+        if schedule is not None and not isinstance(schedule, MarginSchedule):
+            raise TypeError(f"schedule must be a MarginSchedule, was {type(schedule).__name__}")
+        if self.bankruptcy_price is None:
+            raise ValueError("book must have bankruptcy prices for margin to be added, was without")
+        key = resolve(seed)[1]
+        trigger, bankruptcy = np.array(self.trigger_price), np.array(self.bankruptcy_price)
+        able = (trigger > 0) & (trigger < np.inf)
+        if self._stop is not None:
+            able &= ~self._stop
+        rows = np.flatnonzero(able)
+        # Raw numbers, which numpy keeps the same from version to version.
+        order = np.argsort(np.random.PCG64(key).random_raw(len(self))[rows], kind="stable")
+        chosen = rows[order[: round(part * rows.size)]]
+        side, quantity = self.side.astype(np.float64), self.quantity
+        for _ in range(rounds):
+            if not chosen.size:
+                break
+            s, at, owed = side[chosen], trigger[chosen], bankruptcy[chosen]
+            less = owed - s * added * at
+            if schedule is None:
+                # A bankruptcy price of 0 leaves nothing to be liquidated for.
+                moved = at * np.divide(less, owed, out=np.zeros(at.size), where=owed > 0)
+            else:
+                collateral = s * quantity[chosen] * (at - less)
+                moved = np.asarray(liquidation_price(s, quantity[chosen], at, collateral, schedule))
+            trigger[chosen] = s * np.minimum(s * at, s * np.maximum(moved, 0.0))
+            bankruptcy[chosen] = np.maximum(less, 0.0)
+            chosen = chosen[trigger[chosen] > 0]
+        return self._with(trigger_price=trigger, bankruptcy_price=bankruptcy)
 
     def _crossed(self, price: float) -> tuple[int, int]:
         """How many longs and shorts are crossed at a price, nothing having been traded."""
@@ -563,10 +760,18 @@ class Book:
         )
 
     def __repr__(self) -> str:
-        return f"<Book: {len(self._long):,} longs, {len(self._short):,} shorts>"
+        return f"<Book: {len(self._long):,} longs, {len(self._short):,} shorts{self._of_stops}>"
+
+    @property
+    def _of_stops(self) -> str:
+        """What is said of stop orders, where there are any."""
+        if self._stop is None:
+            return ""
+        stops = int(np.count_nonzero(self._stop))
+        return "; 1 of them a stop order" if stops == 1 else f"; {stops:,} of them stop orders"
 
     def __str__(self) -> str:
-        lines = [f"book of {len(self):,} positions"]
+        lines = [f"book of {len(self):,} positions{self._of_stops}"]
         for name, one in (("longs", self._long), ("shorts", self._short)):
             if not len(one):
                 lines.append(f"  {name}: none")
@@ -617,6 +822,22 @@ def _check_bankruptcies(trigger: FloatArray, bankruptcy: FloatArray) -> None:
     check("bankruptcy_price", bankruptcy, bankruptcy >= 0, "at least 0")
     finite = (bankruptcy < np.inf) | (trigger == 0) | (trigger == np.inf)
     check("bankruptcy_price", bankruptcy, finite, "finite for a position that can trigger")
+
+
+def _flags(name: str, values: ArrayLike) -> NDArray[np.bool_]:
+    array = np.asarray(values)
+    if array.dtype != bool and array.size:
+        raise TypeError(f"{name} must be True or False, was {f'dtype {array.dtype}' if array.ndim else repr(values)}")
+    return array.astype(bool)
+
+
+def _owned(stop: NDArray[np.bool_], side: NDArray[np.int8], bankruptcy: FloatArray) -> FloatArray:
+    """Return bankruptcy prices with those of owners who borrowed nothing."""
+    unknown = stop & np.isnan(bankruptcy)
+    check(
+        "bankruptcy_price", bankruptcy, ~(unknown & (side < 0)), "given for a short's stop order: a short has borrowed"
+    )
+    return np.where(unknown, 0.0, bankruptcy)
 
 
 def _own(array: NDArray[Any] | None) -> NDArray[Any] | None:

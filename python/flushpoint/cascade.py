@@ -17,8 +17,9 @@ from flushpoint.accounts import Accounts
 from flushpoint.book import Book
 from flushpoint.market import Market
 from flushpoint.markets import Markets
+from flushpoint.outcome import BookOutcome
 from flushpoint.result import Result
-from flushpoint.settlement import BALANCE, LEDGER, NO_VENUE, Settled, check_settled, marked
+from flushpoint.settlement import BALANCE, LEDGER, NO_VENUE, Settled, check_settled, marked, told_apart
 from flushpoint.venue import Venue, _check_instant
 
 
@@ -36,11 +37,15 @@ class CascadeResult(Result):
         Longs and shorts together, in base units; quantity x trigger price, in quote units.
     liquidated_count : int
         Positions closed.
+    stop_quantity, stop_notional, stop_count
+        The same of stop orders, which are not counted as liquidated. Of the mapping only where the book holds some.
     amplification : float
-        Total log move / log move of the shock and sale alone: 1 if nothing closes, nan if positions close although
-        shock and sale left the price where it was.
+        Total log move / log move of the shock and sale alone: 1 if nothing closes and no support buys, nan if positions
+        close although shock and sale left the price where it was.
     exhausted : bool
         Whether the depth was used up (only `EvaporatingImpact` can be).
+    support_quantity : float
+        Bought by the market's `Support`, base units; a column of the mapping where it has one.
     waves : structured ndarray
         A row a wave: ``price`` that triggered it, ``quantity``, ``count``, ``notional`` (quantity x trigger price).
     """
@@ -65,8 +70,12 @@ class CascadeResult(Result):
     liquidated_quantity: float
     liquidated_count: int
     liquidated_notional: float
+    stop_quantity: float = 0.0
+    stop_count: int = 0
+    stop_notional: float = 0.0
     amplification: float
     exhausted: bool
+    support_quantity: float
     waves: NDArray[np.void]
     _book: Book
     _market: Market
@@ -150,9 +159,11 @@ class CascadeResult(Result):
         return price
 
     def __repr__(self) -> str:
+        stops = f"{self.stop_count:,} stop orders, " if self.stop_count else ""
         return (
             f"<CascadeResult: final price {self.final_price:,.6g}, {self.liquidated_count:,} closed, notional "
-            f"{self.liquidated_notional:,.4g}, {len(self.waves):,} waves, amplification {self.amplification:.4g}>"
+            f"{self.liquidated_notional:,.4g}, {stops}{len(self.waves):,} waves, "
+            f"amplification {self.amplification:.4g}>"
         )
 
 
@@ -193,7 +204,7 @@ class VenueCascadeResult(Settled, CascadeResult):
         _core.cascade_venue_positions(
             book.long._engine,
             book.short._engine,
-            book._settled(True, venue._closes_winners),
+            told_apart(book, venue),
             marked(self._market, venue)._engine,
             venue._engine,
             *self._scenario,
@@ -207,11 +218,13 @@ class VenueCascadeResult(Settled, CascadeResult):
         """What became of each position, in input order.
 
         0 open; 1 closed in the market; 2 closed, all or a part of it against a position of the other side
-        (auto-deleveraged, as loser or winner); 3 closed in part.
+        (auto-deleveraged, as loser or winner); 3 closed in part; 4 a stop order that fired.
         """
-        closed = self._outcome["quantity"]
+        book, closed = self._book, self._outcome["quantity"]
         by = np.where(self._outcome["adl_quantity"] > 0, 2, 1).astype(np.int8)
-        by[closed < self._book.quantity * (1 - 1e-12)] = 3
+        if book.stop is not None:
+            by[(by == 1) & book.stop] = 4
+        by[closed < book.quantity * (1 - 1e-12)] = 3
         by[closed == 0] = 0
         read_only(by)
         return by
@@ -219,7 +232,7 @@ class VenueCascadeResult(Settled, CascadeResult):
     @cached_property
     def closed(self) -> NDArray[np.bool_]:
         """Whether each position was closed whole, by force or as a winner, in input order."""
-        mask: NDArray[np.bool_] = (self.closed_by == 1) | (self.closed_by == 2)
+        mask: NDArray[np.bool_] = (self.closed_by != 0) & (self.closed_by != 3)
         read_only(mask)
         return mask
 
@@ -352,7 +365,7 @@ def cascade(
         raise ValueError(f"shock must leave the price positive and finite, was {shock} at a price of {market.price}")
     if venue is not None:
         return _with_venue(book, market, venue, (start, sold, share))
-    final, low, high, amplification, exhausted, longs, shorts, waves = _core.cascade(
+    final, low, high, amplification, exhausted, longs, shorts, waves, supported = _core.cascade(
         long._engine, short._engine, market._engine, start, sold, share
     )
     read_only(waves)
@@ -368,18 +381,21 @@ def cascade(
             "liquidated_notional": float(long.cumulative_notional[longs] + short.cumulative_notional[shorts]),
             "amplification": amplification,
             "exhausted": exhausted,
+            "support_quantity": supported,
             "waves": waves,
+            "_names": _names(CascadeResult, book, market),
             "_book": book,
             "_market": market,
             "_scenario": (start, sold, share),
             "_closed": (longs, shorts),
+            **({} if book.stop is None else _by_kind(book, longs, shorts)),
         },
     )
 
 
 def _settle(book: Book, market: Market, venue: Venue, scenario: tuple[float, float, float]) -> dict[str, Any]:
     """Run a cascade with a venue; return all its totals."""
-    positions = book._settled(True, venue._closes_winners)
+    positions = told_apart(book, venue)
     return _core.cascade_venue(
         book.long._engine, book.short._engine, positions, marked(market, venue)._engine, venue._engine, *scenario
     )
@@ -392,8 +408,27 @@ def _with_venue(book: Book, market: Market, venue: Venue, scenario: tuple[float,
     money = {"_money": (found.pop("shortfall"), found.pop("surplus"))}
     balance = {name: found.pop(name) for name in BALANCE}
     hidden = {"_book": book, "_market": market, "_scenario": scenario, "_venue": venue, "_balance": balance}
+    hidden["_names"] = _names(VenueCascadeResult, book, market)
     arguments = {"shock": shock, "sell": sell, "refill": refill, "market": market, "positions": len(book)}
     return VenueCascadeResult("cascade", {**arguments, "venue": venue}, {**found, **money, **hidden})
+
+
+def _by_kind(book: Book, longs: int, shorts: int) -> dict[str, Any]:
+    """What changes in a result where some of the positions closed are stop orders."""
+    kinds = book._kinds
+    assert kinds is not None
+    sold, bought = kinds
+    return {
+        f"{kind}_{what}": (sold.closed(longs, what, stops) + bought.closed(shorts, what, stops)).item()
+        for kind, stops in (("liquidated", False), ("stop", True))
+        for what in ("quantity", "count", "notional")
+    }
+
+
+def _names(kind: type[CascadeResult], book: Book, market: Market) -> tuple[str, ...]:
+    """Return the columns of a result as a mapping."""
+    stops = () if book.stop is None else BookOutcome._stop_names
+    return (*kind._names, *stops, *(() if market.support is None else ("support_quantity",)))
 
 
 def _check_inputs(book: object, market: object) -> None:

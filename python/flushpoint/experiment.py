@@ -181,13 +181,18 @@ def _with_margins(book: Book, what: str, cap: float | None, schedule: MarginSche
             with np.errstate(divide="ignore", invalid="ignore"):
                 # Of s T - m T = s B the rate m stays.
                 moved = trigger * (new_bankruptcy / bankruptcy)
-            new_trigger = np.where(above & ~never, moved, trigger)
+            stays = never if book.stop is None else never | book.stop
+            new_trigger = np.where(above & ~stays, moved, trigger)
     if schedule is not None:
         finite = np.isfinite(new_bankruptcy)
         margin = side * book.quantity * (entry - np.where(finite, new_bankruptcy, entry))
         prices = np.asarray(liquidation_price(book.side, book.quantity, entry, margin, schedule))
         new_trigger = np.where(finite, prices, trigger)
-    return Book(book.side, book.quantity, new_trigger, new_bankruptcy, entry, book.group)
+    if book.stop is None or schedule is None:
+        return book._with(trigger_price=new_trigger, bankruptcy_price=new_bankruptcy)
+    # A stop order stands where it stood, unless liquidation now comes first.
+    liquidated = book._with(trigger_price=new_trigger, bankruptcy_price=new_bankruptcy, stop=np.zeros(len(book), bool))
+    return liquidated.with_stops(np.where(book.stop, trigger, np.nan))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

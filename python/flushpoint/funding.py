@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from flushpoint._clock import every
 from flushpoint._validate import FloatArray, check, finite_array, memory, number, read_only, restore
 
 EngineFunding = tuple[FloatArray, FloatArray | None, float, float, float, float]
@@ -21,6 +22,12 @@ class Funding:
     every short: bankruptcy prices become 1 + F times what they were, and so do triggers, for a maintenance rate that
     stays. Venues charge it on the notional at the mark, which is nearly the same for a position about to be triggered,
     and more for a long further away, less for a short.
+
+    Everybody pays what falls due while the position is open, those that wait to be closed, too; entry prices stay, so
+    that a winner's profit is the price's, as venues rank winners, and funding is in its margin alone. What longs and
+    shorts of different size pay and get comes from, or goes to, counterparties outside the book. Of a random book,
+    payments move the triggers that are measured from the start; with turnover, a position's own trigger is that of the
+    price at its opening, and pays from then on, at the end of the same step already.
 
     Parameters
     ----------
@@ -87,15 +94,8 @@ class Funding:
     def _engine(self, dt: float, steps: int) -> EngineFunding:
         """Whether a payment is due at each step's end, its rate where it is given, and the rule."""
         memory("steps", steps, 16)
-        horizon = dt * steps
-        if self.interval < dt * (1 - 1e-12):
-            raise ValueError(f"interval must be at least a step, {dt:g} s, was {self.interval:g}")
-        count = min(int(horizon / self.interval * (1 + 1e-12)), steps)
-        if count == 0:
-            raise ValueError(f"interval must be at most the horizon, {horizon:g} s, was {self.interval:g}")
-        # A time that is a step's end but for rounding belongs to that step.
-        ends = np.ceil(self.interval * np.arange(1, count + 1) / dt * (1 - 1e-12) - 1e-9)
-        step = np.clip(ends, 1, steps).astype(np.int64) - 1
+        step = every(self.interval, dt, steps)
+        count = step.size
         due, rates = np.zeros(steps), None
         due[step] = 1.0
         if self.rate is not None:

@@ -47,9 +47,9 @@ class Impact(ABC):
         read_only(packed)
         object.__setattr__(self, "_parameters", packed)
 
-    def _market(self) -> tuple[float, float, float, float, int, FloatArray]:
+    def _market(self) -> tuple[float, float, float, float, int, FloatArray, None]:
         """A market at price 1 with this impact alone, as the engine takes it."""
-        return (1.0, 0.0, 0.0, 1.0, self._kind, self._parameters)
+        return (1.0, 0.0, 0.0, 1.0, self._kind, self._parameters, None)
 
     def displacement(self, volume: ArrayLike, *, liquidity: float = 1.0) -> FloatArray | float:
         """Log displacement h(volume / liquidity): how far the log price lies below where it would be.

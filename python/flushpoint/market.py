@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, finite_array, number
+from flushpoint._validate import FloatArray, check, finite_array, number
+from flushpoint.depth import EngineSupport, LivingDepth, Support
 from flushpoint.impact import Impact, shaped
 
-EngineMarket = tuple[float, float, float, float, int, FloatArray]
+EngineMarket = tuple[float, float, float, float, int, FloatArray, EngineSupport | None]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Market:
     mark_weight : float, default 1.0
         Weight of the traded price in the mark that triggers are tested against; the rest is an index that this
         market does not move. From 0 to 1.
+    depth : LivingDepth, optional
+        How depth and spread go with realised volatility, in `simulate` only: it acts in time, as `half_life` does.
+    support : Support, optional
+        Buyers who wait below `price`. Questions that ask for the depth alone, such as `price_after`, leave them out.
 
     Examples
     --------
@@ -52,6 +57,8 @@ class Market:
     permanent: float = 0.0
     spread: float = 0.0
     mark_weight: float = 1.0
+    depth: LivingDepth | None = field(default=None, kw_only=True)
+    support: Support | None = field(default=None, kw_only=True)
     _engine: EngineMarket = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -65,10 +72,20 @@ class Market:
         set_("permanent", number("permanent", self.permanent, at_least=0))
         set_("spread", number("spread", self.spread, at_least=0, below=2))
         set_("mark_weight", number("mark_weight", self.mark_weight, at_least=0, at_most=1))
+        if self.depth is not None:
+            if not isinstance(self.depth, LivingDepth):
+                raise TypeError(f"depth must be a LivingDepth, was {type(self.depth).__name__}")
+            self.depth._check_spread(self.spread)
+        if self.support is not None:
+            if not isinstance(self.support, Support):
+                raise TypeError(f"support must be a Support, was {type(self.support).__name__}")
+            prices = np.asarray(self.support.price)
+            check("price of support", prices, prices < self.price, f"below the market's, {self.price:g}")
         impact = self.impact
+        support = None if self.support is None else self.support._engine
         set_(
             "_engine",
-            (self.price, self.permanent, self.spread, self.mark_weight, impact._kind, impact._parameters),
+            (self.price, self.permanent, self.spread, self.mark_weight, impact._kind, impact._parameters, support),
         )
 
     def displacement(self, quantity: ArrayLike) -> FloatArray | float:
@@ -138,6 +155,7 @@ class Market:
             parts.append(f"  spread: {self.spread:.4%}")
         if self.mark_weight != 1:
             parts.append(f"  mark: {self.mark_weight:.0%} traded price, the rest an index")
+        parts += [f"  {one}" for one in (self.depth, self.support) if one is not None]
         return "\n".join(parts)
 
 

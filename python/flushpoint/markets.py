@@ -25,7 +25,7 @@ class Markets:
     Parameters
     ----------
     markets : mapping of str to Market
-        By name, in order.
+        By name, in order; without `LivingDepth` and `Support`.
     cross_impact : array_like, shape (markets, markets), optional
         Log displacement of the row's market per base unit sold in the column's, finite; 0 on the diagonal, as own
         impact is the market's. None for none. Where price[m] * cross_impact[m, k] is symmetric and, with own impact on
@@ -50,6 +50,9 @@ class Markets:
                 raise TypeError(f"markets must have names for keys, was {name!r}")
             if not isinstance(market, Market):
                 raise TypeError(f"markets must hold a Market each, was {type(market).__name__} at {name!r}")
+            for part in ("depth", "support"):
+                if getattr(market, part) is not None:
+                    raise ValueError(f"{part} must be None among several markets, was {getattr(market, part)!r}")
         if not self.markets:
             raise ValueError("markets must hold at least one, was empty")
         object.__setattr__(self, "markets", MappingProxyType(dict(self.markets)))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flushpoint._validate import FloatArray, read_only
-from flushpoint.book import Book
+from flushpoint.book import Book, Kinds
 
 Counts = NDArray[np.int64]
 _A = TypeVar("_A", bound=NDArray[Any])
@@ -36,9 +36,12 @@ class BookOutcome:
         "long_notional",
         "short_notional",
     )
+    #: Of the mapping only where the book holds stop orders.
+    _stop_names: ClassVar[tuple[str, ...]] = ("stop_quantity", "stop_count", "stop_notional")
 
     long_count: Counts
     short_count: Counts
+    waves: Counts
 
     _book: Book
 
@@ -64,18 +67,54 @@ class BookOutcome:
 
     @cached_property
     def liquidated_quantity(self) -> FloatArray:
-        """Quantity closed, longs and shorts together, base units."""
-        return frozen(self.long_quantity + self.short_quantity)
+        """Quantity liquidated, longs and shorts together, base units: all that was closed but stop orders."""
+        return frozen(self._apart("quantity", stops=False))
 
     @cached_property
     def liquidated_count(self) -> Counts:
-        """Positions closed, longs and shorts together."""
-        return frozen(self.long_count + self.short_count)
+        """Positions liquidated, longs and shorts together."""
+        return frozen(self._apart("count", stops=False))
 
     @cached_property
     def liquidated_notional(self) -> FloatArray:
-        """Sum of quantity x trigger price over the positions closed, quote units."""
-        return frozen(self.long_notional + self.short_notional)
+        """Sum of quantity x trigger price over the positions liquidated, quote units."""
+        return frozen(self._apart("notional", stops=False))
+
+    @cached_property
+    def stop_quantity(self) -> FloatArray:
+        """Quantity of the stop orders that fired, base units."""
+        return frozen(self._apart("quantity", stops=True))
+
+    @cached_property
+    def stop_count(self) -> Counts:
+        """Stop orders that fired, to sell and to buy."""
+        return frozen(self._apart("count", stops=True))
+
+    @cached_property
+    def stop_notional(self) -> FloatArray:
+        """Sum of quantity x trigger price over the stop orders that fired, quote units."""
+        return frozen(self._apart("notional", stops=True))
+
+    @property
+    def _closing(self) -> str:
+        """What a repr says of the rows in which anything was closed."""
+        what = "liquidations" if self._kinds is None else "liquidations or stop orders"
+        return f"{np.count_nonzero(self.waves):,} of them with {what}"
+
+    @property
+    def _kinds(self) -> tuple[Kinds, Kinds] | None:
+        book = self.__dict__.get("_book")
+        return book._kinds if isinstance(book, Book) else None
+
+    def _apart(self, what: str, *, stops: bool) -> NDArray[Any]:
+        """Count, quantity or notional of what was closed of one kind, longs and shorts together."""
+        kinds = self._kinds
+        if kinds is None:
+            both: NDArray[Any] = getattr(self, f"long_{what}") + getattr(self, f"short_{what}")
+            return np.zeros_like(both) if stops else both
+        long, short = kinds
+        sold, bought = long.closed(self.long_count, what, stops), short.closed(self.short_count, what, stops)
+        return np.asarray(sold + bought)
 
     @cached_property
     def groups(self) -> NDArray[Any]:

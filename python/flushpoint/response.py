@@ -16,6 +16,7 @@ from flushpoint.book import Book
 from flushpoint.cascade import _check_at_rest, _check_inputs
 from flushpoint.impact import shaped
 from flushpoint.market import Market
+from flushpoint.outcome import BookOutcome
 from flushpoint.result import Result
 
 _TIPPING_POINT = np.dtype(
@@ -40,8 +41,10 @@ class ResponseResult(Result):
     ----------
     final_price : float or ndarray
         Quote units per base unit.
-    liquidated_count : int or ndarray
-        Positions closed.
+    liquidated_count, liquidated_quantity, liquidated_notional : float or ndarray
+        Positions closed, base units, quantity x trigger price in quote units.
+    stop_count, stop_quantity, stop_notional : float or ndarray
+        The same of stop orders, which are not counted as liquidated. Of the mapping only where the book holds some.
     """
 
     _names: ClassVar[tuple[str, ...]] = (
@@ -52,8 +55,8 @@ class ResponseResult(Result):
     )
 
     final_price: Any
-    liquidated_count: Any
     _book: Book
+    _closed: NDArray[np.int64]  # of the side that answers
     _shorts: NDArray[np.bool_]  # whether the shorts answer, for each question
 
     def __iter__(self) -> Any:
@@ -69,7 +72,7 @@ class ResponseResult(Result):
         return super().__getitem__(name)
 
     def _sums(self, longs: FloatArray, shorts: FloatArray) -> Any:
-        count = np.asarray(self.liquidated_count)
+        count = self._closed
         if not self._shorts.any():
             values = longs[count]
         else:
@@ -78,15 +81,47 @@ class ResponseResult(Result):
             )
         return _finished(values)
 
+    def _of_kind(self, what: str, *, stops: bool) -> Any:
+        """Count, quantity or notional of what was closed of one kind."""
+        kinds = self._book._kinds
+        if kinds is not None:
+            long, short = (np.where(self._shorts == shorts, self._closed, 0) for shorts in (False, True))
+            return _finished(np.asarray(kinds[0].closed(long, what, stops) + kinds[1].closed(short, what, stops)))
+        if stops:
+            return _finished(np.zeros(self._closed.shape, np.int64 if what == "count" else np.float64))
+        if what == "count":
+            return _finished(self._closed)
+        return self._sums(*(getattr(one, f"cumulative_{what}") for one in (self._book.long, self._book.short)))
+
+    @cached_property
+    def liquidated_count(self) -> Any:
+        """Positions liquidated."""
+        return self._of_kind("count", stops=False)
+
     @cached_property
     def liquidated_quantity(self) -> Any:
-        """Quantity closed, base units."""
-        return self._sums(self._book.long.cumulative_quantity, self._book.short.cumulative_quantity)
+        """Quantity liquidated, base units."""
+        return self._of_kind("quantity", stops=False)
 
     @cached_property
     def liquidated_notional(self) -> Any:
-        """Sum of quantity x trigger price over the positions closed, quote units."""
-        return self._sums(self._book.long.cumulative_notional, self._book.short.cumulative_notional)
+        """Sum of quantity x trigger price over the positions liquidated, quote units."""
+        return self._of_kind("notional", stops=False)
+
+    @cached_property
+    def stop_count(self) -> Any:
+        """Stop orders that fired."""
+        return self._of_kind("count", stops=True)
+
+    @cached_property
+    def stop_quantity(self) -> Any:
+        """Quantity of the stop orders that fired, base units."""
+        return self._of_kind("quantity", stops=True)
+
+    @cached_property
+    def stop_notional(self) -> Any:
+        """Sum of quantity x trigger price over the stop orders that fired, quote units."""
+        return self._of_kind("notional", stops=True)
 
     def __repr__(self) -> str:
         question = self.provenance["question"]
@@ -185,17 +220,16 @@ class Response:
     def _result(
         self, question: str, asked: FloatArray, shorts: Any, final: FloatArray, closed: NDArray[np.int64]
     ) -> ResponseResult:
-        return ResponseResult(
-            question,
-            {"market": self._market, "positions": len(self._book)},
-            {
-                question: _finished(np.array(asked)),
-                "final_price": _finished(final.reshape(asked.shape)),
-                "liquidated_count": _finished(closed.reshape(asked.shape)),
-                "_book": self._book,
-                "_shorts": np.asarray(shorts),
-            },
-        )
+        values: dict[str, Any] = {
+            question: _finished(np.array(asked)),
+            "final_price": _finished(final.reshape(asked.shape)),
+            "_book": self._book,
+            "_closed": closed.reshape(asked.shape),
+            "_shorts": np.asarray(shorts),
+        }
+        if self._book.stop is not None:
+            values["_names"] = (*ResponseResult._names, *BookOutcome._stop_names)
+        return ResponseResult(question, {"market": self._market, "positions": len(self._book)}, values)
 
     @cached_property
     def _sale_steps(self) -> tuple[Any, Any]:
@@ -207,7 +241,7 @@ class Response:
 
         A structured array, a row each, the longs' from the market's price down, then the shorts' from it up:
         ``price`` (the start price), ``shock`` (the move that leads there), ``side`` (+1 longs, -1 shorts), ``count``,
-        ``quantity`` and ``notional`` of the run, ``final_price`` once it has closed.
+        ``quantity`` and ``notional`` of the run, stop orders among it, ``final_price`` once it has closed.
         """
         price = self._market.price
         found = []
@@ -305,6 +339,7 @@ def response(book: Book, market: Market, *, threads: int = 0) -> Response:
     book : Book
         No position may be crossed at the market's price; see `Book.alive`.
     market : Market
+        Without `Support`: what it buys depends on waves, which a map knows nothing of.
     threads : int, default 0
         0 for all processors, or FLUSHPOINT_NUM_THREADS of them.
 
@@ -315,7 +350,7 @@ def response(book: Book, market: Market, *, threads: int = 0) -> Response:
     Raises
     ------
     ValueError
-        Where positions are already crossed at the market's price, with their number.
+        Where positions are already crossed at the market's price, with their number; where the market has support.
 
     Examples
     --------
@@ -325,6 +360,8 @@ def response(book: Book, market: Market, *, threads: int = 0) -> Response:
     array([0, 2, 2])
     """
     _check_inputs(book, market)
+    if market.support is not None:
+        raise ValueError(f"market must be without support for a map (stress answers with it), was {market.support!r}")
     count = check_threads(threads)
     _check_at_rest(book, market)
     return Response(book, market, count)

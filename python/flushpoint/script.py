@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flushpoint._clock import ends
 from flushpoint._validate import FloatArray, check, finite_array, memory, read_only, restore
 
 
@@ -55,10 +56,9 @@ class Script:
 
     def _step(self, dt: float, steps: int) -> NDArray[np.int64]:
         """The step, counted from 0, at whose end each event happens."""
-        # A time that is a step's end but for rounding belongs to that step.
-        ends = np.ceil(self.time / dt * (1 - 1e-12) - 1e-9)
-        check("time", self.time, ends <= steps, f"at most the horizon, {dt * steps:g}")
-        return np.maximum(ends, 1).astype(np.int64) - 1
+        step = ends(self.time, dt)
+        check("time", self.time, step <= steps, f"at most the horizon, {dt * steps:g}")
+        return step.astype(np.int64) - 1
 
     def _engine(self, dt: float, steps: int) -> tuple[FloatArray | None, FloatArray | None]:
         """Moves and sales of each step."""

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flushpoint._validate import FloatArray, check
-from flushpoint.book import Book
+from flushpoint.book import Book, EnginePositions
 from flushpoint.market import Market
 from flushpoint.outcome import BookOutcome, Counts
 from flushpoint.venue import Venue, _check_book, _check_venue
@@ -61,6 +62,7 @@ class Settled:
     fund_paid: Any
     fund_received: Any
     liquidated_notional: Any
+    stop_notional: Any
     _venue: Any
 
     def _balance_columns(self) -> dict[str, Any]:
@@ -109,7 +111,8 @@ class Settled:
         """
         with np.errstate(invalid="ignore"):
             # Positions closed against each other cancel out but for their rounding.
-            _add_up("changes of equity", [*self.balance().values()], 1e-13 * np.asarray(self.liquidated_notional))
+            closed = np.asarray(self.liquidated_notional) + getattr(self, "stop_notional", 0.0)  # accounts have none
+            _add_up("changes of equity", [*self.balance().values()], 1e-13 * closed)
             moves = [self._venue.fund, self.fund_received, -np.asarray(self.fund_paid), -np.asarray(self.fund_end)]
             _add_up("changes of the fund", moves, 0.0)
 
@@ -137,6 +140,12 @@ class SettledRows(Settled, BookOutcome):
     adl_quantity: FloatArray
     adl_count: Counts
 
+    def _apart(self, what: str, *, stops: bool) -> NDArray[Any]:
+        if stops or self._kinds is None:
+            return super()._apart(what, stops=stops)
+        both = getattr(self, f"long_{what}") + getattr(self, f"short_{what}")
+        return np.asarray(both - getattr(self, f"stop_{what}"))
+
     def _check_groups(self) -> None:
         if self._venue._intervenes:
             raise ValueError(f"venue must close whole positions in the market for sums by group, was {self._venue!r}")
@@ -151,6 +160,11 @@ def check_settled(venue: Venue, book: Book) -> None:
         prices = side.bankruptcy_price
         if prices is not None and prices.size and not math.isfinite(prices[len(side) - 1]):
             check(f"bankruptcy_price of {name}s", prices, np.isfinite(prices), "finite with a venue")
+
+
+def told_apart(book: Book, venue: Venue) -> EnginePositions:
+    """What a venue has to know of each position."""
+    return book._settled(True, venue._closes_winners, venue is not NO_VENUE)
 
 
 def marked(market: Market, venue: Venue | None) -> Market:

@@ -21,6 +21,7 @@ from flushpoint.account_simulate import AccountSimulationResult, account_simulat
 from flushpoint.accounts import Accounts
 from flushpoint.book import Book, EnginePositions, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
+from flushpoint.depth import EngineDepth
 from flushpoint.ensemble import Ensemble
 from flushpoint.factor_model import FactorModel
 from flushpoint.funding import EngineFunding, Funding
@@ -32,7 +33,8 @@ from flushpoint.random_book import EnginePart, RandomBook, most_closed
 from flushpoint.result import Result
 from flushpoint.script import Script
 from flushpoint.seed import resolve
-from flushpoint.settlement import BALANCE, LEDGER, MONEY, SettledRows, check_settled, marked
+from flushpoint.sellers import EngineFund, VolatilityTargeting, check_sellers
+from flushpoint.settlement import BALANCE, LEDGER, MONEY, SettledRows, check_settled, marked, told_apart
 from flushpoint.turnover import EngineTurnover, Turnover
 from flushpoint.venue import EngineVenue, Venue
 
@@ -46,8 +48,10 @@ _ENGINE = (
     "waves",
     "exhausted",
 )
+_OF_DEPTH = ("support_quantity", "least_liquidity")
 # What the engine adds up itself where a book's running sums do not tell.
 _DRAWN = ("long_quantity", "short_quantity", "long_notional", "short_notional")
+_OF_SELLERS = ("targeting_quantity",)
 _PATHS_AT_ONCE = 8  # that a thread of the engine works on
 _MOST_STEPS = 2**32 - 1
 _NOBODY = Book([], [], [])
@@ -59,7 +63,7 @@ EngineRun = tuple[
     EnginePositions,
     EngineMarket,
     EngineProcess,
-    tuple[float, float, int],
+    tuple[float, float, int, EngineDepth | None],
     tuple[int, bool],
     tuple[FloatArray | None, FloatArray | None],
     bool,
@@ -67,14 +71,16 @@ EngineRun = tuple[
     tuple[tuple[EnginePart, ...], float] | None,
     EngineVenue | None,
     EngineFunding | None,
+    tuple[EngineFund, ...],
 ]
 
 
 class SimulationResult(BookOutcome, Ensemble):
     """The outcomes of paths, one value a path.
 
-    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`. Any other is
-    worked out when it is first asked for, if need be by running the paths once more.
+    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`, and those of
+    stop orders only where the book holds some. Any other is worked out when it is first asked for, if need be by
+    running the paths once more.
 
     Attributes
     ----------
@@ -83,16 +89,24 @@ class SimulationResult(BookOutcome, Ensemble):
     low_time : ndarray of float64, shape (paths,)
         Seconds after the start of the step in which the low was reached, measured to the step's end.
     long_count, short_count : ndarray of int64, shape (paths,)
-        Positions closed.
+        Positions closed, stop orders too: the columns of ``liquidated_`` are without them, those of ``stop_`` hold
+        them alone, both sides together.
     waves : ndarray of int64, shape (paths,)
         How many waves there were.
     exhausted : ndarray of bool, shape (paths,)
         Whether the depth was used up (only `EvaporatingImpact` can be).
+    targeting_quantity : ndarray of float64, shape (paths,)
+        With `sellers` only, on demand: what they sold less what they bought, base units.
     proceeds : ndarray of float64, shape (paths,)
-        Money received for the longs closed less money paid for the shorts, quote units; without scripted sales.
+        Money received for the longs closed less money paid for the shorts, quote units; without scripted sales and
+        those of `sellers`.
     shortfall, surplus : ndarray of float64, shape (paths,)
         Sum over positions of how far proceeds fall short of, or exceed, quantity x bankruptcy price, quote units. nan,
         not known, where the book has no bankruptcy prices.
+    support_quantity : ndarray of float64, shape (paths,)
+        Bought by the market's `Support`, base units; in the mapping where the market has one.
+    least_liquidity : ndarray of float64, shape (paths,)
+        Lowest liquidity that the market's `LivingDepth` came to, 1 at rest; in the mapping where it has one.
     """
 
     _names: ClassVar[tuple[str, ...]] = (
@@ -104,7 +118,7 @@ class SimulationResult(BookOutcome, Ensemble):
         "waves",
         "exhausted",
     )
-    _on_demand: ClassVar[tuple[str, ...]] = (*_names, *MONEY)
+    _on_demand: ClassVar[tuple[str, ...]] = (*_names, *BookOutcome._stop_names, *MONEY)
     _shared: ClassVar[tuple[str, ...]] = ("_book", "_run", "_record", "_watch")
 
     _run: _Run
@@ -134,7 +148,9 @@ class SimulationResult(BookOutcome, Ensemble):
     def _join(self, other: SimulationResult) -> dict[str, Any]:
         values = super()._join(other)
         engine = {
-            n for n in (*self._run.engine_columns, *_DRAWN, "prices") if n in self.__dict__ and n in other.__dict__
+            n
+            for n in (*self._run.engine_columns, *_DRAWN, *self._stop_names, "prices")
+            if n in self.__dict__ and n in other.__dict__
         }
         return values | {n: self._rows(other, self.__dict__[n], other.__dict__[n]) for n in engine}
 
@@ -193,8 +209,7 @@ class SimulationResult(BookOutcome, Ensemble):
         return self._run.replay(number_)
 
     def __repr__(self) -> str:
-        closing = np.count_nonzero(self.waves)
-        return f"<{type(self).__name__}: {self._count:,} paths, {closing:,} of them with liquidations{self._seeded}>"
+        return f"<{type(self).__name__}: {self._count:,} paths, {self._closing}{self._seeded}>"
 
 
 class _EngineSums(SimulationResult):
@@ -225,7 +240,8 @@ class DrawnSimulationResult(_EngineSums):
     """The outcomes of paths whose positions are drawn: of a random book, or with turnover; one value a path.
 
     As `SimulationResult`, but for what needs the positions of one known book: `watch`, groups, shortfall and surplus
-    (nan, not known). Of a random book the mapping leaves out the notionals, too, unless they are asked for.
+    (nan, not known). Of a random book the mapping leaves out the notionals, too, unless they are asked for. They are as
+    in `FundedSimulationResult` with funding.
 
     Attributes
     ----------
@@ -251,11 +267,16 @@ class VenueSimulationResult(SettledRows, _EngineSums):
     adl_count : ndarray of int64, shape (paths,)
         How many times a winner's position was reduced.
 
-    With funding, too, notionals are as in `FundedSimulationResult`.
+    With funding, too, notionals are at the triggers as it had moved them by the time of each close.
     """
 
     _names = (*SimulationResult._names, *MONEY, *LEDGER)
-    _on_demand = _names
+    _on_demand = (*_names, *BookOutcome._stop_names)
+
+    def _apart(self, what: str, *, stops: bool) -> NDArray[Any]:
+        if stops and self._kinds is not None:
+            return self._fetch(f"stop_{what}")  # type: ignore[no-any-return]
+        return super()._apart(what, stops=stops)
 
     @property
     def _venue(self) -> Venue:
@@ -289,9 +310,12 @@ class PathResult(Result):
     final_price, low_price, high_price, low_time : float
     long_count, short_count : int
     exhausted : bool
+    support_quantity, least_liquidity : float
         As in `SimulationResult`.
     runaway : bool
         Of a random book only; as in `DrawnSimulationResult`.
+    liquidity, spread : ndarray of float64, shape (steps + 1,)
+        Of a market with `LivingDepth` only: at each time, what the next step meets.
     """
 
     _names: ClassVar[tuple[str, ...]] = ("time", "price")
@@ -307,7 +331,11 @@ class PathResult(Result):
     long_count: int
     short_count: int
     exhausted: bool
+    support_quantity: float
+    least_liquidity: float
     runaway: bool
+    liquidity: FloatArray
+    spread: FloatArray
 
     def __repr__(self) -> str:
         return (
@@ -327,6 +355,7 @@ class _Run:
     turnover: Turnover | None
     venue: Venue | None
     funding: Funding | None
+    sellers: tuple[VolatilityTargeting, ...]
     horizon: float
     steps: int
     key: int
@@ -350,10 +379,16 @@ class _Run:
         return self.drawn or self.venue is not None or self.funding is not None
 
     @property
+    def tells_stops(self) -> bool:
+        """Whether there are stop orders to be told from liquidations."""
+        return isinstance(self.book, Book) and self.book.stop is not None
+
+    @property
     def engine_columns(self) -> tuple[str, ...]:
         """What the engine can be asked for in a path of such a book, but for sums of positions."""
         ledger = () if self.venue is None else (*LEDGER, *BALANCE)
-        return (*_ENGINE, *MONEY, *ledger, *(("runaway",) if isinstance(self.book, RandomBook) else ()))
+        runaway = ("runaway",) if isinstance(self.book, RandomBook) else ()
+        return (*_ENGINE, *MONEY, *ledger, *_OF_DEPTH, *runaway, *(_OF_SELLERS if self.sellers else ()))
 
     def known(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Those of the engine's columns that it can tell."""
@@ -367,13 +402,14 @@ class _Run:
             random = (book._engine, float(self.max_count))
             book = _NOBODY
         venue = self.venue
+        depth = None if self.market.depth is None else self.market.depth._engine
         return (
             book.long._engine,
             book.short._engine,
-            book._settled(money or venue is not None, venue is not None and venue._closes_winners),
+            book._settled(money) if venue is None else told_apart(book, venue),
             marked(self.market, venue)._engine,
             self.process._engine(self.dt),
-            (self.market.half_life, self.dt, self.steps),
+            (self.market.half_life, self.dt, self.steps, depth),
             (self.key, self.antithetic),
             (None, None) if self.script is None else self.script._engine(self.dt, self.steps),
             self.bridge,
@@ -381,6 +417,7 @@ class _Run:
             random,
             None if venue is None else venue._engine,
             None if self.funding is None else self.funding._engine(self.dt, self.steps),
+            tuple(seller._engine(self.dt, self.steps) for seller in self.sellers),
         )
 
     def paths(
@@ -395,17 +432,14 @@ class _Run:
         return _core.simulate(engine, paths.start, len(paths), names, record, self.threads, progress)
 
     def replay(self, path: int) -> PathResult:
-        memory("steps", self.steps + 1, 24)
+        memory("steps", self.steps + 1, 40)
         everything = np.arange(self.steps + 1)
         totals = tuple(name for name in self.engine_columns if name not in ("waves", *MONEY, *LEDGER, *BALANCE))
         columns, waves = _core.replay(self._engine(False), path, totals, everything)
-        values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name != "prices"}
-        values |= {
-            "path": path,
-            "time": frozen(everything * self.dt),
-            "price": frozen(columns["prices"][0]),
-            "waves": frozen(waves),
-        }
+        steps = {"prices": "price", "liquidity": "liquidity", "spread": "spread"}
+        values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name not in steps}
+        values |= {steps[name]: frozen(column[0]) for name, column in columns.items() if name in steps}
+        values |= {"path": path, "time": frozen(everything * self.dt), "waves": frozen(waves)}
         return PathResult("replay", {"path": path}, values)
 
 
@@ -425,6 +459,7 @@ def simulate(
     *,
     venue: Venue | None = None,
     funding: Funding | None = None,
+    sellers: VolatilityTargeting | Sequence[VolatilityTargeting] | None = None,
     antithetic: bool = False,
     script: Script | None = None,
     turnover: Turnover | None = None,
@@ -467,6 +502,7 @@ def simulate(
     *,
     venue: Venue | None = None,
     funding: Funding | None = None,
+    sellers: VolatilityTargeting | Sequence[VolatilityTargeting] | None = None,
     antithetic: bool = False,
     script: Script | None = None,
     turnover: Turnover | None = None,
@@ -501,7 +537,8 @@ def simulate(
         "bridge" watches the price within steps, too: the extreme of the Brownian bridge between two steps is drawn
         from its law, P(min <= m) = exp(-2 (a - m)(b - m) / (volatility^2 dt)), the cascade runs there, then the price
         moves on to the step's end; a scripted move comes after the bridge. For a `GBM` and a book of one side: lows are
-        watched where longs can be triggered, highs otherwise.
+        watched where longs can be triggered, highs otherwise. Not for a market with `LivingDepth`, which goes by the
+        moves from step to step.
     columns : sequence of str, optional
         Which columns the result holds: by default all that cost nothing extra.
     record : "all", int or array_like of int, optional
@@ -513,15 +550,17 @@ def simulate(
         What follows a trigger, and who pays; the book needs bankruptcy prices. Its fund lasts through a path. Not for
         a random book, nor with turnover.
     funding : Funding, optional
-        What longs pay shorts at regular times, which moves their triggers. Not for a random book, nor with turnover or
-        a venue that closes in part, late or against winners.
+        What longs pay shorts at regular times, which moves their triggers. Not for a book with stop orders.
+    sellers : VolatilityTargeting or sequence of them, optional
+        Others who must sell when prices move, besides those who are liquidated. Not with "bridge". The column
+        `targeting_quantity` tells what they sold.
     antithetic : bool, default False
         Paths 2k and 2k + 1 share their random numbers, with opposite signs. Not for `Bootstrap` and `Returns`.
         `summary`, `exceedance` and `compare` know of it: they judge means by pairs.
     script : Script, optional
         Sales and moves of the exogenous price at given times, the same in every path.
     turnover : Turnover, optional
-        Positions that open and close of themselves. Not for a random book, nor with "bridge".
+        Positions that open and close of themselves. Not for a random book, nor with "bridge" or stop orders.
     max_count : int, default 1000000
         Of a random book only: a path in which more positions would close is a runaway; no more do.
     threads : int, default 0
@@ -534,7 +573,7 @@ def simulate(
     SimulationResult
         For random books and turnover a `DrawnSimulationResult`, with a venue a `VenueSimulationResult`, with funding
         alone a `FundedSimulationResult`, for accounts an `AccountSimulationResult`. Accounts know of no `monitoring`
-        "bridge", `record`, `watch`, `funding`, `script` and `turnover`, which are refused.
+        "bridge", `record`, `watch`, `funding`, `sellers`, `script` and `turnover`, which are refused.
 
     Raises
     ------
@@ -554,6 +593,7 @@ def simulate(
             "record": record,
             "watch": watch,
             "funding": funding,
+            "sellers": sellers,
             "script": script,
             "turnover": turnover,
             "max_count": max_count,
@@ -579,10 +619,19 @@ def simulate(
     check_progress(progress)
     bridge = monitoring == "bridge"
     _check_process(process, step_count, chosen, bridge, mirrored)
+    if bridge and market.depth is not None:
+        raise ValueError(
+            f"monitoring must be 'step' for a market with depth that lives, was 'bridge' with {market.depth!r}"
+        )
     living = _check_turnover(turnover, random, bridge)
     if venue is not None:
         _check_settled(venue, book, living, bridge)
-    _check_funding(funding, book, living, venue)
+    if funding is not None and not isinstance(funding, Funding):
+        raise TypeError(f"funding must be a Funding, was {type(funding).__name__}")
+    funds = check_sellers(sellers)
+    if funds and bridge:
+        raise ValueError(f"sellers must be left out where monitoring is 'bridge', was {sellers!r}")
+    _check_stops(book, living, funding)
     most = most_closed(book, max_count)
     _check_book(book, market, bridge)
     # Given returns and a known book hold nothing random: without a seed, shards of one run still join.
@@ -595,7 +644,7 @@ def simulate(
         kind = DrawnSimulationResult
     elif funding is not None:
         kind = FundedSimulationResult
-    names = _columns(columns, random, kind)
+    names = _columns(columns, book, kind, market, _OF_SELLERS if funds else ())
     recorded = _recorded(record, step_count)
     watched = _watched(watch, book, living, venue)
     run = _Run(
@@ -606,6 +655,7 @@ def simulate(
         living,
         venue,
         funding,
+        funds,
         seconds,
         step_count,
         key,
@@ -617,7 +667,7 @@ def simulate(
     at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
     if living is not None:
         memory("open positions", living._most_open(seconds), 24 * at_once)
-    if venue is not None and venue._intervenes and isinstance(book, Book):
+    if venue is not None and isinstance(book, Book) and (venue._intervenes or book.stop is not None):
         memory("positions x paths at work", len(book) * at_once, 40)
     memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
 
@@ -636,6 +686,7 @@ def simulate(
         "turnover": turnover,
         "venue": venue,
         "funding": funding,
+        "sellers": funds or None,
         "max_count": most if random else None,
         "columns": names,
         "record": recorded,
@@ -703,17 +754,14 @@ def _check_book(book: Book | RandomBook, market: Market, bridge: bool) -> None:
         )
 
 
-def _check_funding(funding: object, book: Book | RandomBook, living: Turnover | None, venue: Venue | None) -> None:
-    if funding is None:
+def _check_stops(book: Book | RandomBook, living: Turnover | None, funding: Funding | None) -> None:
+    if isinstance(book, RandomBook) or book.stop is None:
         return
-    if not isinstance(funding, Funding):
-        raise TypeError(f"funding must be a Funding, was {type(funding).__name__}")
-    if isinstance(book, RandomBook) or living is not None:
-        raise ValueError(f"funding must be left out for a random book and with turnover, was {funding!r}")
-    if venue is not None and venue._intervenes:
-        raise ValueError(
-            f"funding must be left out where a venue closes in part, late or against winners, was {funding!r}"
-        )
+    stops = f"was with {np.count_nonzero(book.stop):,}"
+    if living is not None:
+        raise ValueError(f"book must hold no stop orders with turnover, {stops}")
+    if funding is not None:
+        raise ValueError(f"book must hold no stop orders with funding, which does not move them, {stops}")
 
 
 def _check_settled(venue: Venue, book: Book | RandomBook, living: Turnover | None, bridge: bool) -> None:
@@ -724,23 +772,35 @@ def _check_settled(venue: Venue, book: Book | RandomBook, living: Turnover | Non
         raise ValueError(f"monitoring must be 'step' where closes wait, was 'bridge' with {venue!r}")
 
 
-def _columns(columns: Sequence[str] | None, random: bool, kind: type[SimulationResult]) -> tuple[str, ...]:
+def _columns(
+    columns: Sequence[str] | None,
+    book: Book | RandomBook,
+    kind: type[SimulationResult],
+    market: Market,
+    more: tuple[str, ...],
+) -> tuple[str, ...]:
     usual = kind._names
-    if random:
+    if isinstance(book, Book):
+        usual += () if book.stop is None else BookOutcome._stop_names
+    else:
         usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
     if columns is None:
-        return usual
-    return check_names("columns", columns, (*usual, *kind._on_demand))
+        has = (market.support is not None, market.depth is not None)
+        return (*usual, *(name for name, there in zip(_OF_DEPTH, has, strict=True) if there))
+    return check_names("columns", columns, (*usual, *kind._on_demand, *_OF_DEPTH, *more))
 
 
 def _needed(names: tuple[str, ...], run: _Run) -> tuple[str, ...]:
     """What the engine must write for these columns."""
     needed = [name for name in names if name in run.engine_columns]
     for name in names:
-        if name in BookOutcome._outcome_names:
-            sides = ("long", "short") if name.startswith("liquidated") else (name.split("_")[0],)
+        if name in BookOutcome._outcome_names + BookOutcome._stop_names:
+            kind, what = name.split("_")
             # A book's running sums turn counts into quantities and notionals; else the engine tells them.
-            needed += [f"{side}_{name.split('_')[1] if run.adds_up else 'count'}" for side in sides]
+            if run.adds_up and run.tells_stops and kind in ("liquidated", "stop"):
+                needed.append(f"stop_{what}")
+            sides = ("long", "short") if kind in ("liquidated", "stop") else (kind,)
+            needed += [f"{side}_{what if run.adds_up else 'count'}" for side in sides]
     return tuple(dict.fromkeys(needed))
 
 

@@ -33,7 +33,7 @@ from flushpoint.markets import Markets
 from flushpoint.outcome import BookOutcome, Counts, frozen
 from flushpoint.random_book import RandomBook, most_closed
 from flushpoint.seed import resolve
-from flushpoint.settlement import BALANCE, LEDGER, MONEY, NO_VENUE, SettledRows, check_settled, marked
+from flushpoint.settlement import BALANCE, LEDGER, MONEY, NO_VENUE, SettledRows, check_settled, marked, told_apart
 from flushpoint.venue import Venue, _check_instant
 
 _FROM_ENGINE = (
@@ -45,6 +45,7 @@ _FROM_ENGINE = (
     "waves",
     "long_count",
     "short_count",
+    "support_quantity",
 )
 EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, int]
 
@@ -52,7 +53,8 @@ EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, in
 class StressResult(BookOutcome, Ensemble):
     """The outcomes of many scenarios, one value a scenario.
 
-    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`. Those are
+    As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`; those of stop
+    orders only where the book holds some, `support_quantity` only where the market has a `Support`. The first three are
     worked out, by running every scenario once more, when they are first asked for.
 
     Attributes
@@ -60,14 +62,17 @@ class StressResult(BookOutcome, Ensemble):
     final_price, low_price, high_price : ndarray of float64, shape (scenarios,)
         Quote units per base unit. Low and high include the price after shock and sale, and every wave.
     long_count, short_count : ndarray of int64, shape (scenarios,)
-        Positions closed.
+        Positions closed, stop orders too: the columns of ``liquidated_`` are without them, those of ``stop_`` hold
+        them alone, both sides together.
     waves : ndarray of int64, shape (scenarios,)
         How many waves there were.
     amplification : ndarray of float64, shape (scenarios,)
-        Total log move / log move of the shock and sale alone: 1 if nothing closes, nan if positions close although
-        shock and sale left the price where it was.
+        Total log move / log move of the shock and sale alone: 1 if nothing closes and no support buys, nan if positions
+        close although shock and sale left the price where it was.
     exhausted : ndarray of bool, shape (scenarios,)
         Whether the depth was used up (only `EvaporatingImpact` can be).
+    support_quantity : ndarray of float64, shape (scenarios,)
+        Bought by the market's `Support`, base units.
     """
 
     _names: ClassVar[tuple[str, ...]] = (
@@ -79,7 +84,7 @@ class StressResult(BookOutcome, Ensemble):
         "amplification",
         "exhausted",
     )
-    _on_demand: ClassVar[tuple[str, ...]] = ("proceeds", "shortfall", "surplus")
+    _on_demand: ClassVar[tuple[str, ...]] = (*MONEY, *BookOutcome._stop_names)
 
     final_price: FloatArray
     low_price: FloatArray
@@ -89,6 +94,7 @@ class StressResult(BookOutcome, Ensemble):
     waves: Counts
     long_count: Counts
     short_count: Counts
+    support_quantity: FloatArray
     _book: Book
     _market: Market
     _scenarios: EngineScenarios
@@ -126,8 +132,7 @@ class StressResult(BookOutcome, Ensemble):
         return self._money[1]
 
     def __repr__(self) -> str:
-        name, closing = type(self).__name__, np.count_nonzero(self.waves)
-        return f"<{name}: {self._count:,} scenarios, {closing:,} of them with liquidations{self._seeded}>"
+        return f"<{type(self).__name__}: {self._count:,} scenarios, {self._closing}{self._seeded}>"
 
 
 class RandomStressResult(StressResult):
@@ -206,7 +211,7 @@ class VenueStressResult(SettledRows, StressResult):
     """
 
     _names = (*StressResult._names, *MONEY, *LEDGER)
-    _on_demand = _names
+    _on_demand = (*_names, *BookOutcome._stop_names)
 
     _venue: Venue
 
@@ -340,7 +345,7 @@ def stress(
     given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=False))
     hidden = {"_market": market, "_scenarios": scenarios, "_threads": workers}
     if isinstance(book, RandomBook):
-        names = _chosen(columns, RandomStressResult)
+        names = _chosen(columns, RandomStressResult, (), market)
         kept, key = resolve(seed)
         found = _core.stress_random(book._engine, key, float(most), market._engine, scenarios, workers, progress)
         values = dict(zip((*_FROM_ENGINE, "long_quantity", "short_quantity", "runaway"), found, strict=True))
@@ -349,7 +354,7 @@ def stress(
         arguments = {"market": market, "book": book, "max_count": most, **given}
         return RandomStressResult("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
     kind = StressResult if venue is None else VenueStressResult
-    names = _chosen(columns, kind)
+    names = _chosen(columns, kind, () if book.stop is None else BookOutcome._stop_names, market)
     given_seed = None if seed is None else resolve(seed)[0]
     _check_at_rest(book, market)
     if venue is not None:
@@ -380,7 +385,7 @@ def _settle(
     return _core.stress_venue(
         book.long._engine,
         book.short._engine,
-        book._settled(True, venue._closes_winners),
+        told_apart(book, venue),
         marked(market, venue)._engine,
         venue._engine,
         scenarios,
@@ -419,7 +424,9 @@ def _scenarios(
     return flat[0], flat[1], flat[2], share, scenarios
 
 
-def _chosen(columns: Sequence[str] | None, kind: type[StressResult]) -> tuple[str, ...]:
+def _chosen(
+    columns: Sequence[str] | None, kind: type[StressResult], stops: tuple[str, ...], market: Market
+) -> tuple[str, ...]:
     if columns is None:
-        return kind._names
-    return check_names("columns", columns, kind._names + kind._on_demand)
+        return (*kind._names, *stops, *(() if market.support is None else ("support_quantity",)))
+    return check_names("columns", columns, (*kind._names, *kind._on_demand, "support_quantity"))

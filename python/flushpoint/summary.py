@@ -151,7 +151,8 @@ def summarise(
     names = check_columns(result, columns)
     wanted = check_levels(levels)
     sure = check_confidence(confidence)
-    closed = [name for name in ("liquidated_count", "long_count", "short_count", "waves") if name in result]
+    told = ("liquidated_count",) if "liquidated_count" in result else ("long_count", "short_count", "waves")
+    closed = [name for name in told if name in result]
     anything = np.any([result[name] > 0 for name in closed], axis=0) if closed else None
     return Summary(
         paths=len(result[next(iter(result))]),

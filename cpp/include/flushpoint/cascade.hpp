@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "flushpoint/book.hpp"
@@ -27,6 +28,7 @@ struct CascadeTotals {
     std::int64_t waves;
     std::size_t longs_closed = 0;
     std::size_t shorts_closed = 0;
+    double support_quantity = 0.0;
 };
 
 // What starts a cascade, and the depth it meets.
@@ -150,10 +152,8 @@ struct SortedSide {
     Range take(double mark_factor, double start) {
         const std::size_t begin = closed;
         if (begin == view.count) return {begin, begin};
-        const auto crossed = [&](std::size_t i) {
-            return shorts ? short_crossed(view.trigger[i], mark_factor, start)
-                          : long_crossed(view.trigger[i], mark_factor, start);
-        };
+        const double sign = shorts ? -1.0 : 1.0, factor = sign * mark_factor, least = signed_start(sign, start);
+        const auto crossed = [&](std::size_t i) { return crosses(view.trigger[i], factor, least); };
         if (!crossed(begin)) return {begin, begin};
         const double distance = density == 0.0 ? 0.0 : view.trigger[begin] - start / mark_factor;
         const double ahead = density * (shorts ? -distance : distance), rest = static_cast<double>(view.count - begin);
@@ -192,6 +192,21 @@ struct Trading {
     void update(const Market<Impact>& market) {
         displacement = market.displacement(state);
     }
+    // Sold (bought, if negative) by others than the sides' positions.
+    void sell_outside(double quantity) {
+        outside += quantity;
+        state = state.after(quantity);
+    }
+    // What the support buys now. Kept out of the loop of waves, into which then all else fits.
+    template <class Impact>
+    [[gnu::noinline]] double support(Support& buyers, const Market<Impact>& market) {
+        const double quantity = buyers.buy(market, state);
+        if (quantity > 0.0) {
+            sell_outside(-quantity);
+            update(market);
+        }
+        return quantity;
+    }
     // A wave has been traded: the sides have now closed so much in all, longs less shorts.
     template <class Impact>
     void close(double closed, double recovering, const Market<Impact>& market) {
@@ -205,14 +220,15 @@ struct Trading {
 
 // The state machine: waves from the start price until nothing is crossed. Calls on_wave(longs' wave, shorts' wave) for
 // each before it is traded: the longs are sold from trading.state, the shorts bought back after them. What is traded is
-// what the sides say then.
+// what the sides say then. Before each test the support, if any, buys.
 template <class Impact, class Longs, class Shorts, class OnWave>
 inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market, double start, double refill,
-                      Trading& trading, OnWave&& on_wave) {
+                      Support* support, Trading& trading, OnWave&& on_wave) {
     State& state = trading.state;
     // Sums since the start, not wave by wave: the state then carries no rounding from one wave to the next.
-    const double recovered = state.recovering - (longs.quantity() - shorts.quantity());
+    double recovered = state.recovering - (longs.quantity() - shorts.quantity());
     for (;;) {
+        if (support) [[unlikely]] recovered -= trading.support(*support, market);
         const double factor = trading.scale * market.mark_factor(trading.displacement);
         auto sold = longs.take(factor, start);
         auto bought = shorts.take(factor, start);
@@ -301,9 +317,17 @@ inline CascadeTotals run_cascade(Longs& longs, Shorts& shorts, const Market<Impa
     trading.highest = trading.lowest = trading.displacement;
     const double log_start = math::log(start / price);
     const double first_move = log_start - trading.displacement;
-    run_waves(longs, shorts, market, start, scenario.refill, trading,
+    std::optional<Support> buyers;
+    Support* support = nullptr;
+    if (market.support) [[unlikely]] {
+        support = &buyers.emplace(*market.support);
+        support->set_start(math::log(start));
+    }
+    run_waves(longs, shorts, market, start, scenario.refill, support, trading,
               [&](auto& sold, auto& bought) { on_wave(start, trading, sold, bought); });
-    return totals_of(trading, start, log_start, first_move);
+    CascadeTotals totals = totals_of(trading, start, log_start, first_move);
+    if (support) totals.support_quantity = support->bought();
+    return totals;
 }
 
 // The same for a whole book.

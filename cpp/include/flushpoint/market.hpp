@@ -2,6 +2,7 @@
 #pragma once
 
 #include "flushpoint/impact.hpp"
+#include "flushpoint/support.hpp"
 
 namespace flushpoint {
 
@@ -12,6 +13,7 @@ struct MarketData {
     double spread;
     double mark_weight;
     ImpactData impact;
+    SupportView support{nullptr, nullptr, 0};  // at prices below the market's
 };
 
 inline namespace FLUSHPOINT_ARCH {
@@ -36,6 +38,7 @@ struct Market {
     double spread;
     double mark_weight;
     double liquidity;
+    const SupportView* support;  // null for none
 
     // The same market, so many times as deep.
     Market with_liquidity(double times) const {
@@ -57,6 +60,10 @@ struct Market {
     // The quantity that, sold from rest, displaces by x (bought, hence negative, where x < 0).
     double inverse_displacement(double x) const {
         return liquidity * (x >= 0.0 ? impact.inverse(x, false, permanent) : -impact.inverse(-x, true, permanent));
+    }
+    // The quantity that, bought from s, brings the displacement down to x.
+    double purchase_to(State s, double x) const {
+        return s.recovering - inverse_displacement(x - permanent_displacement(s.sold - s.recovering));
     }
     // How far below the exogenous price the log mark stands.
     double mark_displacement(double displacement) const {
@@ -120,7 +127,8 @@ inline bool short_crossed(double trigger, double mark_factor, double start) {
 template <class Function>
 inline decltype(auto) with_market(const MarketData& m, double liquidity, Function&& f) {
     return with_impact(m.impact, [&](auto impact) {
-        return f(Market<decltype(impact)>{impact, m.permanent, m.spread, m.mark_weight, liquidity});
+        const SupportView* support = m.support.count > 0 ? &m.support : nullptr;
+        return f(Market<decltype(impact)>{impact, m.permanent, m.spread, m.mark_weight, liquidity, support});
     });
 }
 

@@ -3,14 +3,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "flushpoint/book.hpp"
 #include "flushpoint/funding.hpp"
+#include "flushpoint/living_depth.hpp"
 #include "flushpoint/market.hpp"
 #include "flushpoint/process.hpp"
 #include "flushpoint/pulse.hpp"
 #include "flushpoint/random_book.hpp"
+#include "flushpoint/targeting.hpp"
 #include "flushpoint/turnover.hpp"
 #include "flushpoint/venue_run.hpp"
 
@@ -40,17 +43,26 @@ struct PathColumns {
     double* short_quantity;
     double* long_notional;
     double* short_notional;
+    std::int64_t* stop_count;  // of a venue's book, as the next two
+    double* stop_quantity;
+    double* stop_notional;
     std::int64_t* waves;
     bool* exhausted;
     bool* runaway;
+    double* targeting_quantity;  // sold less bought by funds
+    double* support_quantity;
+    double* least_liquidity;
     LedgerColumns ledger;
 };
 
-// Prices after the steps `at`, which rise: prices[path * count + j].
+// Prices after the steps `at`, which rise: prices[path * count + j]; and the liquidity and the spread that the next step
+// meets, null where they are not wanted.
 struct Recording {
     const std::int64_t* at;
     std::size_t count;
     double* prices;
+    double* liquidity = nullptr;
+    double* spread = nullptr;
 };
 
 struct PathWave {
@@ -72,7 +84,9 @@ struct PathJob {
     Clock clock;
     Script script;
     bool bridge;  // of a GBM and a book of one side: watch the extremes between steps, too
-    const Funding* funding = nullptr;  // of a known book whose positions close whole in the market; null for none
+    const Funding* funding = nullptr;  // null for none
+    std::span<const VolatilityTargeting> targeting{};  // not with a bridge
+    const LivingDepthData* depth = nullptr;  // not with a bridge; null for one that stays
 };
 
 // Paths first, first + 1, ..., first + count - 1; columns and recording begin with path `first`.

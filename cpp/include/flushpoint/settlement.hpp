@@ -21,6 +21,7 @@ public:
           start_(start),
           mark_price_(start / market.mark_factor(trading.displacement)),
           state_(trading.state),
+          scale_(trading.scale),
           book_(book),
           ledger_(book.ledger) {}
 
@@ -38,30 +39,38 @@ private:
     void settle(Side& side, Side& other, VenueWave& wave) {
         std::vector<Taken> rest;  // whose losses the fund cannot pay
         if (book_.positions && !wave.listed) wave = side.list(wave.run);
-        bool stops = ledger_.venue->closes_winners();
+        bool may_default = ledger_.venue->closes_winners();
         // Where nobody can be closed instead, the sale stands, and so do all that follow.
-        const auto defaults = [&] { return stops = find_winners(other); };
+        const auto defaults = [&] { return may_default = find_winners(other); };
         if (wave.listed) {
             const std::vector<Crossed>& listed = side.listed();
             for (std::size_t i = 0; i < listed.size(); ++i) {
                 side.expect(i + 8);
                 Taken one = side.take_out(listed[i], mark_price_);
+                one.bankruptcy *= scale_;
                 const double size = side.closing(listed[i], one);
-                if (!defaulted_ && !sell(side, one, size, wave, stops)) {
+                if (one.stop) {
+                    sell(side, one, size, wave, false);
+                    continue;
+                }
+                if (!defaulted_ && !sell(side, one, size, wave, may_default)) {
                     defaulted_ = defaults();
-                    if (!defaulted_) sell(side, one, size, wave, stops);
+                    if (!defaulted_) sell(side, one, size, wave, may_default);
                 }
                 if (defaulted_) rest.push_back(one);
             }
         } else {
             std::size_t end = wave.run.begin;
             while (end < wave.run.end && !defaulted_) {
-                end = sell(side, {end, wave.run.end}, wave, stops);
+                end = sell(side, {end, wave.run.end}, wave, may_default);
                 if (end < wave.run.end) defaulted_ = defaults();
             }
             if (end == wave.run.end) return;
             side.list({end, wave.run.end});
-            for (const Crossed& crossed : side.listed()) rest.push_back(side.take_out(crossed, mark_price_));
+            for (const Crossed& crossed : side.listed()) {
+                rest.push_back(side.take_out(crossed, mark_price_));
+                rest.back().bankruptcy *= scale_;
+            }
         }
         if (rest.empty()) return;
         close_against(side, other, rest);
@@ -71,11 +80,11 @@ private:
         }
     }
 
-    // Sells `size` of a position; if it stops, not where that is all of it and the fund cannot pay its loss.
-    bool sell(Side& side, Taken& one, double size, VenueWave& wave, bool stops) {
+    // Sells `size` of a position; if it may default, not where that is all of it and the fund cannot pay its loss.
+    bool sell(Side& side, Taken& one, double size, VenueWave& wave, bool may_default) {
         const double traded = side.sign() * size, money = market_.proceeds(start_, state_, traded);
         const double loss = traded * one.bankruptcy - money;
-        if (stops && size == one.quantity && loss > ledger_.fund) return false;
+        if (may_default && size == one.quantity && loss > ledger_.fund) return false;
         wave.quantity += size;
         state_ = state_.after(traded);
         ledger_.proceeds += money;
@@ -83,10 +92,11 @@ private:
         if (one.quantity > 0.0) side.give_back(one);
         return true;
     }
-    // Sells a part of the run, whole positions; if it stops, up to the one that is returned.
-    std::size_t sell(Side& side, Range run, VenueWave& wave, bool stops) {
-        Waterfall<Impact> waterfall(market_, start_, state_, side.view(), side.columns().bankruptcy, side.shorts(), run,
-                                    ledger_, stops);
+    // Sells a part of the run, whole positions; if they may default, up to the first that does, which is returned.
+    std::size_t sell(Side& side, Range run, VenueWave& wave, bool may_default) {
+        BankruptcyView bankruptcy = side.columns().bankruptcy;
+        bankruptcy.scale = scale_;
+        Waterfall<Impact> waterfall(market_, start_, state_, side.view(), bankruptcy, side.shorts(), run, ledger_, may_default);
         const Range sold{run.begin, waterfall.close()};
         const double quantity = sold.sum(side.view().quantity_sum), traded = side.sign() * quantity;
         wave.quantity += quantity;
@@ -106,6 +116,12 @@ private:
             if (profit(one, mark_price_, side.shorts()) > 0.0) book_.winners.push_back(one);
             return 0.0;
         });
+        if (scale_ != 1.0) {
+            for (Candidate& one : book_.winners) {
+                one.bankruptcy_price *= scale_;
+                one.trigger *= scale_;
+            }
+        }
         return !book_.winners.empty();
     }
 
@@ -134,10 +150,10 @@ private:
             if (i == book_.winners.size() || book_.winners[i].place != other.columns().index[rank]) return 0.0;
             const double size = taken[i++];
             if (size == 0.0) return size;
-            const double equity = s * size * (price - bankruptcy);
+            const double owed = scale_ * bankruptcy, equity = s * size * (price - owed);
             ledger_.adl_count += 1;
             ledger_.released += equity;
-            ledger_.value += s * size * bankruptcy;
+            ledger_.value += s * size * owed;
             record(other.columns().index[rank], size, size * price, size, equity);
             return size;
         });
@@ -148,7 +164,7 @@ private:
     // `size` of a position is closed for `money`, signed by its side.
     void close(Side& side, Taken& one, double size, double money, bool in_market) {
         const double s = side.sign(), owed = s * size * one.bankruptcy, gain = money - owed;
-        const double fee = in_market ? ledger_.fee(money, gain) : 0.0;
+        const double fee = in_market && !one.stop ? ledger_.fee(money, gain) : 0.0;
         double credit = 0.0;
         ledger_.value += owed;
         if (size < one.quantity) {  // its margin pays or receives the difference
@@ -157,6 +173,9 @@ private:
             one.bankruptcy -= s * (gain - fee) / (one.quantity - size);
         } else if (gain < 0.0) {
             ledger_.lost(-gain);
+        } else if (one.stop) {
+            ledger_.gained_by_owner(gain);
+            credit = gain;
         } else {
             ledger_.gained(gain, fee);
             if (ledger_.venue->surplus_to == SurplusTo::trader) credit = gain - fee;
@@ -181,6 +200,7 @@ private:
     const Market<Impact>& market_;
     double start_, mark_price_;
     State state_;  // of the market, as the wave is traded
+    double scale_;  // of the book's prices, without which it keeps them
     VenueBook& book_;
     Ledger& ledger_;
     bool defaulted_ = false;  // the rest of the wave is closed against winners

@@ -38,6 +38,7 @@ struct StressColumns {
     std::int64_t* waves;
     std::int64_t* long_count;
     std::int64_t* short_count;
+    double* support_quantity = nullptr;  // may be null
 
     void write(std::size_t i, const CascadeTotals& t) const {
         final_price[i] = t.final_price;
@@ -48,6 +49,7 @@ struct StressColumns {
         waves[i] = t.waves;
         long_count[i] = static_cast<std::int64_t>(t.longs_closed);
         short_count[i] = static_cast<std::int64_t>(t.shorts_closed);
+        if (support_quantity) support_quantity[i] = t.support_quantity;
     }
 };
 

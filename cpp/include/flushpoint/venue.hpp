@@ -75,6 +75,11 @@ struct Ledger {
             case SurplusTo::venue: kept += rest; break;
         }
     }
+    // The same of a stop order: what it leaves is its owner's, and nobody takes a fee.
+    void gained_by_owner(double gain) {
+        surplus += gain;
+        to_traders += gain;
+    }
     void charge(double fee) {
         if (fee == 0.0) return;
         fees += fee;

@@ -22,6 +22,7 @@ struct VenueColumns {
     const std::int32_t* index;  // each position's place in the input
     const double* entry_price;  // in firing order; null where nobody's is asked for
     std::size_t count;          // with those that can never trigger
+    const bool* stop = nullptr;  // in firing order, which are stop orders; null where none is
 };
 
 // What became of each position, in input order; added to as a run goes on.
@@ -45,8 +46,9 @@ struct alignas(64) Holding {
     double order;               // quantity that is to be closed, as sized when it was triggered
     std::int32_t rank;          // in the run
     std::int32_t place;         // in input order
-    std::uint64_t turn : 63;  // in the queue
+    std::uint64_t turn : 62;    // in the queue
     std::uint64_t hit : 1;      // closed in part before
+    std::uint64_t stop : 1;     // an order of its owner, not a liquidation
 };
 
 // The same while it is closed.
@@ -62,6 +64,13 @@ struct Crossed {
     double closing;  // what is closed of it now, where positions wait
 };
 
+// What was closed of some positions, in the market or against winners.
+struct Amount {
+    std::int64_t count = 0;
+    double quantity = 0.0;
+    double notional = 0.0;
+};
+
 // A wave of a side: a range of the run, or a list of crossed positions where something distinguishes them.
 struct VenueWave {
     Range run{0, 0};
@@ -72,12 +81,12 @@ struct VenueWave {
     std::int64_t size() const { return count; }
 };
 
-// How much of a crossed position is closed at once, at a mark price.
-inline double close_size(const VenueData& venue, bool shorts, const Holding& one, double price) {
+// How much of a crossed position is closed at once, at a mark price; `scale`: of its own prices, see funding.hpp.
+inline double close_size(const VenueData& venue, bool shorts, const Holding& one, double price, double scale) {
     constexpr double least = 0.01;  // of the original quantity: nothing left open, and no sized close, is smaller
     const double notional = one.quantity * price;
-    const double equity = one.quantity * (shorts ? one.bankruptcy - price : price - one.bankruptcy);
-    if (!venue.closes_in_part() || !(equity > 0.0) || notional < venue.whole_below) return one.quantity;
+    const double owed = scale * one.bankruptcy, equity = one.quantity * (shorts ? owed - price : price - owed);
+    if (one.stop || !venue.closes_in_part() || !(equity > 0.0) || notional < venue.whole_below) return one.quantity;
     double size = 0.0;
     if (venue.close == CloseRule::tier_step_down) {
         const std::size_t tier = tier_of(venue.tiers, notional);
@@ -170,11 +179,18 @@ public:
             notional_later_ += size * one.trigger;
             count_ += !one.hit;
             one.hit = true;
+            if (one.stop) {
+                stops_.count += 1;
+                stops_.quantity += size;
+                stops_.notional += size * one.trigger;
+            }
             one.order = std::max(one.order - size, 0.0);
         }
         // The rest of a holding waits on if its order is not done, or goes back to the book, with the trigger that its
         // margin now makes.
         void give_back(Taken& one) {
+            const double owed = one.bankruptcy;
+            one.bankruptcy /= book_.scale_;
             if (one.order > 0.0) {
                 keep(one);
                 waiting_.push_front({one.slot, 0.0});
@@ -182,8 +198,9 @@ public:
             }
             const VenueData& venue = book_.venue_;
             const double s = sign();
-            one.trigger = venue.tiers.count > 0 ? trigger_price(venue.tiers, shorts_, one.quantity, one.bankruptcy)
-                                                : s * one.bankruptcy / (s - one.rate);
+            const double trigger = venue.tiers.count > 0 ? trigger_price(venue.tiers, shorts_, one.quantity, owed)
+                                                         : s * owed / (s - one.rate);
+            one.trigger = trigger / book_.scale_;
             if (!(one.trigger > 0.0)) one.trigger = 0.0;  // a long never fires there, a short at once
             keep(one);
             returning_.push_back({one.trigger, shorts_, one.place, one.slot});
@@ -224,7 +241,7 @@ public:
         Taken kept(std::int32_t slot) const { return {kept_[static_cast<std::size_t>(slot)], slot}; }
         Taken sized(const Crossed& crossed, double price) const {
             Taken out = crossed.slot == no_slot ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot);
-            out.order = close_size(book_.venue_, shorts_, out, price);
+            out.order = close_size(book_.venue_, shorts_, out, price, book_.scale_);
             return out;
         }
         void keep(Taken& one) {
@@ -234,6 +251,11 @@ public:
             } else {
                 kept_[static_cast<std::size_t>(one.slot)] = one;
             }
+        }
+        std::uint64_t turn(std::int32_t slot) const { return kept_[static_cast<std::size_t>(slot)].turn; }
+        void line_up() {
+            std::sort(listed_.begin(), listed_.end(),
+                      [&](const Crossed& a, const Crossed& b) { return turn(a.slot) < turn(b.slot); });
         }
         VenueWave listed_wave() const { return {{0, 0}, static_cast<std::int64_t>(listed_.size()), 0.0, true}; }
 
@@ -246,14 +268,15 @@ public:
             const double bankruptcy = columns_.bankruptcy.price[i];
             const double rate = sign() * (trigger - bankruptcy) / trigger;
             return {{trigger, left_.empty() ? whole : left_[i], bankruptcy, rate, whole, 0.0, static_cast<std::int32_t>(i),
-                     columns_.index[i], 0, 0},
+                     columns_.index[i], 0, 0, columns_.stop && columns_.stop[i]},
                     no_slot};
         }
 
         // Takes out what the crossing test finds crossed.
         VenueWave cross(double mark_factor, double start) {
             const Range run = run_.take(mark_factor, start);
-            const bool as_it_is = !book_.venue_.closes_in_part() && !book_.venue_.waits() && left_.empty();
+            const bool as_it_is =
+                !book_.venue_.closes_in_part() && !book_.venue_.waits() && !columns_.stop && left_.empty();
             if (as_it_is) {
                 return {run, static_cast<std::int64_t>(run.size()), 0.0, false};
             }
@@ -296,6 +319,7 @@ public:
         double sold_later_ = 0.0, closed_later_ = 0.0, notional_later_ = 0.0;
         double wave_quantity_ = 0.0, wave_notional_ = 0.0;
         std::int64_t count_ = 0;
+        Amount stops_;
     };
 
     VenueBook(const VenueData& venue, const BookView& book, const VenueColumns& long_columns,
@@ -318,24 +342,36 @@ public:
     // A step of a path begins: so much may be closed in it.
     void begin_step(double now, double seconds, const Trading& trading) {
         trading_ = &trading;
+        scale_ = trading.scale;
         now_ = now;
         budget_ = venue_.pacing < math::infinity ? venue_.pacing * seconds : math::infinity;
+    }
+    // The stop orders closed, of both sides.
+    Amount stops() const {
+        const Amount &sold = longs.stops_, &bought = shorts.stops_;
+        return {sold.count + bought.count, sold.quantity + bought.quantity, sold.notional + bought.notional};
     }
     bool waiting() const { return !longs.waiting_.empty() || !shorts.waiting_.empty(); }
 
 private:
-    // Longs ask first: both sides' crossed positions join the queue, and what may be closed now leaves it.
+    // Longs ask first: both sides' crossed positions join the queue, and what may be closed now leaves it. Stop orders have
+    // their place in the line, but nothing holds them.
     VenueWave release(Side& asking, double mark_factor, double start) {
         if (asking.shorts()) return shorts.listed_wave();
         for (Side* side : {&longs, &shorts}) {
             side->cross(mark_factor, start);
+            std::size_t released = 0;
             for (const Crossed& crossed : side->listed_) {
-                Taken one = side->sized(crossed, start / mark_factor);
-                one.turn = turns_++ & (~std::uint64_t{0} >> 1);
+                Taken one = side->sized(crossed, scale_ * (start / mark_factor));
+                one.turn = turns_++ & (~std::uint64_t{0} >> 2);
                 side->keep(one);
-                side->waiting_.push_back({one.slot, now_ + venue_.delay});
+                if (one.stop) {
+                    side->listed_[released++] = {0, one.slot, one.order};
+                } else {
+                    side->waiting_.push_back({one.slot, now_ + venue_.delay});
+                }
             }
-            side->listed_.clear();
+            side->listed_.resize(released);
         }
         const double relative = math::exp(-trading_->displacement);
         const bool open[] = {relative >= 1.0 - venue_.price_band, relative <= 1.0 + venue_.price_band};
@@ -343,7 +379,7 @@ private:
             Side* next = nullptr;
             for (Side* side : {&longs, &shorts}) {
                 if (side->waiting_.empty() || !open[side->shorts()] || side->waiting_.front().due > now_ * (1.0 + 1e-12)) continue;
-                const auto turn = [](const Side& of) { return of.kept(of.waiting_.front().slot).turn; };
+                const auto turn = [](const Side& of) { return of.turn(of.waiting_.front().slot); };
                 if (!next || turn(*side) < turn(*next)) next = side;
             }
             if (!next || !(budget_ > 0.0)) break;
@@ -353,11 +389,15 @@ private:
             budget_ -= closing;
             next->listed_.push_back({0, slot, closing});
         }
+        for (Side* side : {&longs, &shorts}) {
+            if (side->columns_.stop) side->line_up();
+        }
         return longs.listed_wave();
     }
 
     const VenueData& venue_;
     const Trading* trading_ = nullptr;
+    double scale_ = 1.0;  // of the prices of both sides
     double now_ = 0.0;
     double budget_ = math::infinity;  // quantity that may still be closed in this step
     std::uint64_t turns_ = 0;

@@ -18,18 +18,19 @@ struct VenueBookView {
     BookView book;
     VenueColumns longs;
     VenueColumns shorts;
+
+    bool holds_stops() const { return longs.stop || shorts.stop; }
 };
 
-// What was closed of one side, in the market or against winners.
-struct ClosedSide {
-    std::int64_t count = 0;
-    double quantity = 0.0;
-    double notional = 0.0;
-};
+// Whether positions are told apart as they are closed, so that a VenueBook has to hold them.
+inline bool tells_apart(const VenueData& venue, const VenueBookView& book) {
+    return venue.intervenes() || book.holds_stops();
+}
 
 struct VenueOutcome {
     CascadeTotals totals;
-    ClosedSide longs, shorts;
+    Amount longs, shorts;
+    Amount stops;  // of both sides, counted there too
     Ledger ledger;
 };
 
@@ -40,6 +41,9 @@ struct VenueStressColumns {
     double* long_notional;
     double* short_notional;
     LedgerColumns ledger;
+    std::int64_t* stop_count = nullptr;  // as the next two, where nobody asks
+    double* stop_quantity = nullptr;
+    double* stop_notional = nullptr;
 };
 
 // One cascade. `positions` may be null; `waves` too. Calls `poll` now and then, which may throw to stop it.
