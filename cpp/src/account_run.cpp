@@ -46,7 +46,7 @@ void run_scenario(AccountRun& run, const AccountScenarios& scenarios, std::size_
         trading.highest = trading.lowest = trading.displacement;
         first_move[m] = log_start[m] - trading.displacement;
     }
-    run.cascade(scenarios.refill, pulse, on_wave);
+    run.cascade(scenarios.refill, pulse, on_wave, scenarios.rounds);
     for (std::size_t m = 0; m < markets; ++m) {
         const MarketRun& one = run.markets[m];
         const std::size_t at = i * markets + m;
@@ -63,13 +63,14 @@ void run_scenario(AccountRun& run, const AccountScenarios& scenarios, std::size_
 }  // namespace
 
 void cascade(const AccountJob& job, const AccountScenarios& scenario, const AccountColumns& out,
-             std::vector<AccountWave>& waves, double* left, const Progress& progress) {
+             std::vector<AccountWave>& waves, double* left, bool* defaulted, const Progress& progress) {
     Pulse pulse(progress);
     const Thresholds thresholds = at_rest(job);
     AccountRun run(job, thresholds);
     run_scenario(run, scenario, 0, out, pulse, [&](const AccountWave& wave) { waves.push_back(wave); });
     for (std::size_t a = 0; a < job.accounts.count; ++a) {
         for (std::size_t p = job.accounts.begin(a); p < job.accounts.end(a); ++p) left[p] = run.held().left(a, p);
+        defaulted[a] = job.accounts.has_banks() && run.held().bank(a).defaulted;
     }
 }
 

@@ -13,6 +13,7 @@ from flushpoint.accounts import Accounts
 from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, VenueCascadeResult, cascade
 from flushpoint.compare import Comparison, compare
+from flushpoint.delever import Delever
 from flushpoint.deleverage import auto_deleverage
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
@@ -66,6 +67,7 @@ __all__ = [
     "Bootstrap",
     "CascadeResult",
     "Comparison",
+    "Delever",
     "DepthImpact",
     "DrawnSimulationResult",
     "Ensemble",

@@ -18,7 +18,7 @@ from flushpoint.venue import Venue
 
 #: What a venue adds to a result of accounts: it closes nothing against winners.
 ACCOUNT_LEDGER = tuple(name for name in LEDGER if name not in ("socialised_loss", "adl_quantity", "adl_count"))
-_GROUPED = ("group_closed", "group_shortfall")
+_GROUPED = ("group_closed", "group_defaulted", "group_shortfall")
 #: Of the engine's columns with one entry a market, those that no result shows as they are.
 _PER_MARKET = ("own_longs", "own_shorts", "shared_longs", "shared_shorts", "amplification", "low_time")
 
@@ -81,17 +81,19 @@ class AccountOutcome(Settled, Result):
     long_notional: FloatArray
     short_notional: FloatArray
     group_closed_: Ints
+    group_defaulted_: Ints
     group_shortfall_: FloatArray
     _portfolio: Reduced
     _markets: Markets
     _venue: Venue
 
     @classmethod
-    def _columns_of(cls, markets: Markets, venue: Venue | None) -> tuple[str, ...]:
+    def _columns_of(cls, portfolio: Reduced, markets: Markets, venue: Venue | None) -> tuple[str, ...]:
         """Names of all columns."""
+        defaults = ("accounts_defaulted",) if portfolio.accounts._banks else ()
         ledger = () if venue is None else ACCOUNT_LEDGER
         per_market = (f"{name}.{market}" for name in cls._per_market for market in markets.names)
-        return (*per_market, *cls._totals, *ledger)
+        return (*per_market, *cls._totals, *defaults, *ledger)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._names:
@@ -152,6 +154,12 @@ class AccountOutcome(Settled, Result):
         return self._group_closed
 
     @property
+    def group_defaulted(self) -> Ints:
+        """Banks of each group that defaulted, shape (..., groups)."""
+        self.groups  # raises where there are none  # noqa: B018
+        return self.group_defaulted_
+
+    @property
     def group_shortfall(self) -> FloatArray:
         """Shortfall of each group's accounts and isolated positions, quote units, shape (..., groups)."""
         self.groups  # raises where there are none  # noqa: B018
@@ -161,6 +169,11 @@ class AccountOutcome(Settled, Result):
     def accounts_closed(self) -> Any:
         """Accounts whose positions that share margin were all closed, shape (...)."""
         return self._group_closed.sum(-1)
+
+    @property
+    def accounts_defaulted(self) -> Any:
+        """Banks that defaulted (`Delever`), shape (...); 0 where accounts are none."""
+        return self.group_defaulted_.sum(-1)
 
     @cached_property
     def isolated_closed(self) -> Any:

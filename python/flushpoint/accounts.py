@@ -22,14 +22,16 @@ from flushpoint._validate import (
     real_array,
     restore,
 )
+from flushpoint._validate import count as whole
 from flushpoint.book import Book, EnginePositions, EngineSide
+from flushpoint.delever import Delever, EngineBanks
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import EngineMarket
 from flushpoint.markets import Markets
 from flushpoint.venue import EngineVenue, Venue
 
-CLOSES = ("all", "largest_loss", "pro_rata", "delever")
-_ENGINE_CLOSES = (0, 1, 2, 2)  # AccountClose in cpp/include/flushpoint/accounts.hpp; a bank deleverages pro rata
+CLOSES = ("all", "largest_loss", "pro_rata")  # as AccountClose in cpp/include/flushpoint/accounts.hpp, which has
+_DELEVER = len(CLOSES)  # banks next
 
 Ints = NDArray[np.int64]
 EngineSchedule = tuple[FloatArray, FloatArray, FloatArray]
@@ -43,11 +45,13 @@ EngineAccounts = tuple[
     tuple[EngineSchedule, ...],
     int,
     float,
+    EngineBanks | None,
 ]
 EngineMarketBook = tuple[
     EngineMarket, EngineSide, EngineSide, EnginePositions, NDArray[np.int32] | None, NDArray[np.int32] | None
 ]
-EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int]
+EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int, bool]
+EngineAccountScenarios = tuple[FloatArray, FloatArray, FloatArray, float, int | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,25 +77,21 @@ class Accounts:
         What each account would hold if its positions were closed where they were entered, quote units; finite, may be
         negative. Margin of isolated positions is not in it.
     schedules : MarginSchedule or mapping of str to MarginSchedule
-        Of all markets, or of each by name. None where `close` is "delever".
+        Of all markets, or of each by name. None for banks.
     isolated : array_like, shape (rows,), optional
         Margin of isolated positions, quote units, positive; nan for those that share the account's.
     group : array_like, shape (accounts,), or mapping, optional
         A label an account.
-    close : {"all", "largest_loss", "pro_rata", "delever"}, default "all"
+    close : {"all", "largest_loss", "pro_rata"} or Delever, default "all"
         What a failing account with positions in several markets closes, in the wave in which it is found to fail:
         everything; whole positions, the largest unrealised loss first, until equity exceeds maintenance; the least
-        common share of all that restores equity to `target` x maintenance, everything if equity is gone; or, as banks
-        do, the least common share that restores equity / assets to `target` once it has fallen to `threshold`, with
-        assets the sum of all notionals (Greenwood, Landier and Thesmar 2015). Each is worked out at the marks that
-        triggered it, were there no slippage; a common share is at least 1 % of what was first held, and everything
-        goes where less than that would be left. Isolated positions, and accounts with positions in one market only,
-        are closed whole.
+        common share of all that restores equity to `target` x maintenance, everything if equity is gone. Each is
+        worked out at the marks that triggered it, were there no slippage; a common share is at least 1 % of what was
+        first held, and everything goes where less than that would be left. Isolated positions, and accounts with
+        positions in one market only, are closed whole. With `Delever` accounts are banks, none of whose positions are
+        isolated or short: these fail, and sell, by that rule in however many markets they are.
     target : float, optional
-        With "pro_rata" equity / maintenance after closing, at least 1 (the default); with "delever" equity / assets,
-        above `threshold` and at most 1.
-    threshold : float, optional
-        With "delever", equity / assets at which an account acts, above 0 and below 1.
+        With "pro_rata" equity / maintenance after closing, at least 1 (the default).
 
     Raises
     ------
@@ -122,9 +122,8 @@ class Accounts:
     isolated: FloatArray | None = None
     group: NDArray[Any] | None = None
     _: KW_ONLY
-    close: str = "all"
+    close: str | Delever = "all"
     target: float | None = None
-    threshold: float | None = None
     ids: tuple[Hashable, ...] | None = field(init=False, default=None)
     _reduced: dict[tuple[str, ...], Reduced] = field(init=False, repr=False, default_factory=dict)
 
@@ -133,8 +132,12 @@ class Accounts:
             read_only(value)
             object.__setattr__(self, name, value)
 
-        one_of("close", self.close, CLOSES)
-        self._check_rule(set_)
+        if not isinstance(self.close, Delever):
+            one_of("close", self.close, CLOSES)
+        if self.target is not None and self.close != "pro_rata":
+            raise ValueError(f"target must be left out where close is {self.close!r}, was {self.target}")
+        if self.close == "pro_rata":
+            set_("target", number("target", 1.0 if self.target is None else self.target, at_least=1))
         self._check_schedules()
         if isinstance(self.cash, Mapping):
             set_("ids", tuple(self.cash))
@@ -168,25 +171,24 @@ class Accounts:
             set_(name, column)
         if self.group is not None:
             set_("group", self._grouped(self.group))
+        if isinstance(self.close, Delever):
+            self._check_banks(self.close)
 
-    def _check_rule(self, set_: Any) -> None:
-        for name, users in (("target", ("pro_rata", "delever")), ("threshold", ("delever",))):
-            if getattr(self, name) is not None and self.close not in users:
-                raise ValueError(f"{name} must be left out where close is {self.close!r}, was {getattr(self, name)}")
-        if self.close == "pro_rata":
-            set_("target", number("target", 1.0 if self.target is None else self.target, at_least=1))
-        if self.close == "delever":
-            for name in ("threshold", "target"):
-                if getattr(self, name) is None:
-                    raise ValueError(f"{name} must be given where close is 'delever', was None")
-            set_("threshold", number("threshold", self.threshold, above=0, below=1))
-            set_("target", number("target", self.target, above=self.threshold, at_most=1))
+    def _check_banks(self, close: Delever) -> None:
+        if self.isolated is not None:
+            raise ValueError("isolated must be left out for banks, was given")
+        check("quantity", self.quantity, self.quantity > 0, "positive for banks")
+        close._columns(len(self))
+
+    @property
+    def _banks(self) -> bool:
+        return isinstance(self.close, Delever)
 
     def _check_schedules(self) -> None:
         given = self.schedules
-        if self.close == "delever":
+        if self._banks:
             if given is not None:
-                raise ValueError("schedules must be None where close is 'delever' (threshold tells), was given")
+                raise ValueError("schedules must be None for banks (close tells when they act), was given")
         elif isinstance(given, Mapping):
             for name, schedule in given.items():
                 if not isinstance(schedule, MarginSchedule):
@@ -230,19 +232,20 @@ class Accounts:
         return self.cash.size
 
     def __repr__(self) -> str:
-        return f"<Accounts: {len(self):,} accounts, {self.account.size:,} positions, close {self.close!r}>"
+        close = "Delever" if self._banks else repr(self.close)
+        return f"<Accounts: {len(self):,} accounts, {self.account.size:,} positions, close {close}>"
 
     def __str__(self) -> str:
         alone = 0 if self.isolated is None else int(np.count_nonzero(~np.isnan(self.isolated)))
         what = {
-            "all": "everything",
-            "largest_loss": "positions of the largest loss until equity exceeds maintenance",
-            "pro_rata": f"the common share that restores equity to {self.target} x maintenance",
-            "delever": f"the common share that restores equity / assets, at {self.threshold} or less, to {self.target}",
+            "all": "closes everything",
+            "largest_loss": "closes positions of the largest loss until equity exceeds maintenance",
+            "pro_rata": f"closes the common share that restores equity to {self.target} x maintenance",
         }
+        does = what[self.close] if isinstance(self.close, str) else f"does as {self.close!r} says"
         return (
             f"{len(self):,} accounts, {self.account.size:,} positions in {np.unique(self.market).size} markets, "
-            f"{alone or 'none'} isolated; an account that fails closes {what[self.close]}"
+            f"{alone or 'none'} isolated; an account that fails {does}"
         )
 
     def _in(self, markets: Markets) -> Reduced:
@@ -262,18 +265,11 @@ class Accounts:
         return found
 
     def _schedule(self, name: str) -> MarginSchedule | None:
-        if self.close == "delever":
-            return MarginSchedule.flat(cast(float, self.threshold))
+        if self._banks:
+            return MarginSchedule.flat(0.0)
         if isinstance(self.schedules, MarginSchedule):
             return self.schedules
         return cast(Mapping[str, MarginSchedule], self.schedules).get(name)
-
-    @property
-    def _target(self) -> float:
-        """Equity / maintenance after closing, as the engine takes it."""
-        if self.close == "delever":
-            return cast(float, self.target) / cast(float, self.threshold)
-        return 1.0 if self.target is None else self.target
 
 
 @dataclass(frozen=True, eq=False)
@@ -336,8 +332,8 @@ class Reduced:
         cash = accounts.cash - _sums(owner[flat], cost[flat], len(accounts))
         shared = ~flat & ~alone
         held = np.bincount(owner[shared], minlength=len(accounts))
-        single = shared & (held[owner] == 1)
-        several = shared & (held[owner] > 1)
+        single = shared & (held[owner] == 1) & (not accounts._banks)
+        several = shared & ~single
 
         # Of what was netted the average entry price, if it is one; else any, with the difference in the margin.
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -366,7 +362,9 @@ class Reduced:
         mine = np.flatnonzero(several)
         mine = mine[np.lexsort((market[mine], owner[mine]))]
         numbers[mine] = begin + np.arange(mine.size)
-        who, first = np.unique(owner[mine], return_index=True)
+        # Banks without positions may be in default.
+        who = np.arange(len(accounts)) if accounts._banks else np.unique(owner[mine])
+        first = np.searchsorted(owner[mine], who)
         money = cash[who] - _sums(np.searchsorted(who, owner[mine]), cost[mine], who.size)
         for name, column in (("quantity", quantity), ("quantity x entry_price", cost), ("cash", money)):
             check(name, column, np.isfinite(column), "finite in sum")
@@ -400,6 +398,7 @@ class Reduced:
     @cached_property
     def engine(self) -> EngineAccounts:
         """The accounts over several markets."""
+        close = self.accounts.close
         return (
             self.first,
             self.market,
@@ -408,8 +407,9 @@ class Reduced:
             self.money,
             None if self.accounts.group is None else self.codes[self.account],
             tuple(schedule._engine for schedule in self.schedules),
-            _ENGINE_CLOSES[CLOSES.index(self.accounts.close)],
-            self.accounts._target,
+            _DELEVER if isinstance(close, Delever) else CLOSES.index(close),
+            1.0 if self.accounts.target is None else self.accounts.target,
+            close._columns(len(self.accounts)) if isinstance(close, Delever) else None,
         )
 
     def job(self, markets: Markets, venue: Venue) -> EngineAccountJob:
@@ -426,7 +426,13 @@ class Reduced:
             )
             for market, book, owner in zip(markets.markets.values(), self.books, self.owner, strict=True)
         )
-        return books, markets._engine_cross, self.engine, venue._engine, self.labels.size
+        if markets.fill == "midpoint" and any(map(len, self.books)):
+            raise ValueError(
+                "fill must be 'each' where positions are isolated or an account's only ones (those go by price), was "
+                "'midpoint'"
+            )
+        midpoint = markets.fill == "midpoint"
+        return books, markets._engine_cross, self.engine, venue._engine, self.labels.size, midpoint
 
     def crossed(self, markets: Markets) -> int:
         """How many isolated positions and accounts fail at the markets' prices."""
@@ -449,7 +455,9 @@ def check_questioned(accounts: object, markets: object) -> tuple[Reduced, Market
 
 
 def check_at_rest(reduced: Reduced, markets: Markets) -> None:
-    """Raise where anything fails at the markets' prices."""
+    """Raise where anything fails at the markets' prices; banks may act at any time."""
+    if reduced.accounts._banks:
+        return
     failing = reduced.crossed(markets)
     if failing:
         raise ValueError(
@@ -457,7 +465,7 @@ def check_at_rest(reduced: Reduced, markets: Markets) -> None:
         )
 
 
-def check_account_venue(venue: object) -> None:
+def check_account_venue(venue: object, accounts: Accounts) -> None:
     """Raise unless a venue has rules only that accounts have, too."""
     if not isinstance(venue, Venue):
         raise TypeError(f"venue must be a Venue, was {type(venue).__name__}")
@@ -465,6 +473,8 @@ def check_account_venue(venue: object) -> None:
     for name, value in vars(venue).items():
         if name not in ("fund", "surplus_to", "fee_rate", "fee_to") and value != getattr(plain, name):
             raise ValueError(f"{name} of a venue must be left out with accounts, was {value!r}")
+    if accounts._banks and venue.surplus_to != "trader":
+        raise ValueError(f"surplus_to of a venue must be 'trader' for banks, was {venue.surplus_to!r}")
 
 
 def per_market(name: str, value: Any, markets: Markets, default: float) -> FloatArray:
@@ -489,8 +499,8 @@ def per_market(name: str, value: Any, markets: Markets, default: float) -> Float
 
 
 def per_scenario(
-    markets: Markets, shock: Any, sell: Any, liquidity: Any, refill: object
-) -> tuple[tuple[FloatArray, FloatArray, FloatArray, float], tuple[int, ...]]:
+    markets: Markets, shock: Any, sell: Any, liquidity: Any, refill: object, rounds: int | None
+) -> tuple[EngineAccountScenarios, tuple[int, ...]]:
     """Check what starts cascades; return flat columns of one entry a scenario and market, and the scenarios' shape."""
     given = (
         per_market("shock", shock, markets, 0.0),
@@ -502,10 +512,11 @@ def per_scenario(
     check("shock", given[0], (given[0] > -1) & (price > 0) & (price < np.inf), "above -1, and leave prices finite")
     positive("liquidity", given[2])
     share = number("refill", refill, at_least=0, at_most=1)
+    most = None if rounds is None else whole("rounds", rounds, 0, 2**63 - 1)
     try:
         shape = np.broadcast_shapes(*(array.shape for array in given))
     except ValueError:
         shapes = ", ".join(str(array.shape) for array in given)
         raise ValueError(f"shock, sell and liquidity must broadcast together, were of shapes {shapes}") from None
     flat = [np.array(np.broadcast_to(array, shape), dtype=np.float64).reshape(-1) for array in given]
-    return (flat[0], flat[1], flat[2], share), shape[:-1]
+    return (flat[0], flat[1], flat[2], share, most), shape[:-1]

@@ -29,6 +29,8 @@ struct MarketsView {
     std::vector<MarketBook> books;
     // Log displacement of market m for a unit sold in market k and not recovered, [m * count + k]; null for none.
     const double* cross_impact;
+    // Whether all trades of a round are filled at the mean of a market's prices before and after, not each at its own.
+    bool midpoint;
 
     std::size_t count() const { return books.size(); }
     std::vector<double> prices() const {
@@ -75,6 +77,7 @@ struct AccountColumns {
     double* short_notional;
     std::int64_t* rounds;
     std::int64_t* group_closed;  // accounts over several markets
+    std::int64_t* group_defaulted;
     double* group_shortfall;
     LedgerColumns ledger;
 };
@@ -86,6 +89,9 @@ struct AccountScenarios {
     const double* liquidity;
     double refill;
     std::size_t count;
+    std::int64_t rounds = unlimited;  // the most that trade
+
+    static constexpr std::int64_t unlimited = 0x7fffffffffffffff;
 };
 
 inline namespace FLUSHPOINT_ARCH {
@@ -143,6 +149,11 @@ public:
         ledger_ = Ledger(job_->venue);
         rounds_ = 0;
         group_closed_.assign(job_->groups, 0);
+        group_defaulted_.assign(job_->groups, 0);
+        sold_out_.clear();
+        for (std::size_t a = 0; job_->accounts.has_banks() && a < job_->accounts.count; ++a) {
+            if (!held_.open(a)) sold_out_.push_back(a);
+        }
         group_shortfall_.assign(job_->groups, 0.0);
     }
 
@@ -163,11 +174,11 @@ public:
         }
     }
 
-    // Rounds from the markets' starts until nothing is crossed. Calls on_wave(wave) for each market's wave.
+    // Rounds from the markets' starts until nothing is crossed, or so many. Calls on_wave(wave) for each market's wave.
     template <class OnWave>
-    void cascade(double refill, Pulse& pulse, OnWave&& on_wave) {
+    void cascade(double refill, Pulse& pulse, OnWave&& on_wave, std::int64_t most = AccountScenarios::unlimited) {
         for (MarketRun& one : markets) one.recovered = one.trading.state.recovering - one.closed();
-        while (take()) {
+        for (; take(most > 0); --most) {
             settle(pulse);
             ++rounds_;
             for (MarketRun& one : markets) {
@@ -216,6 +227,7 @@ public:
         }
         for (std::size_t g = 0; g < job_->groups; ++g) {
             put(out.group_closed, row * job_->groups + g, group_closed_[g]);
+            put(out.group_defaulted, row * job_->groups + g, group_defaulted_[g]);
             put(out.group_shortfall, row * job_->groups + g, group_shortfall_[g]);
         }
         put(out.rounds, row, rounds_);
@@ -225,28 +237,54 @@ public:
     std::vector<MarketRun> markets;
 
 private:
-    // What is crossed now; whether there is any.
-    bool take() {
+    // What is crossed now; whether any of it trades. Where none may, banks still default.
+    bool take(bool may_trade) {
         bool any = false;
         for (std::size_t m = 0; m < markets.size(); ++m) {
             MarketRun& one = markets[m];
             const double factor = math::exp(one.mark_displacement());
             mark_[m] = one.start / factor;
+            if (!may_trade) continue;
             one.sold = one.longs.take(factor, one.start);
             one.bought = one.shorts.take(factor, one.start);
             any |= one.sold.size() + one.bought.size() > 0;
         }
+        look();
+        return may_trade && (any || !failing_.empty());
+    }
+
+    void look() {
         lookout_.due(mark_.data(), due_);
         failing_.clear();
+        planned_.clear();
         for (const std::int32_t account : due_) {
             const auto a = static_cast<std::size_t>(account);
-            if (standing(held_, a, mark_.data()).fails()) {
+            if (standing(held_, a, mark_.data()).fails() && plan(a)) {
                 failing_.push_back(a);
             } else {
                 lookout_.hang(held_, a, mark_.data());
             }
         }
-        return any || !failing_.empty();
+        for (const std::size_t a : sold_out_) look_at_bank(a);
+        sold_out_.clear();
+    }
+    void look_at_bank(std::size_t a) {
+        Bank& bank = held_.bank(a);
+        if (bank.defaulted || !defaults(held_, a, mark_.data())) return;
+        bank.defaulted = true;
+        ++group_defaulted_[group_of(a)];
+    }
+    // What a failing account closes; whether it is anything.
+    bool plan(std::size_t a) {
+        const AccountsView& view = job_->accounts;
+        if (view.has_banks()) look_at_bank(a);
+        closing_shares(held_, a, mark_.data(), shares_);
+        if (view.has_banks() && shares_[0] == 0.0) return false;
+        planned_.insert(planned_.end(), shares_.begin(), shares_.end());
+        return true;
+    }
+    std::size_t group_of(std::size_t a) const {
+        return static_cast<std::size_t>(job_->accounts.group ? job_->accounts.group[a] : 0);
     }
 
     void settle(Pulse& pulse) {
@@ -260,8 +298,37 @@ private:
             one.wave = {rounds_, static_cast<std::int64_t>(m), wave.price, wave.quantity, wave.count, wave.notional};
             if (wave.count > 0) settle_book(one);
         }
-        for (const std::size_t a : failing_) close(a);
+        if (job_->markets.midpoint) find_fills();
+        const double* shares = planned_.data();
+        for (const std::size_t a : failing_) {
+            close(a, shares);
+            shares += job_->accounts.end(a) - job_->accounts.begin(a);
+        }
         pulse.spent(100 * markets.size() + 10 * failing_.size());
+    }
+
+    // The one price of each market's trades in this round.
+    void find_fills() {
+        const auto price = [](const MarketRun& one) { return one.start * math::exp(-one.trading.displacement); };
+        fill_.clear();
+        for (const MarketRun& one : markets) fill_.push_back(0.5 * price(one));
+        const double* share = planned_.data();
+        for (const std::size_t a : failing_) {
+            for (std::size_t p = job_->accounts.begin(a); p < job_->accounts.end(a); ++p) {
+                State& state = markets[static_cast<std::size_t>(job_->accounts.market[p])].trading.state;
+                state = state.after(*share++ * held_.quantity(a, p));
+            }
+        }
+        update();
+        for (std::size_t m = 0; m < markets.size(); ++m) fill_[m] += 0.5 * price(markets[m]);
+        for (MarketRun& one : markets) one.trading.state = one.before;
+        update();
+    }
+    // Money for what an account sells in a market.
+    double fetch(std::size_t m, double quantity) const {
+        if (job_->markets.midpoint) return quantity * fill_[m];
+        const MarketRun& one = markets[m];
+        return one.as_market([&](const auto& market) { return market.proceeds(one.from(), one.now, quantity); });
     }
 
     void settle_book(const MarketRun& one) {
@@ -280,19 +347,17 @@ private:
         });
     }
 
-    // What a failing account closes, and who pays if that is all it had.
-    void close(std::size_t a) {
+    // Closes these shares of a failing account's positions, and tells who pays if that is all it had.
+    void close(std::size_t a, const double* shares) {
         const AccountsView& view = job_->accounts;
-        closing_shares(held_, a, mark_.data(), shares_);
         const double money_before = held_.money(a);
         double traded = 0.0, proceeds = 0.0;
         for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
-            const double share = shares_[p - view.begin(a)], held = held_.quantity(a, p), quantity = share * held;
+            const double share = shares[p - view.begin(a)], held = held_.quantity(a, p), quantity = share * held;
             if (quantity == 0.0) continue;
             const auto m = static_cast<std::size_t>(view.market[p]);
             MarketRun& one = markets[m];
-            const double money =
-                one.as_market([&](const auto& market) { return market.proceeds(one.from(), one.now, quantity); });
+            const double money = fetch(m, quantity);
             one.now = one.now.after(quantity);
             const int side = quantity < 0.0;
             one.count[side] += held_.left(a, p) == 1.0;
@@ -308,14 +373,15 @@ private:
         ledger_.proceeds += proceeds;
         const bool open = held_.open(a);
         const double worth = open ? equity(held_, a, mark_.data()) : held_.money(a), fee = ledger_.fee(traded, worth);
+        held_.charge(a, fee);
         if (open) {
-            held_.charge(a, fee);
             ledger_.charge(fee);
             ledger_.value += proceeds - fee;
             lookout_.hang(held_, a, mark_.data());
             return;
         }
-        const auto group = static_cast<std::size_t>(view.group ? view.group[a] : 0);
+        if (view.has_banks()) sold_out_.push_back(a);
+        const std::size_t group = group_of(a);
         ++group_closed_[group];
         ledger_.value -= money_before;
         if (worth < 0.0) {
@@ -332,18 +398,21 @@ private:
     Ledger ledger_;
     std::vector<double> mark_;
     std::int64_t rounds_ = 0;
-    std::vector<std::int64_t> group_closed_;
+    std::vector<std::int64_t> group_closed_, group_defaulted_;
     std::vector<double> group_shortfall_;
     std::vector<std::int32_t> due_;
     std::vector<std::size_t> failing_;
+    std::vector<std::size_t> sold_out_;  // banks without positions, to be looked at once more
     std::vector<double> shares_;
+    std::vector<double> planned_;  // the shares of all that are failing
+    std::vector<double> fill_;
 };
 
 }  // namespace FLUSHPOINT_ARCH
 
-// One cascade. Writes which share is open of each position of accounts over several markets.
+// One cascade. Writes which share is open of each position of accounts over several markets, and which banks defaulted.
 void cascade(const AccountJob& job, const AccountScenarios& scenario, const AccountColumns& out,
-             std::vector<AccountWave>& waves, double* left, const Progress& progress);
+             std::vector<AccountWave>& waves, double* left, bool* defaulted, const Progress& progress);
 
 // Each scenario's cascade.
 void stress(const AccountJob& job, const AccountScenarios& scenarios, const AccountColumns& out, int threads,
