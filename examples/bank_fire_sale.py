@@ -38,9 +38,8 @@ close = fp.Delever(0.04, 0.05, default=0.03, cash=cash, illiquid=assets - debt -
 market, bank = np.nonzero(held)
 accounts = fp.Accounts(bank, market, held[market, bank], np.ones(market.size), equity, None, close=close)
 
-print(
-    f"{assets.size} banks, which can sell {debt.sum() / assets.sum():.1%} of their assets; government bonds lose {-SHOCK:.0%}"
-)
+sellable = debt.sum() / assets.sum()
+print(f"{assets.size} banks, which can sell {sellable:.1%} of their assets; government bonds lose {-SHOCK:.0%}")
 print(f"{'sale of 5 % moves prices by':>28}{'defaults':>10}{'sold':>10}{'government bonds':>18}")
 for impact in np.arange(0, 11) / 100:
     bonds = [fp.Market(1.0, fp.LinearImpact(-math.log(1 - impact) / 0.05 / total)) for total in held.sum(1)]
