@@ -289,6 +289,61 @@ def walk_paths(longs, shorts, price, coefficient, decay, returns, final, closed,
         waves[path] = count
 
 
+# --- accounts over several markets ---
+def _account_path(fails, quantity, log_price, returns, coefficients, decay):
+    """Accounts of one path, closed whole where `fails(mark, open)` says so; (final prices, how many)."""
+    volume, f, closed = np.zeros(log_price.size), log_price.copy(), np.zeros(len(quantity), bool)
+    for move in returns:
+        volume *= decay
+        f += move
+        while True:
+            hit = fails(np.exp(f - coefficients * volume), ~closed)
+            if not hit.any():
+                break
+            volume += quantity[hit].sum(0)
+            closed |= hit
+    return np.exp(f - coefficients * volume), int(closed.sum())
+
+
+def account_path_numpy(quantity, money, log_price, returns, rate, deduction, coefficients, decay):
+    size = np.abs(quantity)
+
+    def fails(mark, still):
+        notional = size * mark
+        maintenance = rate[0] * notional - deduction[0]
+        for k in range(1, rate.size):
+            np.maximum(maintenance, rate[k] * notional - deduction[k], out=maintenance)
+        return (money + quantity @ mark <= maintenance.sum(1)) & still
+
+    return _account_path(fails, quantity, log_price, returns, coefficients, decay)
+
+
+@nb.njit
+def _failing(quantity, money, mark, rate, deduction, still, hit):
+    for a in range(money.size):
+        slack = money[a]
+        for m in range(mark.size):
+            notional = abs(quantity[a, m]) * mark[m]
+            maintenance = rate[0] * notional - deduction[0]
+            for k in range(1, rate.size):
+                maintenance = max(maintenance, rate[k] * notional - deduction[k])
+            slack += quantity[a, m] * mark[m] - maintenance
+        hit[a] = still[a] and slack <= 0.0
+
+
+def account_path_numba(quantity, money, log_price, returns, rate, deduction, coefficients, decay):
+    hit = np.empty(money.size, bool)
+
+    def fails(mark, still):
+        _failing(quantity, money, mark, rate, deduction, still, hit)
+        return hit
+
+    return _account_path(fails, quantity, log_price, returns, coefficients, decay)
+
+
+ACCOUNT_PATHS = {"numpy": account_path_numpy, "numba": account_path_numba}
+
+
 @nb.njit(parallel=True)
 def spin(turns):
     """Arithmetic without memory, in tasks for as many threads as there are."""

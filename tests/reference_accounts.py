@@ -35,6 +35,7 @@ class Pool:
     order: int
     left: float = 1.0
     first: dict = field(default_factory=dict)
+    origin: int | None = None  # where the largest loss stood when it first failed
 
     def equity(self, marks):
         return self.money + sum(q * marks[m] for m, q in self.quantity.items())
@@ -112,7 +113,9 @@ class Run:
         fund=0.0,
         fee_rate=0.0,
         surplus_to="trader",
+        confined=None,
     ):
+        self.confined = confined  # a market: accounts first hurt there are taken over elsewhere, at the mark
         self.pools = pools(rows, cash)
         self.markets, self.tiers, self.close, self.target = markets, tiers, close, target
         self.cross = np.zeros((len(markets), len(markets))) if cross is None else cross
@@ -200,9 +203,17 @@ class Run:
                         traded.add(m)
             for pool in sorted((p for p in failing if len(p.first) > 1), key=lambda p: p.account):
                 shares = shares_to_close(pool, marks, self.tiers, self.close, self.target)
+                if pool.origin is None:
+                    loss = {m: pool.cost[m] - q * marks[m] for m, q in pool.quantity.items()}
+                    pool.origin = max(sorted(loss), key=lambda m: loss[m])
                 volume = 0.0
                 for m in sorted(shares):
-                    if shares[m] > 0:
+                    if shares[m] > 0 and self.confined == pool.origin != m:
+                        pool.money += shares[m] * pool.quantity[m] * marks[m]
+                        pool.quantity[m] *= 1 - shares[m]
+                        if shares[m] == 1.0:
+                            del pool.quantity[m], pool.cost[m]
+                    elif shares[m] > 0:
                         volume += self.close_share(pool, m, shares[m], pushed)
                         traded.add(m)
                 if self.close == "pro_rata":
@@ -260,3 +271,16 @@ def path(rows, cash, markets, tiers, returns, dt, **rules):
         run.extremes()
         run.cascade()
     return run
+
+
+def forced(rows, cash, marks, tiers, close="all", target=1.0):
+    """Quantity of each market, sales less purchases, that is closed of what fails at these marks."""
+    out = np.zeros(len(marks))
+    for pool in pools(rows, cash):
+        if not pool.fails(marks, tiers):
+            continue
+        whole = dict.fromkeys(pool.quantity, 1.0)
+        shares = whole if len(pool.first) == 1 else shares_to_close(pool, marks, tiers, close, target)
+        for m, share in shares.items():
+            out[m] += share * pool.quantity[m]
+    return out

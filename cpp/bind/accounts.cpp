@@ -105,6 +105,18 @@ py::dict simulate_accounts(const py::tuple& run, std::uint64_t first, std::size_
     return out.result();
 }
 
+// The quantity closed of each market at each row of marks.
+Doubles forced_quantity(const py::tuple& job, const Doubles& marks) {
+    const AccountJob in(job);
+    const std::size_t n = length(marks), markets = in.books.size();
+    require(n % markets == 0, "_core: the marks do not fit the markets");
+    Doubles out = doubles(n);
+    double* to = out.mutable_data();
+    const py::gil_scoped_release release;
+    for (std::size_t i = 0; i < n; i += markets) fp::forced(in.view, marks.data() + i, to + i);
+    return out;
+}
+
 // Equity less maintenance of each account, and how many fail.
 py::tuple account_slack(const py::tuple& accounts, const Doubles& prices) {
     const Accounts in(accounts);
@@ -123,6 +135,7 @@ void bind_accounts(py::module_& m) {
           py::arg("progress"));
     m.def("simulate_accounts", &simulate_accounts, py::arg("run"), py::arg("first"), py::arg("count"), py::arg("threads"),
           py::arg("progress"));
+    m.def("forced_quantity", &forced_quantity, py::arg("job"), py::arg("marks").noconvert());
     m.def("account_slack", &account_slack, py::arg("accounts"), py::arg("prices").noconvert());
 }
 

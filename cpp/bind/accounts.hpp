@@ -90,7 +90,7 @@ struct MarketBook {
     }
 };
 
-// (books, cross_impact or None, accounts, venue, groups, whether filled at the midpoint)
+// (books, cross_impact or None, accounts, venue, groups, confined, whether filled at the midpoint)
 struct AccountJob {
     std::vector<std::unique_ptr<MarketBook>> books;
     std::optional<Doubles> cross;
@@ -126,9 +126,10 @@ struct AccountJob {
         }
         require(good, "_core: an index is out of range");
         view.markets.cross_impact = cross ? cross->data() : nullptr;
-        view.markets.midpoint = items[5].cast<bool>();
+        view.markets.midpoint = items[6].cast<bool>();
         view.accounts = accounts.view;
         view.venue = venue.data;
+        view.confined = items[5].cast<std::int32_t>();
     }
 };
 

@@ -21,10 +21,10 @@ struct Tables {
     std::vector<double> log_price;
     Thresholds thresholds;
 
-    Tables(const AccountPathJob& j, std::uint64_t first, std::size_t count)
+    Tables(const AccountPathJob& j, std::uint64_t first, std::size_t count, int threads, const Poll& poll)
         : job(j),
-          thresholds(Holdings(j.accounts.accounts), j.model.markets, j.accounts.markets.prices().data(),
-                     ways(j, first, count), j.trust) {
+          thresholds(Holdings(j.accounts.accounts), j.accounts.markets.prices(), ways(j, first, count), j.trust, threads,
+                     poll) {
         for (const double half_life : j.half_life) recovery.emplace_back(j.step, half_life, j.steps);
         for (const double price : j.accounts.markets.prices()) log_price.push_back(math::log(price));
     }
@@ -275,7 +275,7 @@ private:
 void simulate(const AccountPathJob& job, std::uint64_t first, std::size_t count, const AccountColumns& columns,
               int threads, const Progress& progress) {
     Pulse pulse(progress);
-    const Tables tables(job, first, count);
+    const Tables tables(job, first, count, threads, [&] { pulse.ask(); });
     Idle<Eight> eights;
     parallel_for((count + walk_lanes - 1) / walk_lanes, threads, [&] { pulse.ask(); }, [&](std::size_t task) {
         const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);

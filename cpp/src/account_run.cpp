@@ -4,25 +4,28 @@
 
 namespace flushpoint {
 
-Thresholds::Thresholds(const Holdings& held, std::size_t markets, const double* mark, std::vector<double> weights,
-                       double trusted)
-    : falls(markets), rises(markets), weight(std::move(weights)), trust(trusted) {
+Thresholds::Thresholds(const Holdings& held, const std::vector<double>& mark, std::vector<double> weights, double trusted,
+                       int threads, const Poll& poll)
+    : falls(mark.size()), rises(mark.size()), weight(std::move(weights)), trust(trusted) {
     for (std::size_t a = 0; a < held.view().count; ++a) {
-        reach(held, a, mark, *this, [&](std::int32_t market, bool at_rise, double price) {
+        reach(held, a, mark.data(), standing(held, a, mark.data()), *this, [&](std::int32_t market, bool at_rise, double price) {
             (at_rise ? rises : falls)[static_cast<std::size_t>(market)].push_back({price, static_cast<std::int32_t>(a), 0});
         });
     }
-    for (std::size_t m = 0; m < markets; ++m) {
-        std::sort(falls[m].begin(), falls[m].end(), [](auto& a, auto& b) { return a.price > b.price; });
-        std::sort(rises[m].begin(), rises[m].end(), [](auto& a, auto& b) { return a.price < b.price; });
-    }
+    parallel_for(2 * mark.size(), threads, poll, [&](std::size_t i) {
+        const bool at_rise = i % 2 == 1;
+        std::vector<Threshold>& side = (at_rise ? rises : falls)[i / 2];
+        std::sort(side.begin(), side.end(), [=](const Threshold& one, const Threshold& other) {
+            return at_rise ? one.price < other.price : one.price > other.price;
+        });
+    });
 }
 
 namespace {
 
-Thresholds at_rest(const AccountJob& job) {
-    const std::size_t markets = job.markets.count();
-    return {Holdings(job.accounts), markets, job.markets.prices().data(), std::vector<double>(markets, 1.0)};
+Thresholds at_rest(const AccountJob& job, int threads, Pulse& pulse) {
+    const std::vector<double> weight(job.markets.count(), 1.0);
+    return {Holdings(job.accounts), job.markets.prices(), weight, 1.0, threads, [&] { pulse.ask(); }};
 }
 
 // Runs scenario i, and writes it.
@@ -65,7 +68,7 @@ void run_scenario(AccountRun& run, const AccountScenarios& scenarios, std::size_
 void cascade(const AccountJob& job, const AccountScenarios& scenario, const AccountColumns& out,
              std::vector<AccountWave>& waves, double* left, bool* defaulted, const Progress& progress) {
     Pulse pulse(progress);
-    const Thresholds thresholds = at_rest(job);
+    const Thresholds thresholds = at_rest(job, 1, pulse);
     AccountRun run(job, thresholds);
     run_scenario(run, scenario, 0, out, pulse, [&](const AccountWave& wave) { waves.push_back(wave); });
     for (std::size_t a = 0; a < job.accounts.count; ++a) {
@@ -76,7 +79,8 @@ void cascade(const AccountJob& job, const AccountScenarios& scenario, const Acco
 
 void stress(const AccountJob& job, const AccountScenarios& scenarios, const AccountColumns& out, int threads,
             const Progress& progress) {
-    const Thresholds thresholds = at_rest(job);
+    Pulse pulse_of_start(progress);
+    const Thresholds thresholds = at_rest(job, threads, pulse_of_start);
     Idle<AccountRun> runs;
     for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
         runs.with([&] { return std::make_unique<AccountRun>(job, thresholds); },
@@ -85,6 +89,25 @@ void stress(const AccountJob& job, const AccountScenarios& scenarios, const Acco
                       run_scenario(run, scenarios, i, out, pulse, [](const AccountWave&) {});
                   });
     });
+}
+
+void forced(const AccountJob& job, const double* marks, double* quantity) {
+    for (std::size_t m = 0; m < job.markets.count(); ++m) {
+        MarketRun run(job.markets.books[m]);
+        run.longs.take(1.0, marks[m]);
+        run.shorts.take(1.0, marks[m]);
+        quantity[m] = run.closed();
+    }
+    Holdings held(job.accounts);
+    std::vector<double> shares;
+    for (std::size_t a = 0; a < job.accounts.count; ++a) {
+        if (!standing(held, a, marks).fails()) continue;
+        closing_shares(held, a, marks, shares);
+        const std::size_t begin = job.accounts.begin(a);
+        for (std::size_t p = begin; p < job.accounts.end(a); ++p) {
+            quantity[job.accounts.market[p]] += shares[p - begin] * held.quantity(a, p);
+        }
+    }
 }
 
 std::size_t slack(const AccountsView& accounts, const double* prices, double* out) {

@@ -74,8 +74,8 @@ struct Told {
 };
 
 Told walk(const World& world, double trust, std::uint64_t seed) {
-    const fp::Thresholds thresholds(fp::Holdings(world.job.accounts), markets, world.job.markets.prices().data(),
-                                    {1.0, 0.7, 1.6}, trust);
+    const fp::Thresholds thresholds(fp::Holdings(world.job.accounts), world.job.markets.prices(), {1.0, 0.7, 1.6}, trust, 2,
+                                    [] {});
     fp::AccountRun run(world.job, thresholds);
     const fp::Progress progress = [](std::size_t) {};
     fp::Pulse pulse(progress);
@@ -120,15 +120,18 @@ TEST_CASE("paths that spare looking equal those that look whenever a price moves
     std::int64_t all_rounds = 0;
     for (const double half_life : {fp::math::infinity, 300.0}) {
         const World world(3, 200, fp::AccountClose::pro_rata);
-        fp::AccountPathJob job{world.job,
-                               {{{fp::ProcessKind::gbm, factor, nullptr, false, 0}, {fp::ProcessKind::gbm, own, nullptr, false, 0}},
-                                loadings,
-                                offset,
-                                markets},
-                               {17, false},
-                               60.0,
-                               {half_life, fp::math::infinity, half_life},
-                               100};
+        fp::AccountPathJob job;
+        job.accounts = world.job;
+        for (const double* parameters : {factor, own}) {
+            job.model.drivers.push_back({fp::ProcessKind::gbm, parameters, nullptr, false, 0});
+        }
+        job.model.loadings = loadings;
+        job.model.offset = offset;
+        job.model.markets = markets;
+        job.randomness = {17, false};
+        job.step = 60.0;
+        job.half_life = {half_life, fp::math::infinity, half_life};
+        job.steps = 100;
         constexpr std::size_t paths = 21, cells = paths * markets;
         struct Columns {
             std::vector<double> numbers[4];
@@ -161,8 +164,8 @@ TEST_CASE("paths that spare looking equal those that look whenever a price moves
 
 TEST_CASE("a run that begins again is as new") {
     const World world(7, 40, fp::AccountClose::pro_rata);
-    const std::vector<double> start = world.job.markets.prices();
-    const fp::Thresholds thresholds(fp::Holdings(world.job.accounts), markets, start.data(), {1.0, 1.0, 1.0});
+    const fp::Thresholds thresholds(fp::Holdings(world.job.accounts), world.job.markets.prices(), {1.0, 1.0, 1.0}, 1.0, 1,
+                                    [] {});
     fp::AccountRun run(world.job, thresholds);
     const fp::Progress progress = [](std::size_t) {};
     fp::Pulse pulse(progress);

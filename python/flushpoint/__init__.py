@@ -13,6 +13,7 @@ from flushpoint.accounts import Accounts
 from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, VenueCascadeResult, cascade
 from flushpoint.compare import Comparison, compare
+from flushpoint.contagion import ContagionResult, contagion
 from flushpoint.delever import Delever
 from flushpoint.deleverage import auto_deleverage
 from flushpoint.ensemble import Ensemble
@@ -67,6 +68,7 @@ __all__ = [
     "Bootstrap",
     "CascadeResult",
     "Comparison",
+    "ContagionResult",
     "Delever",
     "DepthImpact",
     "DrawnSimulationResult",
@@ -122,6 +124,7 @@ __all__ = [
     "build_info",
     "cascade",
     "compare",
+    "contagion",
     "experiment",
     "io",
     "liquidation_price",

@@ -29,7 +29,7 @@ _Accounts: TypeAlias = tuple[
     _I8, NDArray[np.int32], _F8, _F8, _F8, NDArray[np.int32] | None, tuple[_Tiers, ...], int, float, _Banks | None
 ]
 _MarketBook: TypeAlias = tuple[_Market, _Side, _Side, _Book, NDArray[np.int32] | None, NDArray[np.int32] | None]
-_AccountJob: TypeAlias = tuple[tuple[_MarketBook, ...], _F8 | None, _Accounts, _Venue, int, bool]
+_AccountJob: TypeAlias = tuple[tuple[_MarketBook, ...], _F8 | None, _Accounts, _Venue, int, int, bool]
 _AccountScenarios: TypeAlias = tuple[_F8, _F8, _F8, float, int | None]
 _FactorModel: TypeAlias = tuple[tuple[_Process, ...], _F8, _F8]
 _AccountPaths: TypeAlias = tuple[_AccountJob, _FactorModel, tuple[int, bool], float, _F8, int]
@@ -193,6 +193,7 @@ def simulate_accounts(
     threads: int,
     progress: Callable[[int, int], object] | None,
 ) -> dict[str, NDArray[Any]]: ...
+def forced_quantity(job: _AccountJob, marks: _F8) -> _F8: ...
 def account_slack(accounts: _Accounts, prices: _F8) -> tuple[_F8, int]: ...
 def auto_deleverage(
     rule: int,

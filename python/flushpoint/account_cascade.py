@@ -12,7 +12,7 @@ from flushpoint import _core
 from flushpoint._validate import FloatArray
 from flushpoint._validate import threads as check_threads
 from flushpoint.account_result import AccountOutcome, shaped_columns
-from flushpoint.accounts import check_account_venue, check_questioned, per_scenario
+from flushpoint.accounts import EngineScenarios, check_account_venue, check_questioned, per_scenario
 from flushpoint.outcome import frozen
 from flushpoint.settlement import NO_VENUE
 from flushpoint.venue import Venue
@@ -39,6 +39,7 @@ class AccountCascadeResult(AccountOutcome):
     wave_table: NDArray[np.void]
     defaulted: NDArray[np.bool_]
     _left: FloatArray
+    _scenario: EngineScenarios
 
     @cached_property
     def _open_share(self) -> FloatArray:
@@ -68,6 +69,10 @@ class AccountCascadeResult(AccountOutcome):
         held = np.bincount(owner, minlength=len(portfolio.accounts))
         left = np.bincount(owner, self._open_share[mine] > 0, minlength=len(portfolio.accounts))
         return frozen((held > 0) & (left == 0))
+
+    def _final_prices(self, confined: int) -> FloatArray:
+        job = self._portfolio.job(self._markets, self._venue, confined)
+        return np.asarray(_core.cascade_accounts(job, self._scenario)["final_price"])
 
     def __repr__(self) -> str:
         prices = ", ".join(
@@ -111,5 +116,6 @@ def account_cascade(
         "_portfolio": portfolio,
         "_markets": markets,
         "_venue": payer,
+        "_scenario": scenario,
     }
     return AccountCascadeResult("cascade", {**arguments, "markets": markets, "venue": venue}, {**values, **hidden})

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flushpoint import _core
 from flushpoint._validate import FloatArray, read_only
 from flushpoint.accounts import Ints, Reduced
 from flushpoint.markets import Markets
@@ -179,6 +180,33 @@ class AccountOutcome(Settled, Result):
     def isolated_closed(self) -> Any:
         """Isolated positions closed, shape (...)."""
         return self._closed_of(alone=True).sum(-1)
+
+    def spillover(self, market: str) -> FloatArray:
+        """By how much each market's price fell because accounts that were first hurt in one market sold in others.
+
+        The same run once more, on the same random numbers, in which accounts whose largest unrealised loss stood in
+        `market` when they first failed trade in no other market: what they close elsewhere is taken over at the mark.
+        log(final price there / final price), positive where those trades pushed the price down.
+
+        Parameters
+        ----------
+        market : str
+            Its name.
+
+        Returns
+        -------
+        ndarray of float64, shape (..., markets)
+        """
+        if market not in self.markets:
+            raise ValueError(f"market must be one of {', '.join(self.markets)}, was {market!r}")
+        found = self._final_prices(self.markets.index(market))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = found.reshape(-1) / self.final_price.reshape(-1)
+        return frozen(_core.log(ratio).reshape(self.final_price.shape))
+
+    def _final_prices(self, confined: int) -> FloatArray:
+        """Return final prices of the run in which accounts first hurt in a market trade in no other."""
+        raise NotImplementedError
 
     def _balance_columns(self) -> dict[str, Any]:
         return {name: getattr(self, f"_{name}") for name in BALANCE}

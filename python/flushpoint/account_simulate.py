@@ -12,8 +12,8 @@ from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
 from flushpoint.account_result import AccountOutcome, shaped_columns
 from flushpoint.account_stress import AccountRows, chosen, rows_of
-from flushpoint.accounts import check_account_venue, check_at_rest, check_questioned
-from flushpoint.factor_model import FactorModel
+from flushpoint.accounts import EngineAccountJob, check_account_venue, check_at_rest, check_questioned
+from flushpoint.factor_model import EngineFactorModel, FactorModel
 from flushpoint.markets import Markets
 from flushpoint.process import Process, Returns
 from flushpoint.seed import resolve
@@ -32,7 +32,22 @@ class AccountSimulationResult(AccountRows):
 
     _per_market = (*AccountOutcome._per_market, "low_time")
 
+    _shared = (*AccountRows._shared, "_model", "_clock", "_threads")
+
     low_time: FloatArray
+    _model: FactorModel
+    _clock: tuple[float, int, int, bool]
+    _threads: int
+
+    def _final_prices(self, confined: int) -> FloatArray:
+        run = _engine_run(
+            self._portfolio.job(self._markets, self._venue, confined), self._markets, self._model, *self._clock
+        )
+        parts = [
+            _core.simulate_accounts(run, start, stop - start, self._threads, None)["final_price"]
+            for start, stop in self.provenance["paths"]
+        ]
+        return np.concatenate(parts)
 
     def __repr__(self) -> str:
         closing = np.count_nonzero(self.rounds)
@@ -72,11 +87,11 @@ def account_simulate(
     kept, key = (None, 0) if seed is None and fixed else resolve(seed)
     memory("paths x columns", len(paths), 8 * (20 * len(markets) + 2 * portfolio.labels.size + 20))
     payer = NO_VENUE if venue is None else venue
-    dt = seconds / steps
-    half_lives = np.array([market.half_life for market in markets.markets.values()])
-    run = (portfolio.job(markets, payer), model._engine(dt), (key, antithetic), dt, half_lives, steps)
+    clock = (seconds, steps, key, antithetic)
+    run = _engine_run(portfolio.job(markets, payer), markets, model, *clock)
     found = _core.simulate_accounts(run, paths.start, len(paths), workers, progress)
     hidden = {"_names": names, "_portfolio": portfolio, "_markets": markets, "_venue": payer}
+    hidden |= {"_model": model, "_clock": clock, "_threads": workers}
     values = rows_of(AccountSimulationResult, shaped_columns(found, (len(paths),), markets), hidden)
     arguments = {
         "accounts": portfolio.accounts,
@@ -90,6 +105,20 @@ def account_simulate(
         "columns": names,
     }
     return AccountSimulationResult("simulate", arguments, values, kept, ((paths.start, paths.stop),))
+
+
+def _engine_run(
+    job: EngineAccountJob,
+    markets: Markets,
+    model: FactorModel,
+    seconds: float,
+    steps: int,
+    key: int,
+    antithetic: bool,
+) -> tuple[EngineAccountJob, EngineFactorModel, tuple[int, bool], float, FloatArray, int]:
+    dt = seconds / steps
+    half_lives = np.array([market.half_life for market in markets.markets.values()])
+    return job, model._engine(dt), (key, antithetic), dt, half_lives, steps
 
 
 def factor_model(process: object, markets: Markets, steps: int, paths: range) -> FactorModel:

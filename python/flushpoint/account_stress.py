@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from flushpoint._validate import names as check_names
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
 from flushpoint.account_result import AccountOutcome, shaped_columns
-from flushpoint.accounts import check_account_venue, check_at_rest, check_questioned, per_scenario
+from flushpoint.accounts import EngineScenarios, check_account_venue, check_at_rest, check_questioned, per_scenario
 from flushpoint.ensemble import Ensemble
 from flushpoint.seed import resolve
 from flushpoint.settlement import NO_VENUE
@@ -23,7 +23,7 @@ from flushpoint.venue import Venue
 class AccountRows(AccountOutcome, Ensemble):
     """What many cascades through several markets did to accounts: as `AccountOutcome`, a row a scenario or path."""
 
-    _shared = ("_portfolio", "_markets", "_venue", "_joined", "_low_is_bad")
+    _shared: ClassVar[tuple[str, ...]] = ("_portfolio", "_markets", "_venue", "_joined", "_low_is_bad")
     _joined: tuple[str, ...]  # columns with one entry a row that joining has to join
 
     def _join(self, other: Any) -> dict[str, Any]:
@@ -62,6 +62,12 @@ class AccountStressResult(AccountRows):
     _per_market = (*AccountOutcome._per_market, "amplification")
 
     amplification: FloatArray
+    _scenarios: EngineScenarios
+    _threads: int
+
+    def _final_prices(self, confined: int) -> FloatArray:
+        job = self._portfolio.job(self._markets, self._venue, confined)
+        return np.asarray(_core.stress_accounts(job, self._scenarios, self._threads, None)["final_price"])
 
     def __repr__(self) -> str:
         closing = np.count_nonzero(self.rounds)
@@ -97,6 +103,7 @@ def account_stress(
     check_at_rest(portfolio, markets)
     found = _core.stress_accounts(portfolio.job(markets, payer), scenarios, workers, progress)
     hidden = {"_names": names, "_portfolio": portfolio, "_markets": markets, "_venue": payer}
+    hidden |= {"_scenarios": scenarios, "_threads": workers}
     values = rows_of(AccountStressResult, shaped_columns(found, (count,), markets), hidden)
     given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios[:4], strict=True))
     arguments = {"accounts": portfolio.accounts, "markets": markets, "names": markets.names, "venue": venue, **given}

@@ -50,8 +50,8 @@ EngineAccounts = tuple[
 EngineMarketBook = tuple[
     EngineMarket, EngineSide, EngineSide, EnginePositions, NDArray[np.int32] | None, NDArray[np.int32] | None
 ]
-EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int, bool]
-EngineAccountScenarios = tuple[FloatArray, FloatArray, FloatArray, float, int | None]
+EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int, int, bool]
+EngineScenarios = tuple[FloatArray, FloatArray, FloatArray, float, int | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -412,8 +412,8 @@ class Reduced:
             close._columns(len(self.accounts)) if isinstance(close, Delever) else None,
         )
 
-    def job(self, markets: Markets, venue: Venue) -> EngineAccountJob:
-        """Everything that the engine needs."""
+    def job(self, markets: Markets, venue: Venue, confined: int = -1) -> EngineAccountJob:
+        """Everything that the engine needs; accounts first hurt in the market `confined` trade in no other."""
         grouped = self.accounts.group is not None
         books = tuple(
             (
@@ -432,7 +432,7 @@ class Reduced:
                 "'midpoint'"
             )
         midpoint = markets.fill == "midpoint"
-        return books, markets._engine_cross, self.engine, venue._engine, self.labels.size, midpoint
+        return books, markets._engine_cross, self.engine, venue._engine, self.labels.size, confined, midpoint
 
     def crossed(self, markets: Markets) -> int:
         """How many isolated positions and accounts fail at the markets' prices."""
@@ -500,7 +500,7 @@ def per_market(name: str, value: Any, markets: Markets, default: float) -> Float
 
 def per_scenario(
     markets: Markets, shock: Any, sell: Any, liquidity: Any, refill: object, rounds: int | None
-) -> tuple[EngineAccountScenarios, tuple[int, ...]]:
+) -> tuple[EngineScenarios, tuple[int, ...]]:
     """Check what starts cascades; return flat columns of one entry a scenario and market, and the scenarios' shape."""
     given = (
         per_market("shock", shock, markets, 0.0),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -60,19 +58,19 @@ class Delever:
     Delever(threshold=0.04, target=0.05, default=0.03)
     """
 
-    threshold: FloatArray
-    target: FloatArray
-    default: FloatArray = 0.0  # type: ignore[assignment]
-    cash: FloatArray = 0.0  # type: ignore[assignment]
-    illiquid: FloatArray = 0.0  # type: ignore[assignment]
-    loan: FloatArray = np.inf  # type: ignore[assignment]
+    threshold: ArrayLike
+    target: ArrayLike
+    default: ArrayLike = 0.0
+    cash: ArrayLike = 0.0
+    illiquid: ArrayLike = 0.0
+    loan: ArrayLike = np.inf
 
     def __post_init__(self) -> None:
-        columns = {name: self._column(name, getattr(self, name)) for name in vars(self)}
+        columns = {name: self._column(name, given) for name, given in vars(self).items()}
         for name, column in columns.items():
             read_only(column)
             object.__setattr__(self, name, column)
-        threshold, target, default = self.threshold, self.target, self.default
+        threshold, target, default = columns["threshold"], columns["target"], columns["default"]
         check("threshold", threshold, (threshold > 0) & (threshold <= 1), "above 0 and at most 1")
         check("target", target, (target > 0) & (target < 1), "above 0 and below 1")
         for name in ("default", "cash", "illiquid", "loan"):
@@ -80,8 +78,7 @@ class Delever:
         sizes = {column.size for column in columns.values() if column.ndim}
         if len(sizes) > 1:
             raise ValueError(f"entries must be one for all or one an account, were {sorted(sizes)}")
-        most = np.broadcast_to(np.minimum(threshold, target), np.broadcast_shapes(*(c.shape for c in columns.values())))
-        floor = np.broadcast_to(default, most.shape)
+        floor, most = np.broadcast_arrays(default, np.minimum(threshold, target))
         check("default", floor, floor <= most, "at most threshold and target")
 
     @staticmethod
@@ -100,8 +97,8 @@ class Delever:
 
     def _columns(self, count: int) -> EngineBanks:
         """Return one entry an account, as the engine takes them."""
-        columns: dict[str, Any] = dict(vars(self))
-        columns["threshold"] = np.minimum(self.threshold, self.target)
+        columns: dict[str, FloatArray] = dict(vars(self))
+        columns["threshold"] = np.minimum(columns["threshold"], columns["target"])
         for name, column in columns.items():
             if column.ndim and column.size != count:
                 raise ValueError(f"{name} of close must have one entry an account, {count}, was {column.size}")

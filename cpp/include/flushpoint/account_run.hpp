@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "flushpoint/accounts.hpp"
@@ -45,6 +46,9 @@ struct AccountJob {
     AccountsView accounts;
     VenueData venue;
     std::size_t groups;  // 1 where there are none
+    // Accounts whose largest loss, when they first fail, stands in this market trade in no other: what they close there is
+    // taken over at the mark. Only prices tell anything then. -1 for none.
+    std::int32_t confined = -1;
 };
 
 // A wave of one market; all markets' waves of one round are triggered by the same prices.
@@ -148,6 +152,7 @@ public:
         lookout_.reset();
         ledger_ = Ledger(job_->venue);
         rounds_ = 0;
+        origins_.clear();
         group_closed_.assign(job_->groups, 0);
         group_defaulted_.assign(job_->groups, 0);
         sold_out_.clear();
@@ -259,27 +264,26 @@ private:
         planned_.clear();
         for (const std::int32_t account : due_) {
             const auto a = static_cast<std::size_t>(account);
-            if (standing(held_, a, mark_.data()).fails() && plan(a)) {
+            const Standing now = standing(held_, a, mark_.data());
+            if (now.fails() && plan(a)) {
                 failing_.push_back(a);
             } else {
-                lookout_.hang(held_, a, mark_.data());
+                lookout_.hang(held_, a, mark_.data(), now.fails() ? standing(held_, a, mark_.data()) : now);
             }
         }
-        for (const std::size_t a : sold_out_) look_at_bank(a);
+        for (const std::size_t a : sold_out_) {
+            const bool before = held_.bank(a).defaulted;
+            group_defaulted_[group_of(a)] += in_default(held_, a, mark_.data()) && !before;
+        }
         sold_out_.clear();
-    }
-    void look_at_bank(std::size_t a) {
-        Bank& bank = held_.bank(a);
-        if (bank.defaulted || !defaults(held_, a, mark_.data())) return;
-        bank.defaulted = true;
-        ++group_defaulted_[group_of(a)];
     }
     // What a failing account closes; whether it is anything.
     bool plan(std::size_t a) {
-        const AccountsView& view = job_->accounts;
-        if (view.has_banks()) look_at_bank(a);
         closing_shares(held_, a, mark_.data(), shares_);
-        if (view.has_banks() && shares_[0] == 0.0) return false;
+        if (job_->accounts.has_banks()) {
+            group_defaulted_[group_of(a)] += held_.bank(a).defaulted;
+            if (shares_[0] == 0.0) return false;
+        }
         planned_.insert(planned_.end(), shares_.begin(), shares_.end());
         return true;
     }
@@ -315,8 +319,10 @@ private:
         const double* share = planned_.data();
         for (const std::size_t a : failing_) {
             for (std::size_t p = job_->accounts.begin(a); p < job_->accounts.end(a); ++p) {
-                State& state = markets[static_cast<std::size_t>(job_->accounts.market[p])].trading.state;
-                state = state.after(*share++ * held_.quantity(a, p));
+                const double quantity = *share++ * held_.quantity(a, p);
+                const std::int32_t m = job_->accounts.market[p];
+                State& state = markets[static_cast<std::size_t>(m)].trading.state;
+                if (trades(a, m)) state = state.after(quantity);
             }
         }
         update();
@@ -356,6 +362,10 @@ private:
             const double share = shares[p - view.begin(a)], held = held_.quantity(a, p), quantity = share * held;
             if (quantity == 0.0) continue;
             const auto m = static_cast<std::size_t>(view.market[p]);
+            if (!trades(a, view.market[p])) {
+                held_.close(a, p, share, quantity * mark_[m]);
+                continue;
+            }
             MarketRun& one = markets[m];
             const double money = fetch(m, quantity);
             one.now = one.now.after(quantity);
@@ -377,7 +387,7 @@ private:
         if (open) {
             ledger_.charge(fee);
             ledger_.value += proceeds - fee;
-            lookout_.hang(held_, a, mark_.data());
+            lookout_.hang(held_, a, mark_.data(), standing(held_, a, mark_.data()));
             return;
         }
         if (view.has_banks()) sold_out_.push_back(a);
@@ -392,6 +402,24 @@ private:
         }
     }
 
+    // Whether what a failing account closes of a market is traded there.
+    bool trades(std::size_t a, std::int32_t market) {
+        return job_->confined < 0 || market == job_->confined || origin(a) != job_->confined;
+    }
+    // Where the largest loss of an account stood when it first failed.
+    std::int32_t origin(std::size_t a) {
+        const AccountsView& view = job_->accounts;
+        const auto [found, first] = origins_.try_emplace(a, 0);
+        if (first) {
+            std::size_t most = view.begin(a);
+            for (std::size_t p = most; p < view.end(a); ++p) {
+                if (unrealised_loss(view, p, mark_.data()) > unrealised_loss(view, most, mark_.data())) most = p;
+            }
+            found->second = view.market[most];
+        }
+        return found->second;
+    }
+
     const AccountJob* job_;
     Holdings held_;
     Lookout lookout_;
@@ -400,6 +428,7 @@ private:
     std::int64_t rounds_ = 0;
     std::vector<std::int64_t> group_closed_, group_defaulted_;
     std::vector<double> group_shortfall_;
+    std::unordered_map<std::size_t, std::int32_t> origins_;
     std::vector<std::int32_t> due_;
     std::vector<std::size_t> failing_;
     std::vector<std::size_t> sold_out_;  // banks without positions, to be looked at once more
@@ -417,6 +446,9 @@ void cascade(const AccountJob& job, const AccountScenarios& scenario, const Acco
 // Each scenario's cascade.
 void stress(const AccountJob& job, const AccountScenarios& scenarios, const AccountColumns& out, int threads,
             const Progress& progress);
+
+// Writes the quantity of each market, sales less purchases, that is closed of what is crossed at these marks.
+void forced(const AccountJob& job, const double* marks, double* quantity);
 
 // Writes equity less maintenance of each account over several markets at these prices; tells how many fail.
 std::size_t slack(const AccountsView& accounts, const double* prices, double* out);

@@ -175,17 +175,19 @@ inline double loss_of_a_unit(const Holdings& held, std::size_t a, std::size_t p)
     return q > 0.0 ? q * (1.0 - tiers.rate[0]) : -q * (1.0 + tiers.rate[tiers.count - 1]);
 }
 
-// Whether a bank defaults at these marks.
-inline bool defaults(const Holdings& held, std::size_t a, const double* mark) {
+// Whether a bank has defaulted, at these marks or before.
+inline bool in_default(Holdings& held, std::size_t a, const double* mark) {
     const BanksView& banks = held.view().banks;
+    Bank& bank = held.bank(a);
     const double in_markets = value(held, a, mark);
-    return below(held.money(a) + in_markets, held.bank(a).cash + banks.illiquid[a] + in_markets, banks.floor[a]);
+    bank.defaulted |= below(held.money(a) + in_markets, bank.cash + banks.illiquid[a] + in_markets, banks.floor[a]);
+    return bank.defaulted;
 }
 
 // What share of its positions a bank that acts sells, once it has paid loans.
 inline double share_to_sell(Holdings& held, std::size_t a, const double* mark) {
+    if (in_default(held, a, mark)) return 1.0;
     Bank& bank = held.bank(a);
-    if (bank.defaulted) return 1.0;
     const BanksView& banks = held.view().banks;
     const double in_markets = value(held, a, mark), assets = bank.cash + banks.illiquid[a] + in_markets;
     const double rest = pay_down(bank, held.money(a) + in_markets, assets, banks.target[a]);
@@ -211,6 +213,11 @@ inline double share_to_keep(const Holdings& held, std::size_t a, const double* m
     }
 }
 
+// What an account has lost on a position as it was at the start.
+inline double unrealised_loss(const AccountsView& view, std::size_t p, const double* mark) {
+    return view.cost[p] - view.quantity[p] * mark[view.market[p]];
+}
+
 // Writes what share of each of its positions a failing account closes at these marks, where a bank first pays loans.
 inline void closing_shares(Holdings& held, std::size_t a, const double* mark, std::vector<double>& shares) {
     constexpr double least = 0.01;  // of what was held at the start: less is neither closed nor left, as at venues
@@ -229,7 +236,7 @@ inline void closing_shares(Holdings& held, std::size_t a, const double* mark, st
     for (std::size_t p = begin; p < view.end(a); ++p) {
         if (held.left(a, p) > 0.0) order.push_back(p);
     }
-    const auto loss = [&](std::size_t p) { return view.cost[p] - view.quantity[p] * mark[view.market[p]]; };
+    const auto loss = [&](std::size_t p) { return unrealised_loss(view, p, mark); };
     std::stable_sort(order.begin(), order.end(), [&](std::size_t p, std::size_t q) { return loss(p) > loss(q); });
     shares.assign(count, 0.0);
     for (const std::size_t p : order) {

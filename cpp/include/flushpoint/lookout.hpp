@@ -28,18 +28,19 @@ struct Thresholds {
     double trust;                // what part of the slack to rely on: 0 looks whenever a price moves against the account
 
     // From the start, at these marks.
-    Thresholds(const Holdings& held, std::size_t markets, const double* mark, std::vector<double> weight, double trust = 1.0);
+    Thresholds(const Holdings& held, const std::vector<double>& mark, std::vector<double> weight, double trust, int threads,
+               const Poll& poll);
 };
 
-// Calls hang(market, whether at a rise, price) for each of an account's thresholds.
+// Calls hang(market, whether at a rise, price) for each threshold of an account that stands so at these marks.
 template <class Hang>
-inline void reach(const Holdings& held, std::size_t a, const double* mark, const Thresholds& by, Hang&& hang) {
+inline void reach(const Holdings& held, std::size_t a, const double* mark, const Standing& now, const Thresholds& by,
+                  Hang&& hang) {
     const AccountsView& view = held.view();
     const auto way = [&](std::size_t p) {
         const auto m = static_cast<std::size_t>(view.market[p]);
         return by.weight[m] * mark[m];
     };
-    const Standing now = standing(held, a, mark);
     double most = 0.0;
     for (std::size_t p = view.begin(a); p < view.end(a); ++p) most += loss_of_a_unit(held, a, p) * way(p);
     // Far above the rounding of slack and the tie of the test.
@@ -80,8 +81,8 @@ public:
         }
         std::sort(accounts.begin(), accounts.end());
     }
-    void hang(const Holdings& held, std::size_t a, const double* mark) {
-        reach(held, a, mark, *start_, [&](std::int32_t market, bool rises, double price) {
+    void hang(const Holdings& held, std::size_t a, const double* mark, const Standing& now) {
+        reach(held, a, mark, now, *start_, [&](std::int32_t market, bool rises, double price) {
             const auto m = static_cast<std::size_t>(market);
             (rises ? rises_ : falls_)[m].push({price, static_cast<std::int32_t>(a), turn_[a]}, rises);
         });
