@@ -207,8 +207,8 @@ def test_what_does_not_fit_banks_is_refused() -> None:
         "close": fp.Delever(0.04, 0.05),
     }  # fmt: skip
     for changes, message in (
-        ({"quantity": [-1.0]}, "quantity must be positive for banks, was -1.0 at index 0"),
-        ({"isolated": [1.0]}, "isolated must be left out for banks, was given"),
+        ({"quantity": [-1.0]}, "quantity must be positive for banks and loans, was -1.0 at index 0"),
+        ({"isolated": [1.0]}, "isolated must be left out for banks and loans, was given"),
         ({"target": 1.0}, "target must be left out where close is Delever(threshold=0.04, target=0.05), was 1.0"),
         (
             {"schedules": fp.MarginSchedule.flat(0.1)},

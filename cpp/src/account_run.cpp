@@ -105,7 +105,7 @@ void forced(const AccountJob& job, const double* marks, double* quantity) {
         closing_shares(held, a, marks, shares);
         const std::size_t begin = job.accounts.begin(a);
         for (std::size_t p = begin; p < job.accounts.end(a); ++p) {
-            quantity[job.accounts.market[p]] += shares[p - begin] * held.quantity(a, p);
+            quantity[job.accounts.market[p]] += job.accounts.brought_to_market(shares[p - begin] * held.quantity(a, p));
         }
     }
 }

@@ -58,7 +58,8 @@ struct World {
         job.markets.cross_impact = cross;
         job.accounts = {first.data(), market.data(), quantity.data(), cost.data(), money.data(), nullptr, count,
                         tiers.data(), close, 1.1,
-                        {threshold.data(), target.data(), floor_of_equity.data(), cash.data(), illiquid.data(), loan.data()}};
+                        {threshold.data(), target.data(), floor_of_equity.data(), cash.data(), illiquid.data(), loan.data()},
+                        {0.5, 0.95, 0.05, 100.0, 0.8}};
         job.venue.fund = 100.0;
         job.groups = 1;
     }

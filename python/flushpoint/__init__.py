@@ -30,6 +30,7 @@ from flushpoint.impact import (
     SquareRootImpact,
 )
 from flushpoint.laws import Exponential, Law, Leveraged, LogNormal, Pareto, Table, Uniform
+from flushpoint.loans import LoanRule
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
 from flushpoint.markets import Markets
@@ -91,6 +92,7 @@ __all__ = [
     "Leveraged",
     "LinearImpact",
     "LiquidationForecast",
+    "LoanRule",
     "LogNormal",
     "MarginSchedule",
     "Market",

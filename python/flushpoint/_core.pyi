@@ -25,8 +25,19 @@ _Venue: TypeAlias = tuple[
     float, float, bool, int, int, bool, int, float, float, float, _Tiers | None, float, float, float
 ]
 _Banks: TypeAlias = tuple[_F8, _F8, _F8, _F8, _F8, _F8]
+_Loans: TypeAlias = tuple[float, float, float, float, float]
 _Accounts: TypeAlias = tuple[
-    _I8, NDArray[np.int32], _F8, _F8, _F8, NDArray[np.int32] | None, tuple[_Tiers, ...], int, float, _Banks | None
+    _I8,
+    NDArray[np.int32],
+    _F8,
+    _F8,
+    _F8,
+    NDArray[np.int32] | None,
+    tuple[_Tiers, ...],
+    int,
+    float,
+    _Banks | None,
+    _Loans | None,
 ]
 _MarketBook: TypeAlias = tuple[_Market, _Side, _Side, _Book, NDArray[np.int32] | None, NDArray[np.int32] | None]
 _AccountJob: TypeAlias = tuple[tuple[_MarketBook, ...], _F8 | None, _Accounts, _Venue, int, int, bool]

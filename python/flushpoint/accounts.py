@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
 from flushpoint._validate import (
@@ -25,13 +25,14 @@ from flushpoint._validate import (
 from flushpoint._validate import count as whole
 from flushpoint.book import Book, EnginePositions, EngineSide
 from flushpoint.delever import Delever, EngineBanks
+from flushpoint.loans import EngineLoans, LoanRule
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import EngineMarket
 from flushpoint.markets import Markets
 from flushpoint.venue import EngineVenue, Venue
 
 CLOSES = ("all", "largest_loss", "pro_rata")  # as AccountClose in cpp/include/flushpoint/accounts.hpp, which has
-_DELEVER = len(CLOSES)  # banks next
+_DELEVER, _REPAY = 3, 4  # banks and loans next
 
 Ints = NDArray[np.int64]
 EngineSchedule = tuple[FloatArray, FloatArray, FloatArray]
@@ -46,7 +47,9 @@ EngineAccounts = tuple[
     int,
     float,
     EngineBanks | None,
+    EngineLoans | None,
 ]
+DEFAULT_LOAN_RULE = LoanRule()
 EngineMarketBook = tuple[
     EngineMarket, EngineSide, EngineSide, EnginePositions, NDArray[np.int32] | None, NDArray[np.int32] | None
 ]
@@ -72,7 +75,7 @@ class Accounts:
         Base units: above 0 for a long, below for a short, not 0. Rows of an account in one market that are not isolated
         are netted.
     entry_price : array_like, shape (rows,)
-        Quote units per base unit, positive.
+        Quote units per base unit, positive; of loans at least 0.
     cash : array_like, shape (accounts,), or mapping
         What each account would hold if its positions were closed where they were entered, quote units; finite, may be
         negative. Margin of isolated positions is not in it.
@@ -82,14 +85,15 @@ class Accounts:
         Margin of isolated positions, quote units, positive; nan for those that share the account's.
     group : array_like, shape (accounts,), or mapping, optional
         A label an account.
-    close : {"all", "largest_loss", "pro_rata"} or Delever, default "all"
+    close : {"all", "largest_loss", "pro_rata"}, Delever or LoanRule, default "all"
         What a failing account with positions in several markets closes, in the wave in which it is found to fail:
         everything; whole positions, the largest unrealised loss first, until equity exceeds maintenance; the least
         common share of all that restores equity to `target` x maintenance, everything if equity is gone. Each is
         worked out at the marks that triggered it, were there no slippage; a common share is at least 1 % of what was
         first held, and everything goes where less than that would be left. Isolated positions, and accounts with
-        positions in one market only, are closed whole. With `Delever` accounts are banks, none of whose positions are
-        isolated or short: these fail, and sell, by that rule in however many markets they are.
+        positions in one market only, are closed whole. With `Delever` accounts are banks, with `LoanRule` they are
+        loans (`Accounts.from_loans`), none of whose positions are isolated or short: these close by that rule in
+        however many markets they are.
     target : float, optional
         With "pro_rata" equity / maintenance after closing, at least 1 (the default).
 
@@ -122,7 +126,7 @@ class Accounts:
     isolated: FloatArray | None = None
     group: NDArray[Any] | None = None
     _: KW_ONLY
-    close: str | Delever = "all"
+    close: str | Delever | LoanRule = "all"
     target: float | None = None
     ids: tuple[Hashable, ...] | None = field(init=False, default=None)
     _reduced: dict[tuple[str, ...], Reduced] = field(init=False, repr=False, default_factory=dict)
@@ -132,7 +136,7 @@ class Accounts:
             read_only(value)
             object.__setattr__(self, name, value)
 
-        if not isinstance(self.close, Delever):
+        if not self._by_rule:
             one_of("close", self.close, CLOSES)
         if self.target is not None and self.close != "pro_rata":
             raise ValueError(f"target must be left out where close is {self.close!r}, was {self.target}")
@@ -161,7 +165,11 @@ class Accounts:
         if rows["market"].dtype.kind not in "iuU" and rows["market"].size:
             raise TypeError(f"market must be names or integers, was dtype {rows['market'].dtype}")
         check("quantity", rows["quantity"], np.isfinite(rows["quantity"]) & (rows["quantity"] != 0), "finite and not 0")
-        positive("entry_price", rows["entry_price"])
+        if isinstance(self.close, LoanRule):
+            entry = finite_array("entry_price", rows["entry_price"])
+            check("entry_price", entry, entry >= 0, "at least 0")
+        else:
+            positive("entry_price", rows["entry_price"])
         if self.isolated is not None:
             margin = rows["isolated"]
             check(
@@ -171,18 +179,24 @@ class Accounts:
             set_(name, column)
         if self.group is not None:
             set_("group", self._grouped(self.group))
-        if isinstance(self.close, Delever):
-            self._check_banks(self.close)
+        if self._by_rule:
+            self._check_ruled()
 
-    def _check_banks(self, close: Delever) -> None:
+    def _check_ruled(self) -> None:
         if self.isolated is not None:
-            raise ValueError("isolated must be left out for banks, was given")
-        check("quantity", self.quantity, self.quantity > 0, "positive for banks")
-        close._columns(len(self))
+            raise ValueError("isolated must be left out for banks and loans, was given")
+        check("quantity", self.quantity, self.quantity > 0, "positive for banks and loans")
+        if isinstance(self.close, Delever):
+            self.close._columns(len(self))
 
     @property
     def _banks(self) -> bool:
         return isinstance(self.close, Delever)
+
+    @property
+    def _by_rule(self) -> bool:
+        """Whether no position goes by a price of its own, in however many markets an account is."""
+        return isinstance(self.close, (Delever, LoanRule))
 
     def _check_schedules(self) -> None:
         given = self.schedules
@@ -223,6 +237,61 @@ class Accounts:
             raise ValueError(f"group must have a label an account, shape {self.cash.shape}, was {labels.shape}")
         return labels
 
+    @classmethod
+    def from_loans(
+        cls,
+        account: ArrayLike,
+        market: ArrayLike,
+        collateral: ArrayLike,
+        debt: ArrayLike | Mapping[Hashable, float],
+        liquidation_threshold: float | Mapping[str, float],
+        close: LoanRule = DEFAULT_LOAN_RULE,
+        *,
+        group: ArrayLike | Mapping[Hashable, object] | None = None,
+    ) -> Accounts:
+        """Make accounts that are loans: collateral in several markets, and a debt in quote units.
+
+        The health factor sum T q P / D is 1 where equity, sum q P - D, equals maintenance at the rates 1 - T: loans are
+        accounts with such schedules, whose collateral cost nothing and whose cash is -D.
+
+        Parameters
+        ----------
+        account, market : array_like, shape (rows,)
+            As of `Accounts`.
+        collateral : array_like, shape (rows,)
+            Base units, positive.
+        debt : array_like, shape (accounts,), or mapping
+            Quote units, at least 0.
+        liquidation_threshold : float, or mapping of str to float
+            T of all markets, or of each by name, above 0 and at most 1.
+        close : LoanRule, optional
+        group : array_like, shape (accounts,), or mapping, optional
+
+        Examples
+        --------
+        >>> loans = Accounts.from_loans([0], ["ETH"], [10.0], [20_000.0], 0.8)
+        >>> c = cascade(loans, Markets({"ETH": Market(3_000.0, LinearImpact(0.0))}), shock=-0.2)
+        >>> c.closed_share.round(4), c.liquidator_profit.round(2)  # a health factor of 0.96: half of the debt
+        (array([0.4375]), 500.0)
+        """
+        if not isinstance(close, LoanRule):
+            raise TypeError(f"close must be a LoanRule, was {close!r}")
+        thresholds = liquidation_threshold
+        if isinstance(thresholds, Mapping):
+            given = {f"liquidation_threshold of {name}": one for name, one in thresholds.items()}
+        else:
+            given = {"liquidation_threshold": thresholds}
+        rates = [MarginSchedule.flat(1 - number(name, one, above=0, at_most=1)) for name, one in given.items()]
+        schedules = dict(zip(thresholds, rates, strict=True)) if isinstance(thresholds, Mapping) else rates[0]
+        keys = list(debt) if isinstance(debt, Mapping) else None
+        owed = finite_array("debt", [*debt.values()] if isinstance(debt, Mapping) else debt)
+        check("debt", owed, owed >= 0, "at least 0")
+        cash: Any = -owed if keys is None else dict(zip(keys, (-owed).tolist(), strict=True))
+        quantity = finite_array("collateral", collateral)
+        positive("collateral", quantity)
+        columns: Any = {"account": account, "market": market, "quantity": quantity, "cash": cash, "group": group}
+        return cls(entry_price=np.zeros(quantity.shape), schedules=schedules, close=close, **columns)
+
     __setstate__ = restore
 
     def __getstate__(self) -> dict[str, Any]:
@@ -232,7 +301,7 @@ class Accounts:
         return self.cash.size
 
     def __repr__(self) -> str:
-        close = "Delever" if self._banks else repr(self.close)
+        close = type(self.close).__name__ if self._by_rule else repr(self.close)
         return f"<Accounts: {len(self):,} accounts, {self.account.size:,} positions, close {close}>"
 
     def __str__(self) -> str:
@@ -332,7 +401,7 @@ class Reduced:
         cash = accounts.cash - _sums(owner[flat], cost[flat], len(accounts))
         shared = ~flat & ~alone
         held = np.bincount(owner[shared], minlength=len(accounts))
-        single = shared & (held[owner] == 1) & (not accounts._banks)
+        single = shared & (held[owner] == 1) & (not accounts._by_rule)
         several = shared & ~single
 
         # Of what was netted the average entry price, if it is one; else any, with the difference in the margin.
@@ -407,9 +476,10 @@ class Reduced:
             self.money,
             None if self.accounts.group is None else self.codes[self.account],
             tuple(schedule._engine for schedule in self.schedules),
-            _DELEVER if isinstance(close, Delever) else CLOSES.index(close),
+            CLOSES.index(close) if isinstance(close, str) else _DELEVER if isinstance(close, Delever) else _REPAY,
             1.0 if self.accounts.target is None else self.accounts.target,
             close._columns(len(self.accounts)) if isinstance(close, Delever) else None,
+            close._engine if isinstance(close, LoanRule) else None,
         )
 
     def job(self, markets: Markets, venue: Venue, confined: int = -1) -> EngineAccountJob:
@@ -473,6 +543,8 @@ def check_account_venue(venue: object, accounts: Accounts) -> None:
     for name, value in vars(venue).items():
         if name not in ("fund", "surplus_to", "fee_rate", "fee_to") and value != getattr(plain, name):
             raise ValueError(f"{name} of a venue must be left out with accounts, was {value!r}")
+    if isinstance(accounts.close, LoanRule) and venue.fee_rate != 0:
+        raise ValueError(f"fee_rate of a venue must be 0 for loans (the bonus is the fee), was {venue.fee_rate!r}")
     if accounts._banks and venue.surplus_to != "trader":
         raise ValueError(f"surplus_to of a venue must be 'trader' for banks, was {venue.surplus_to!r}")
 

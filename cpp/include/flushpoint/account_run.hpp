@@ -80,6 +80,8 @@ struct AccountColumns {
     double* long_notional;
     double* short_notional;
     std::int64_t* rounds;
+    double* liquidator_profit;
+    double* liquidator_cash;  // what sales brought less what was repaid
     std::int64_t* group_closed;  // accounts over several markets
     std::int64_t* group_defaulted;
     double* group_shortfall;
@@ -152,6 +154,7 @@ public:
         lookout_.reset();
         ledger_ = Ledger(job_->venue);
         rounds_ = 0;
+        liquidator_profit_ = liquidator_cash_ = 0.0;
         origins_.clear();
         group_closed_.assign(job_->groups, 0);
         group_defaulted_.assign(job_->groups, 0);
@@ -236,6 +239,8 @@ public:
             put(out.group_shortfall, row * job_->groups + g, group_shortfall_[g]);
         }
         put(out.rounds, row, rounds_);
+        put(out.liquidator_profit, row, liquidator_profit_);
+        put(out.liquidator_cash, row, liquidator_cash_);
         out.ledger.write(row, ledger_);
     }
 
@@ -319,7 +324,7 @@ private:
         const double* share = planned_.data();
         for (const std::size_t a : failing_) {
             for (std::size_t p = job_->accounts.begin(a); p < job_->accounts.end(a); ++p) {
-                const double quantity = *share++ * held_.quantity(a, p);
+                const double quantity = job_->accounts.brought_to_market(*share++ * held_.quantity(a, p));
                 const std::int32_t m = job_->accounts.market[p];
                 State& state = markets[static_cast<std::size_t>(m)].trading.state;
                 if (trades(a, m)) state = state.after(quantity);
@@ -357,7 +362,8 @@ private:
     void close(std::size_t a, const double* shares) {
         const AccountsView& view = job_->accounts;
         const double money_before = held_.money(a);
-        double traded = 0.0, proceeds = 0.0;
+        const double repaid = view.has_loans() ? repayment(held_, a, mark_.data()).money : 0.0;
+        double traded = 0.0, proceeds = 0.0, kept = 0.0;
         for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
             const double share = shares[p - view.begin(a)], held = held_.quantity(a, p), quantity = share * held;
             if (quantity == 0.0) continue;
@@ -367,26 +373,33 @@ private:
                 continue;
             }
             MarketRun& one = markets[m];
-            const double money = fetch(m, quantity);
-            one.now = one.now.after(quantity);
+            const double order = view.brought_to_market(quantity), money = fetch(m, order);
+            one.now = one.now.after(order);
             const int side = quantity < 0.0;
             one.count[side] += held_.left(a, p) == 1.0;
-            one.quantity[side] += size_of(quantity);
-            one.notional[side] += size_of(quantity) * mark_[m];
-            one.wave.quantity += size_of(quantity);
+            one.quantity[side] += size_of(order);
+            one.notional[side] += size_of(order) * mark_[m];
+            one.wave.quantity += size_of(order);
             one.wave.count += 1;
-            one.wave.notional += size_of(quantity) * mark_[m];
-            held_.close(a, p, share, money);
+            one.wave.notional += size_of(order) * mark_[m];
+            held_.close(a, p, share, view.has_loans() ? 0.0 : money);
             traded += size_of(money);
             proceeds += money;
+            kept += (quantity - order) * mark_[m];
         }
         ledger_.proceeds += proceeds;
+        if (view.has_loans()) {  // the account has what was repaid, the liquidator what sales bring
+            held_.receive(a, repaid);
+            liquidator_profit_ += proceeds + kept - repaid;
+            liquidator_cash_ += proceeds - repaid;
+        }
+        const double received = view.has_loans() ? repaid : proceeds;
         const bool open = held_.open(a);
         const double worth = open ? equity(held_, a, mark_.data()) : held_.money(a), fee = ledger_.fee(traded, worth);
-        held_.charge(a, fee);
+        held_.receive(a, -fee);
         if (open) {
             ledger_.charge(fee);
-            ledger_.value += proceeds - fee;
+            ledger_.value += received - fee;
             lookout_.hang(held_, a, mark_.data(), standing(held_, a, mark_.data()));
             return;
         }
@@ -426,6 +439,7 @@ private:
     Ledger ledger_;
     std::vector<double> mark_;
     std::int64_t rounds_ = 0;
+    double liquidator_profit_ = 0.0, liquidator_cash_ = 0.0;
     std::vector<std::int64_t> group_closed_, group_defaulted_;
     std::vector<double> group_shortfall_;
     std::unordered_map<std::size_t, std::int32_t> origins_;

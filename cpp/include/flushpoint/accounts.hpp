@@ -3,7 +3,9 @@
 //
 // With q the signed quantity of a position, E its entry price, P the mark of its market and C the account's cash, equity
 // is C + sum q (P - E), maintenance the sum over positions of m |q| P - d with the rate and deduction of the tier that
-// holds for |q| P, and the account fails where equity has fallen to maintenance. A bank fails as banks.hpp says.
+// holds for |q| P, and the account fails where equity has fallen to maintenance. A bank fails as banks.hpp says; a
+// loan is an account whose debt is -C where collateral cost nothing, and fails where sum (1 - m) q P, the sum of what each
+// market lets be borrowed, has fallen to the debt.
 #pragma once
 
 #include <algorithm>
@@ -12,13 +14,14 @@
 #include <vector>
 
 #include "flushpoint/banks.hpp"
+#include "flushpoint/loans.hpp"
 #include "flushpoint/margin.hpp"
 #include "flushpoint/market.hpp"
 #include "flushpoint/math.hpp"
 
 namespace flushpoint {
 
-enum class AccountClose : int { all, largest_loss, pro_rata, delever };
+enum class AccountClose : int { all, largest_loss, pro_rata, delever, repay };
 
 // The positions of account a are [first[a], first[a + 1]), each in another market.
 struct AccountsView {
@@ -33,8 +36,12 @@ struct AccountsView {
     AccountClose close;
     double target;  // equity / maintenance after closing pro rata
     BanksView banks;
+    LoanRule loans;
 
     bool has_banks() const { return close == AccountClose::delever; }
+    bool has_loans() const { return close == AccountClose::repay; }
+    // What is traded of what is closed: a liquidator may keep some.
+    double brought_to_market(double closed) const { return has_loans() ? loans.sells * closed : closed; }
     std::size_t begin(std::size_t a) const { return static_cast<std::size_t>(first[a]); }
     std::size_t end(std::size_t a) const { return static_cast<std::size_t>(first[a + 1]); }
     std::size_t positions() const { return static_cast<std::size_t>(first[count]); }
@@ -71,7 +78,10 @@ public:
         left = share == 1.0 ? 0.0 : left * (1.0 - share);
         receive(a, proceeds);
     }
-    void charge(std::size_t a, double fee) { receive(a, -fee); }
+    void receive(std::size_t a, double money) {
+        change(a)[0] += money;
+        if (view_->has_banks()) banks_[a].cash += money;
+    }
     // Back to what was held at the start.
     void reset() {
         for (const std::size_t a : touched_) changed_at_[a] = unchanged;
@@ -88,10 +98,6 @@ private:
         for (std::size_t a = 0; view_->has_banks() && a < view_->count; ++a) {
             banks_.push_back({view_->banks.cash[a], view_->banks.loan[a]});
         }
-    }
-    void receive(std::size_t a, double money) {
-        change(a)[0] += money;
-        if (view_->has_banks()) banks_[a].cash += money;
     }
 
     // Money and what is left of each position of an account.
@@ -194,6 +200,18 @@ inline double share_to_sell(Holdings& held, std::size_t a, const double* mark) {
     return in_markets > 0.0 ? std::min(rest, in_markets) / in_markets : 0.0;
 }
 
+// Of what was held at the start: less is neither closed nor left, as at venues.
+inline constexpr double least_share = 0.01;
+
+// What a liquidator repays of the debt of a failing account at these marks, and takes.
+inline Repayment repayment(const Holdings& held, std::size_t a, const double* mark) {
+    const LoanRule& rule = held.view().loans;
+    const double debt = -held.money(a), collateral = value(held, a, mark);
+    const double health = (standing(held, a, mark).slack + debt) / debt;
+    const bool little = held.left(a, held.view().begin(a)) < least_share;
+    return repayment(rule, debt, collateral, little || repaid_whole(rule, debt, collateral, health));
+}
+
 // The largest share of its positions that an account can keep at these marks with equity at `target` x maintenance.
 // Maintenance is convex in the share and linear between tiers: Newton's steps from above end on the line that holds.
 inline double share_to_keep(const Holdings& held, std::size_t a, const double* mark, double equity) {
@@ -220,16 +238,16 @@ inline double unrealised_loss(const AccountsView& view, std::size_t p, const dou
 
 // Writes what share of each of its positions a failing account closes at these marks, where a bank first pays loans.
 inline void closing_shares(Holdings& held, std::size_t a, const double* mark, std::vector<double>& shares) {
-    constexpr double least = 0.01;  // of what was held at the start: less is neither closed nor left, as at venues
     const AccountsView& view = held.view();
     const std::size_t begin = view.begin(a), count = view.end(a) - begin;
     if (view.has_banks()) return shares.assign(count, share_to_sell(held, a, mark));
+    if (view.has_loans()) return shares.assign(count, repayment(held, a, mark).share);
     const double worth = equity(held, a, mark);
     shares.assign(count, 1.0);
     if (view.close == AccountClose::all || !(worth > 0.0)) return;
     if (view.close == AccountClose::pro_rata) {
-        const double left = held.left(a, begin), kept = std::min(share_to_keep(held, a, mark, worth) * left, left - least);
-        if (kept >= least) shares.assign(count, 1.0 - kept / left);
+        const double left = held.left(a, begin), kept = std::min(share_to_keep(held, a, mark, worth) * left, left - least_share);
+        if (kept >= least_share) shares.assign(count, 1.0 - kept / left);
         return;
     }
     std::vector<std::size_t> order;
