@@ -33,7 +33,7 @@ struct World {
             double gross = 0.0, paid = 0.0;
             for (std::size_t m = 0; m < markets; ++m) {
                 if (random.below(4) == 0) continue;
-                const bool is_short = close != fp::AccountClose::delever && random.below(3) == 0;
+                const bool is_short = close < fp::AccountClose::delever && random.below(3) == 0;
                 const double notional = random.between(50.0, 3000.0) * (is_short ? -1.0 : 1.0);
                 market.push_back(static_cast<std::int32_t>(m));
                 quantity.push_back(notional / price[m]);
@@ -104,7 +104,7 @@ Told walk(const World& world, double trust, std::uint64_t seed) {
 TEST_CASE("accounts that need no look would not have failed") {
     std::int64_t rounds = 0;
     for (const auto close : {fp::AccountClose::all, fp::AccountClose::largest_loss, fp::AccountClose::pro_rata,
-                             fp::AccountClose::delever}) {
+                             fp::AccountClose::delever, fp::AccountClose::repay}) {
         for (std::uint64_t seed = 0; seed < 20; ++seed) {
             const World world(seed, 60, close);
             const Told spared = walk(world, 1.0, seed);

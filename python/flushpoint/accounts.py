@@ -271,8 +271,8 @@ class Accounts:
         --------
         >>> loans = Accounts.from_loans([0], ["ETH"], [10.0], [20_000.0], 0.8)
         >>> c = cascade(loans, Markets({"ETH": Market(3_000.0, LinearImpact(0.0))}), shock=-0.2)
-        >>> c.closed_share.round(4), c.liquidator_profit.round(2)  # a health factor of 0.96: half of the debt
-        (array([0.4375]), 500.0)
+        >>> c.closed_share.round(4), c["liquidator_profit"].round(2)  # at a health factor of 0.96: half of the debt
+        (array([0.4375]), array([500.]))
         """
         if not isinstance(close, LoanRule):
             raise TypeError(f"close must be a LoanRule, was {close!r}")
