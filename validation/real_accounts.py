@@ -81,8 +81,15 @@ def margin_block(data: Data) -> str:
             tested, agree = int(found.tested.sum()), int(found.agrees.sum())
             rows.append(
                 [
-                    name, rule, f"{tolerance:.0e}", f"{found.account.size}", f"{len(snapshot):,}", f"{tested:,}",
-                    f"{agree:,}", f"{agree / tested:.1%}", f"{np.count_nonzero(~np.isnan(found.isolated))}",
+                    name,
+                    rule,
+                    f"{tolerance:.0e}",
+                    f"{found.account.size}",
+                    f"{len(snapshot):,}",
+                    f"{tested:,}",
+                    f"{agree:,}",
+                    f"{agree / tested:.1%}",
+                    f"{np.count_nonzero(~np.isnan(found.isolated))}",
                 ]  # fmt: skip
             )
     return table(rows)
