@@ -282,18 +282,6 @@ def test_results_are_mappings_of_columns() -> None:
     assert repr(s) == "<AccountStressResult: 3 scenarios, 2 of them with liquidations>"
 
 
-def test_a_bank_deleverages_to_its_target() -> None:
-    accounts = fp.Accounts(
-        [0, 0], ["A", "B"], [60.0, 40.0], [1.0, 1.0], [10.0], None, close="delever", threshold=0.08, target=0.1
-    )
-    markets = fp.Markets({n: fp.Market(1.0, fp.LinearImpact(0.0)) for n in "AB"})
-    assert fp.cascade(accounts, markets, -0.021).accounts_closed == 0  # equity 7.9 of assets 97.9: still above 8 %
-    c = fp.cascade(accounts, markets, -0.03)  # equity 7 of assets 97: sold down to 70
-    np.testing.assert_allclose(c.closed_share, 1 - 70 / 97, rtol=1e-12)
-    assert (c.accounts_closed, c.rounds) == (0, 1)
-    assert fp.cascade(accounts, markets, -0.2).accounts_closed == 1
-
-
 def test_cross_impact_alone_can_hurt() -> None:
     accounts = fp.Accounts(
         [0, 1], ["A", "B"], [10.0, 10.0], 100.0 * np.ones(2), [50.0, 50.0], fp.MarginSchedule.flat(0.0)
@@ -305,6 +293,28 @@ def test_cross_impact_alone_can_hurt() -> None:
     assert hurt.closed.tolist() == [True, True]
     assert hurt.amplification.tolist() == [1.0, pytest.approx(math.nan, nan_ok=True)]
     assert hurt.final_price[1] == pytest.approx(100 * math.exp(-0.1))
+
+
+def test_who_fails_at_rest_is_closed_wherever_prices_go() -> None:
+    markets = fp.Markets({n: fp.Market(10.0, fp.LinearImpact(1e-3)) for n in "AB"})
+    broke = fp.Accounts(**{**GOOD, "cash": [0.1]})
+    assert fp.cascade(broke, markets, 0.001).closed.tolist() == [True]
+    assert fp.cascade(broke, markets, 0.1).closed.tolist() == [False]
+
+
+def test_so_many_rounds_and_no_more() -> None:
+    accounts, markets = small()
+    whole = fp.cascade(accounts, markets, -0.1)
+    assert whole.rounds > 1
+    for rounds in range(whole.rounds + 1):
+        c = fp.cascade(accounts, markets, -0.1, rounds=rounds)
+        assert c.rounds == rounds
+        assert (c == whole) == (rounds == whole.rounds)
+        np.testing.assert_array_equal(c.wave_table, whole.wave_table[whole.wave_table["round"] < rounds])
+    with pytest.raises(ValueError, match="rounds must be at least 0, was -1"):
+        fp.cascade(accounts, markets, rounds=-1)
+    with pytest.raises(ValueError, match="rounds must be left out for a book, was 3"):
+        fp.cascade(fp.Book(+1, [1.0], [9.0]), markets["BTC"], rounds=3)  # type: ignore[call-overload]
 
 
 def test_what_shares_margin_is_netted() -> None:
@@ -358,20 +368,13 @@ GOOD: dict[str, Any] = {
         ({"market": [1.5, 2.5]}, TypeError, "market must be names or integers, was dtype float64"),
         ({"schedules": 0.01}, TypeError, "schedules must be a MarginSchedule, or one for each market, was 0.01"),
         ({"schedules": {"A": 1}}, TypeError, "schedules must hold a MarginSchedule each, was 1 at 'A'"),
-        ({"close": "half"}, ValueError, "close must be one of 'all', 'largest_loss', 'pro_rata', 'delever', was"),
+        ({"close": "half"}, ValueError, "close must be one of 'all', 'largest_loss', 'pro_rata', was"),
         ({"target": 1.1}, ValueError, "target must be left out where close is 'all', was 1.1"),
         ({"close": "pro_rata", "target": 0.9}, ValueError, "target must be at least 1, was 0.9"),
-        ({"close": "delever"}, ValueError, "schedules must be None where close is 'delever' (threshold tells), was"),
-        (
-            {"close": "delever", "schedules": None, "target": 0.2},
-            ValueError, "threshold must be given where close is 'delever', was None",
-        ),
         ({"group": ["x", "y"]}, ValueError, "group must have a label an account, shape (1,), was (2,)"),
     ],
 )  # fmt: skip
 def test_bad_accounts_are_refused(changes: dict[str, Any], error: type[Exception], message: str) -> None:
-    if changes.get("close") == "delever" and "schedules" not in changes:
-        changes = {**changes, "threshold": 0.1, "target": 0.2}
     with pytest.raises(error, match=re.escape(message)):
         fp.Accounts(**{**GOOD, **changes})
 

@@ -70,7 +70,19 @@ def infer(data: Data, snapshot: pd.DataFrame, schedules: dict[str, fp.MarginSche
 
 def margin_block(data: Data) -> str:
     """Say how many published prices follow from one pool of margin an account."""
-    rows = [["snapshot", "maintenance", "tolerance", "accounts", "positions", "tested", "agree", "share", "isolated"]]
+    rows = [
+        [
+            "snapshot",
+            "maintenance",
+            "tolerance",
+            "accounts",
+            "positions",
+            "tested",
+            "agree",
+            "isolated",
+            "agree / tested",
+        ]
+    ]
     for name, snapshot in (("4 February 09:34", data.before), ("6 February 19:51", data.after)):
         for rule, schedules, tolerance in (
             ("lowest tier alone", data.flat, 1e-4),
@@ -79,13 +91,36 @@ def margin_block(data: Data) -> str:
         ):
             found = infer(data, snapshot, schedules, tolerance)
             tested, agree = int(found.tested.sum()), int(found.agrees.sum())
-            rows.append(
-                [
-                    name, rule, f"{tolerance:.0e}", f"{found.account.size}", f"{len(snapshot):,}", f"{tested:,}",
-                    f"{agree:,}", f"{agree / tested:.1%}", f"{np.count_nonzero(~np.isnan(found.isolated))}",
-                ]  # fmt: skip
-            )
+            sizes = (found.account.size, len(snapshot), tested, agree, np.count_nonzero(~np.isnan(found.isolated)))
+            rows.append([name, rule, f"{tolerance:.0e}", *(f"{size:,}" for size in sizes), f"{agree / tested:.1%}"])
     return table(rows)
+
+
+def path_of(data: Data, coins: list[str], start: Floats) -> tuple[Floats, list[int]]:
+    """Log prices of each coin after each step, (steps, coins), and the hour of each step.
+
+    Six coins have hourly bars. In an hour that falls the high comes first, then the low, then the close; in one that
+    rises the low. Every other coin moves as bitcoin does, plus an even drift that ends it at its mark of the second
+    snapshot, or at the median coin's, where it is not in it.
+    """
+    first, last = 1_770_199_200, 1_770_400_800  # 4 February 10:00 and 6 February 18:00 UTC, the hours between snapshots
+    bars = data.hours[(data.hours.hour_s >= first) & (data.hours.hour_s <= last)]
+    known = {}
+    for coin, rows in bars.groupby("coin"):
+        falls = rows.close < rows.open
+        early, late = np.where(falls, rows.high, rows.low), np.where(falls, rows.low, rows.high)
+        known[coin] = np.log(np.stack([early, late, rows.close], 1).reshape(-1))
+    hours = np.repeat(np.unique(bars.hour_s), 3).tolist()
+    end = data.after.groupby("coin").mark_px.first()
+    moves = {coin: np.log(end[coin] / price) for coin, price in zip(coins, start, strict=True) if coin in end}
+    usual = float(np.median(list(moves.values())))
+    bitcoin = known["BTC"] - np.log(start[coins.index("BTC")])
+    passed = np.arange(1, len(hours) + 1) / len(hours)
+    out = np.empty((len(hours), len(coins)))
+    for i, (coin, price) in enumerate(zip(coins, start, strict=True)):
+        drift = moves.get(coin, usual) - bitcoin[-1]
+        out[:, i] = known.get(coin, np.log(price) + bitcoin + drift * passed)
+    return out, hours
 
 
 @dataclass(frozen=True)
@@ -93,92 +128,46 @@ class Replay:
     """The fall, run through the accounts of the first snapshot."""
 
     traders: list[int]
-    left_out: int  # accounts whose cash no price tells, or that fail at the snapshot's own marks
-    margin_gone: int  # isolated positions whose price leaves them no margin
+    left_out: int  # accounts whose cash no price tells, or does not last at the snapshot's own marks
     notional: Floats  # gross, by trader
     closed: NDArray[np.bool_]  # what shares margin, by trader
     by_hour: list[tuple[str, int, float]]  # time, accounts closed so far, notional closed so far
 
 
-def path_of(data: Data, coins: list[str], start: Floats) -> tuple[Floats, list[int]]:
-    """Log prices of each coin after each step, (steps, coins), and the hour of each step.
-
-    Six coins have hourly bars: in each hour the extreme that its close lies further from comes first, then the other, then the
-    close. Every other coin moves as bitcoin does, plus an even drift that ends it at its mark of the second snapshot,
-    or at the median coin's, where it is not in it.
-    """
-    first, last = 1_770_199_200, 1_770_400_800  # 4 February 10:00 and 6 February 18:00 UTC, the hours between snapshots
-    bars = data.hours[(data.hours.hour_s >= first) & (data.hours.hour_s <= last)]
-    known = {}
-    for coin, rows in bars.groupby("coin"):
-        falls = (rows.close < rows.open).to_numpy()
-        early = np.where(falls, rows.high, rows.low)
-        late = np.where(falls, rows.low, rows.high)
-        known[coin] = np.log(np.stack([early, late, rows.close], 1).reshape(-1))
-    hours = np.repeat(np.unique(bars.hour_s), 3).tolist()
-    end = data.after.groupby("coin").mark_px.first()
-    moves = {coin: np.log(end[coin] / price) for coin, price in zip(coins, start, strict=True) if coin in end}
-    usual = float(np.median(list(moves.values())))
-    steps = len(hours)
-    out = np.empty((steps, len(coins)))
-    bitcoin = known["BTC"] - np.log(start[coins.index("BTC")])
-    for i, (coin, price) in enumerate(zip(coins, start, strict=True)):
-        if coin in known:
-            out[:, i] = known[coin]
-        else:
-            drift = moves.get(coin, usual) - bitcoin[-1]
-            out[:, i] = np.log(price) + bitcoin + drift * np.arange(1, steps + 1) / steps
-    return out, hours
-
-
 def replay(data: Data) -> Replay:
-    """Run hourly prices from one snapshot to the next through the accounts of the first, without any impact of theirs."""
-    snapshot = data.before
-    found = infer(data, snapshot, data.schedules)
-    coins = snapshot.coin.unique().tolist()
-    start = snapshot.groupby("coin", sort=False).mark_px.first().to_numpy()
-    markets = fp.Markets({c: fp.Market(price, fp.LinearImpact(0.0)) for c, price in zip(coins, start, strict=True)})
-    place = {trader: i for i, trader in enumerate(found.account.tolist())}
-    owner = snapshot.trader_id.map(place).to_numpy()
-    lost = ~(np.isnan(found.isolated) | (found.isolated > 0))
-    quantity = (snapshot.side * snapshot["size"]).to_numpy()
-    mark = snapshot.mark_px.to_numpy()
-    cross = np.isnan(found.isolated)
-    equity = found.cash + np.bincount(
-        owner[cross], (quantity * (mark - snapshot.entry_px.to_numpy()))[cross], found.account.size
-    )
-    needed = np.zeros(found.account.size)
-    for i in np.flatnonzero(cross):
-        needed[owner[i]] += data.schedules[snapshot.coin.iloc[i]].maintenance(abs(quantity[i]) * mark[i])
-    stands = equity > needed  # nan does not
-    pooled = np.bincount(owner[cross], minlength=found.account.size) > 0
-    mine = stands & pooled
-    keep = cross & mine[owner]
-    kept = np.flatnonzero(mine)
-    renumbered = np.full(found.account.size, -1)
-    renumbered[kept] = np.arange(kept.size)
+    """Run the prices between the snapshots through the accounts of the first, whose own trades move nothing."""
+    found = infer(data, data.before, data.schedules)
+    cross = data.before[np.isnan(found.isolated)].copy()
+    cross["quantity"] = cross.side * cross["size"]
+    cross["notional"] = cross["size"] * cross.mark_px
+    cross["gain"] = cross.quantity * (cross.mark_px - cross.entry_px)
+    needs = zip(cross.coin, cross.notional, strict=True)
+    cross["needed"] = [data.schedules[coin].maintenance(notional) for coin, notional in needs]
+    sums = cross.groupby("trader_id")[["gain", "needed", "notional"]].sum()
+    sums["cash"] = pd.Series(found.cash, found.account)
+    standing = sums[sums.cash + sums.gain > sums.needed]  # nan does not
+    cross = cross[cross.trader_id.isin(standing.index)]
     accounts = fp.Accounts(
-        renumbered[owner[keep]],
-        snapshot.coin[keep].to_numpy(dtype=str),
-        quantity[keep],
-        snapshot.entry_px[keep].to_numpy(),
-        found.cash[kept],
+        cross.trader_id,
+        cross.coin.to_numpy(dtype=str),
+        cross.quantity,
+        cross.entry_px,
+        standing.cash.to_dict(),
         data.schedules,
-        group=np.arange(kept.size),
+        group=np.arange(len(standing)),
     )
+    marks = cross.groupby("coin").mark_px.first()
+    coins, start = marks.index.tolist(), marks.to_numpy()
+    markets = fp.Markets({c: fp.Market(price, fp.LinearImpact(0.0)) for c, price in marks.items()})
     logs, hours = path_of(data, coins, start)
     returns = np.diff(np.vstack([np.log(start), logs]), axis=0)[None]
-    by_hour, closed = [], np.zeros(kept.size, bool)
-    gross = np.bincount(renumbered[owner[keep]], np.abs(quantity[keep]) * mark[keep], kept.size)
+    notional, by_hour = standing.notional.to_numpy(), []
     for end in [*range(36, len(hours), 36), len(hours)]:  # every twelve hours
         e = fp.simulate(accounts, markets, fp.Returns(returns[:, :end]), horizon=1200.0 * end, steps=end, paths=1)
         closed = e.group_closed[0] > 0
         when = pd.Timestamp(hours[end - 1] + 3600, unit="s").strftime("%-d February %H:%M")
-        by_hour.append((when, int(closed.sum()), float(gross[closed].sum())))
-    return Replay(
-        found.account[kept].tolist(), int(np.count_nonzero(pooled & ~stands)), int(np.count_nonzero(lost)), gross, closed,
-        by_hour,
-    )  # fmt: skip
+        by_hour.append((when, int(closed.sum()), float(notional[closed].sum())))
+    return Replay(standing.index.tolist(), len(sums) - len(standing), notional, closed, by_hour)
 
 
 def fall_block(data: Data, run: Replay) -> str:
@@ -189,7 +178,7 @@ def fall_block(data: Data, run: Replay) -> str:
             [when, f"{count}", f"{len(run.traders)}", f"{notional / 1e6:,.0f}", f"{run.notional.sum() / 1e6:,.0f}"]
         )
     return table(rows) + (
-        f"\n{run.left_out} accounts are left out: no price tells their cash, or it does not last at the snapshot's own marks.\n"
+        f"\n{run.left_out} accounts are left out: no price tells their cash, or it is gone at the snapshot's marks.\n"
     )
 
 

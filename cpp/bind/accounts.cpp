@@ -7,7 +7,7 @@ namespace flushpoint::bind {
 
 namespace {
 
-// (shock, sell, liquidity, refill), the first three with one entry a scenario and market
+// (shock, sell, liquidity, refill, rounds or None), the first three with one entry a scenario and market
 struct AccountScenarios {
     Doubles shock, sell, liquidity;
     fp::AccountScenarios view;
@@ -18,10 +18,13 @@ struct AccountScenarios {
         require(markets > 0 && n % markets == 0 && length(sell) == n && length(liquidity) == n,
                 "_core: the columns must have one length");
         view = {shock.data(), sell.data(), liquidity.data(), items[3].cast<double>(), n / markets};
+        const py::object rounds = items[4];
+        if (!rounds.is_none()) view.rounds = rounds.cast<std::int64_t>();
     }
 };
 
-// The columns of one row, waves, and of each position of accounts over several markets which share is open.
+// The columns of one row, waves, of each position of accounts over several markets which share is open, and of each such
+// account whether it is a bank that defaulted.
 py::dict cascade_accounts(const py::tuple& job, const py::tuple& scenario) {
     const AccountJob in(job);
     const AccountScenarios one(scenario, in.books.size());
@@ -30,15 +33,18 @@ py::dict cascade_accounts(const py::tuple& job, const py::tuple& scenario) {
     out.markets.add("amplification", out.view.amplification);
     Doubles left = doubles(in.accounts.view.positions());
     double* open = left.mutable_data();
+    py::array_t<bool> defaulted(static_cast<py::ssize_t>(in.accounts.view.count));
+    bool* bankrupt = defaulted.mutable_data();
     std::vector<fp::AccountWave> waves;
     {
         const py::none nobody;
         const py::gil_scoped_release release;
-        fp::cascade(in.view, one.view, out.view, waves, open, progress_of(nobody, 1));
+        fp::cascade(in.view, one.view, out.view, waves, open, bankrupt, progress_of(nobody, 1));
     }
     py::dict found = out.result();
     found["wave_table"] = copied(waves);
     found["left"] = left;
+    found["defaulted"] = defaulted;
     return found;
 }
 

@@ -11,7 +11,8 @@ namespace flushpoint::bind {
 
 using Longs64 = py::array_t<std::int64_t, py::array::c_style>;
 
-// (first, market, quantity, cost, money, group or None, schedules, close, target)
+// (first, market, quantity, cost, money, group or None, schedules, close, target, banks or None, loans or None)
+// with banks (threshold, target, floor, cash, illiquid, loan), loans (close_factor, full_below, bonus, minimum, sells)
 struct Accounts {
     Longs64 first;
     Indices market;
@@ -19,6 +20,7 @@ struct Accounts {
     std::optional<Indices> group;
     std::vector<Tiers> schedules;
     std::vector<fp::TierView> tiers;
+    std::vector<Doubles> banks;
     fp::AccountsView view;
 
     explicit Accounts(const py::tuple& items)
@@ -43,9 +45,29 @@ struct Accounts {
         }
         require(good, "_core: an index is out of range");
         const int close = items[7].cast<int>();
-        require(close >= 0 && close < 3, "_core: no such rule of closing");
+        require(close >= 0 && close < 5, "_core: no such rule of closing");
+        const py::object of_banks = items[9];
+        if (!of_banks.is_none()) {
+            const py::tuple columns = of_banks;
+            for (std::size_t i = 0; i < columns.size(); ++i) banks.push_back(array_at<Doubles>(columns, i));
+            require(banks.size() == 6, "_core: the columns of banks do not fit together");
+            for (const Doubles& column : banks) {
+                require(length(column) == count, "_core: the columns of banks do not fit together");
+            }
+        }
         view = {at, market.data(), quantity.data(), cost.data(), money.data(), group ? group->data() : nullptr, count,
-                tiers.data(), static_cast<fp::AccountClose>(close), items[8].cast<double>()};
+                tiers.data(), static_cast<fp::AccountClose>(close), items[8].cast<double>(), {}, {}};
+        const py::object of_loans = items[10];
+        require(view.has_banks() == !banks.empty() && view.has_loans() == !of_loans.is_none(),
+                "_core: the rule of closing does not fit the accounts");
+        if (view.has_loans()) {
+            const py::tuple rule = of_loans;
+            view.loans = {rule[0].cast<double>(), rule[1].cast<double>(), rule[2].cast<double>(), rule[3].cast<double>(),
+                          rule[4].cast<double>()};
+        }
+        if (view.has_banks()) {
+            view.banks = {banks[0].data(), banks[1].data(), banks[2].data(), banks[3].data(), banks[4].data(), banks[5].data()};
+        }
     }
 };
 
@@ -75,7 +97,7 @@ struct MarketBook {
     }
 };
 
-// (books, cross_impact or None, accounts, venue, groups, confined)
+// (books, cross_impact or None, accounts, venue, groups, confined, whether filled at the midpoint)
 struct AccountJob {
     std::vector<std::unique_ptr<MarketBook>> books;
     std::optional<Doubles> cross;
@@ -111,6 +133,7 @@ struct AccountJob {
         }
         require(good, "_core: an index is out of range");
         view.markets.cross_impact = cross ? cross->data() : nullptr;
+        view.markets.midpoint = items[6].cast<bool>();
         view.accounts = accounts.view;
         view.venue = venue.data;
         view.confined = items[5].cast<std::int32_t>();
@@ -138,8 +161,11 @@ struct AccountColumns {
         markets.add("long_notional", view.long_notional);
         markets.add("short_notional", view.short_notional);
         groups.add("group_closed", view.group_closed);
+        groups.add("group_defaulted", view.group_defaulted);
         groups.add("group_shortfall", view.group_shortfall);
         rows.add("rounds", view.rounds);
+        rows.add("liquidator_profit", view.liquidator_profit);
+        rows.add("liquidator_cash", view.liquidator_cash);
         fp::LedgerColumns::for_each(view.ledger, [&](const char* name, auto*& at) { rows.add(name, at); });
     }
     py::dict result() const {

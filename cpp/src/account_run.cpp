@@ -50,7 +50,7 @@ void run_scenario(AccountRun& run, const AccountScenarios& scenarios, std::size_
         trading.highest = trading.lowest = trading.displacement;
         first_move[m] = log_start[m] - trading.displacement;
     }
-    run.cascade(scenarios.refill, pulse, on_wave);
+    run.cascade(scenarios.refill, pulse, on_wave, scenarios.rounds);
     for (std::size_t m = 0; m < markets; ++m) {
         const MarketRun& one = run.markets[m];
         const std::size_t at = i * markets + m;
@@ -67,13 +67,14 @@ void run_scenario(AccountRun& run, const AccountScenarios& scenarios, std::size_
 }  // namespace
 
 void cascade(const AccountJob& job, const AccountScenarios& scenario, const AccountColumns& out,
-             std::vector<AccountWave>& waves, double* left, const Progress& progress) {
+             std::vector<AccountWave>& waves, double* left, bool* defaulted, const Progress& progress) {
     Pulse pulse(progress);
     const Thresholds thresholds = at_rest(job, 1, pulse);
     AccountRun run(job, thresholds);
     run_scenario(run, scenario, 0, out, pulse, [&](const AccountWave& wave) { waves.push_back(wave); });
     for (std::size_t a = 0; a < job.accounts.count; ++a) {
         for (std::size_t p = job.accounts.begin(a); p < job.accounts.end(a); ++p) left[p] = run.held().left(a, p);
+        defaulted[a] = job.accounts.has_banks() && run.held().bank(a).defaulted;
     }
 }
 
@@ -98,14 +99,14 @@ void forced(const AccountJob& job, const double* marks, double* quantity) {
         run.shorts.take(1.0, marks[m]);
         quantity[m] = run.closed();
     }
-    const Holdings held(job.accounts);
+    Holdings held(job.accounts);
     std::vector<double> shares;
     for (std::size_t a = 0; a < job.accounts.count; ++a) {
         if (!standing(held, a, marks).fails()) continue;
         closing_shares(held, a, marks, shares);
         const std::size_t begin = job.accounts.begin(a);
         for (std::size_t p = begin; p < job.accounts.end(a); ++p) {
-            quantity[job.accounts.market[p]] += shares[p - begin] * held.quantity(a, p);
+            quantity[job.accounts.market[p]] += job.accounts.brought_to_market(shares[p - begin] * held.quantity(a, p));
         }
     }
 }

@@ -23,6 +23,7 @@ struct World {
     std::vector<std::int64_t> first{0};
     std::vector<std::int32_t> market;
     std::vector<double> quantity, cost, money;
+    std::vector<double> threshold, target, floor_of_equity, cash, illiquid, loan;
     flushpoint::AccountJob job{};
 
     World(const World&) = delete;  // the job points into it
@@ -33,7 +34,8 @@ struct World {
             double gross = 0.0, paid = 0.0;
             for (std::size_t m = 0; m < markets; ++m) {
                 if (random.below(4) == 0) continue;
-                const double notional = random.between(50.0, 3000.0) * (random.below(3) == 0 ? -1.0 : 1.0);
+                const bool is_short = close < flushpoint::AccountClose::delever && random.below(3) == 0;
+                const double notional = random.between(50.0, 3000.0) * (is_short ? -1.0 : 1.0);
                 market.push_back(static_cast<std::int32_t>(m));
                 quantity.push_back(notional / price[m]);
                 cost.push_back(notional * random.between(0.98, 1.02));
@@ -42,6 +44,12 @@ struct World {
             }
             first.push_back(static_cast<std::int64_t>(market.size()));
             money.push_back(gross * random.between(0.08, 0.5) - paid);
+            threshold.push_back(random.between(0.05, 0.3));
+            target.push_back(threshold.back() * random.between(1.0, 1.3));
+            floor_of_equity.push_back(0.5 * threshold.back());
+            cash.push_back(random.between(0.0, 100.0));
+            illiquid.push_back(random.between(0.0, 1000.0));
+            loan.push_back(random.below(2) == 0 ? flushpoint::math::infinity : 500.0);
         }
         const flushpoint::SideView empty{none, none, none, none, 0};
         for (std::size_t m = 0; m < markets; ++m) {
@@ -50,7 +58,9 @@ struct World {
         }
         job.markets.cross_impact = cross;
         job.accounts = {first.data(), market.data(), quantity.data(), cost.data(), money.data(), nullptr, count,
-                        tiers.data(), close, 1.1};
+                        tiers.data(), close, 1.1,
+                        {threshold.data(), target.data(), floor_of_equity.data(), cash.data(), illiquid.data(), loan.data()},
+                        {0.5, 0.95, 0.05, 100.0, 0.8}};
         job.venue.fund = 100.0;
         job.groups = 1;
     }

@@ -51,7 +51,8 @@ Told walk(const World& world, double trust, std::uint64_t seed) {
 
 TEST_CASE("accounts that need no look would not have failed") {
     std::int64_t rounds = 0;
-    for (const auto close : {fp::AccountClose::all, fp::AccountClose::largest_loss, fp::AccountClose::pro_rata}) {
+    for (const auto close : {fp::AccountClose::all, fp::AccountClose::largest_loss, fp::AccountClose::pro_rata,
+                             fp::AccountClose::delever, fp::AccountClose::repay}) {
         for (std::uint64_t seed = 0; seed < 20; ++seed) {
             const World world(seed, 60, close);
             const Told spared = walk(world, 1.0, seed);

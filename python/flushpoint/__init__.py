@@ -14,6 +14,7 @@ from flushpoint.book import Book
 from flushpoint.cascade import CascadeResult, VenueCascadeResult, cascade
 from flushpoint.compare import Comparison, compare
 from flushpoint.contagion import ContagionResult, contagion
+from flushpoint.delever import Delever
 from flushpoint.deleverage import auto_deleverage
 from flushpoint.depth import LivingDepth, Support
 from flushpoint.ensemble import Ensemble
@@ -31,6 +32,7 @@ from flushpoint.impact import (
 )
 from flushpoint.infer_margin import InferredMargin, infer_margin
 from flushpoint.laws import Exponential, Law, Leveraged, LogNormal, Pareto, Table, Uniform
+from flushpoint.loans import LoanRule
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import Market
 from flushpoint.markets import Markets
@@ -71,6 +73,7 @@ __all__ = [
     "CascadeResult",
     "Comparison",
     "ContagionResult",
+    "Delever",
     "DepthImpact",
     "DrawnSimulationResult",
     "Ensemble",
@@ -94,6 +97,7 @@ __all__ = [
     "LinearImpact",
     "LiquidationForecast",
     "LivingDepth",
+    "LoanRule",
     "LogNormal",
     "MarginSchedule",
     "Market",

@@ -26,12 +26,24 @@ _Book: TypeAlias = tuple[_Settled, _Settled]
 _Venue: TypeAlias = tuple[
     float, float, bool, int, int, bool, int, float, float, float, _Tiers | None, float, float, float
 ]
+_Banks: TypeAlias = tuple[_F8, _F8, _F8, _F8, _F8, _F8]
+_Loans: TypeAlias = tuple[float, float, float, float, float]
 _Accounts: TypeAlias = tuple[
-    _I8, NDArray[np.int32], _F8, _F8, _F8, NDArray[np.int32] | None, tuple[_Tiers, ...], int, float
+    _I8,
+    NDArray[np.int32],
+    _F8,
+    _F8,
+    _F8,
+    NDArray[np.int32] | None,
+    tuple[_Tiers, ...],
+    int,
+    float,
+    _Banks | None,
+    _Loans | None,
 ]
 _MarketBook: TypeAlias = tuple[_Market, _Side, _Side, _Book, NDArray[np.int32] | None, NDArray[np.int32] | None]
-_AccountJob: TypeAlias = tuple[tuple[_MarketBook, ...], _F8 | None, _Accounts, _Venue, int, int]
-_AccountScenarios: TypeAlias = tuple[_F8, _F8, _F8, float]
+_AccountJob: TypeAlias = tuple[tuple[_MarketBook, ...], _F8 | None, _Accounts, _Venue, int, int, bool]
+_AccountScenarios: TypeAlias = tuple[_F8, _F8, _F8, float, int | None]
 _FactorModel: TypeAlias = tuple[tuple[_Process, ...], _F8, _F8]
 _AccountPaths: TypeAlias = tuple[_AccountJob, _FactorModel, tuple[int, bool], float, _F8, int]
 _Run: TypeAlias = tuple[

@@ -29,12 +29,15 @@ class AccountCascadeResult(AccountOutcome):
     wave_table : structured ndarray
         A row a market's wave: ``round``, ``market`` (its place), ``price`` that triggered it, ``quantity``, ``count``,
         ``notional``. Waves of one round were triggered by the same prices.
+    defaulted : ndarray of bool, shape (accounts,)
+        Whether each is a bank that defaulted (`Delever`).
     """
 
     _per_market = (*AccountOutcome._per_market, "amplification")
 
     amplification: FloatArray
     wave_table: NDArray[np.void]
+    defaulted: NDArray[np.bool_]
     _left: FloatArray
     _scenario: EngineScenarios
 
@@ -88,6 +91,7 @@ def account_cascade(
     shock: Any,
     sell: Any,
     refill: float,
+    rounds: int | None,
     venue: Venue | None,
     threads: int,
 ) -> AccountCascadeResult:
@@ -95,17 +99,20 @@ def account_cascade(
     portfolio, markets = check_questioned(accounts, markets)
     check_threads(threads)
     if venue is not None:
-        check_account_venue(venue)
-    scenario, shape = per_scenario(markets, shock, sell, 1.0, refill)
+        check_account_venue(venue, portfolio.accounts)
+    scenario, shape = per_scenario(markets, shock, sell, 1.0, refill, rounds)
     if shape:
         raise ValueError(f"shock and sell must be one number a market, were of shape {(*shape, len(markets))}")
     payer = NO_VENUE if venue is None else venue
     found = _core.cascade_accounts(portfolio.job(markets, payer), scenario)
     values = {"_left": frozen(found.pop("left")), "wave_table": frozen(found.pop("wave_table"))}
-    values |= shaped_columns(found, (), markets)
-    arguments = {"shock": scenario[0], "sell": scenario[1], "refill": scenario[3], "accounts": len(portfolio.accounts)}
+    defaulted = np.zeros(len(portfolio.accounts), dtype=bool)
+    defaulted[portfolio.account] = found.pop("defaulted")
+    values |= {"defaulted": frozen(defaulted), **shaped_columns(found, (), markets)}
+    given = dict(zip(("shock", "sell", "refill", "rounds"), (*scenario[:2], *scenario[3:]), strict=True))
+    arguments = {**given, "accounts": len(portfolio.accounts)}
     hidden = {
-        "_names": AccountCascadeResult._columns_of(markets, venue),
+        "_names": AccountCascadeResult._columns_of(portfolio, markets, venue),
         "_portfolio": portfolio,
         "_markets": markets,
         "_venue": payer,

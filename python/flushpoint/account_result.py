@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from flushpoint import _core
 from flushpoint._validate import FloatArray, read_only
 from flushpoint.accounts import Ints, Reduced
+from flushpoint.delever import Delever
+from flushpoint.loans import LoanRule
 from flushpoint.markets import Markets
 from flushpoint.outcome import frozen
 from flushpoint.result import Result
@@ -19,7 +21,7 @@ from flushpoint.venue import Venue
 
 #: What a venue adds to a result of accounts: it closes nothing against winners.
 ACCOUNT_LEDGER = tuple(name for name in LEDGER if name not in ("socialised_loss", "adl_quantity", "adl_count"))
-_GROUPED = ("group_closed", "group_shortfall")
+_GROUPED = ("group_closed", "group_defaulted", "group_shortfall")
 #: Of the engine's columns with one entry a market, those that no result shows as they are.
 _PER_MARKET = ("own_longs", "own_shorts", "shared_longs", "shared_shorts", "amplification", "low_time")
 
@@ -47,6 +49,9 @@ class AccountOutcome(Settled, Result):
         at which they failed.
     rounds : ndarray of int64, shape (...)
         How often something was crossed in any market; what is crossed at the same prices is closed in one round.
+    liquidator_profit : ndarray of float64, shape (...)
+        Of those who liquidate loans: what sales of collateral brought, and what they kept is worth at the mark, less
+        what they repaid. 0 where accounts are none.
     proceeds, shortfall, surplus : ndarray of float64, shape (...)
         Money of all forced trades, received less paid; by how much equity of what was closed out lay below 0, and
         above.
@@ -75,6 +80,7 @@ class AccountOutcome(Settled, Result):
     long_quantity: FloatArray
     short_quantity: FloatArray
     rounds: Any
+    liquidator_profit: Any
     own_longs: Ints
     own_shorts: Ints
     shared_longs: Ints
@@ -82,17 +88,22 @@ class AccountOutcome(Settled, Result):
     long_notional: FloatArray
     short_notional: FloatArray
     group_closed_: Ints
+    group_defaulted_: Ints
     group_shortfall_: FloatArray
+    _liquidator_cash: Any
     _portfolio: Reduced
     _markets: Markets
     _venue: Venue
 
     @classmethod
-    def _columns_of(cls, markets: Markets, venue: Venue | None) -> tuple[str, ...]:
+    def _columns_of(cls, portfolio: Reduced, markets: Markets, venue: Venue | None) -> tuple[str, ...]:
         """Names of all columns."""
+        close = portfolio.accounts.close
+        ruled: tuple[str, ...] = ("accounts_defaulted",) if isinstance(close, Delever) else ()
+        ruled = ("liquidator_profit",) if isinstance(close, LoanRule) else ruled
         ledger = () if venue is None else ACCOUNT_LEDGER
         per_market = (f"{name}.{market}" for name in cls._per_market for market in markets.names)
-        return (*per_market, *cls._totals, *ledger)
+        return (*per_market, *cls._totals, *ruled, *ledger)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._names:
@@ -153,6 +164,12 @@ class AccountOutcome(Settled, Result):
         return self._group_closed
 
     @property
+    def group_defaulted(self) -> Ints:
+        """Banks of each group that defaulted, shape (..., groups)."""
+        self.groups  # raises where there are none  # noqa: B018
+        return self.group_defaulted_
+
+    @property
     def group_shortfall(self) -> FloatArray:
         """Shortfall of each group's accounts and isolated positions, quote units, shape (..., groups)."""
         self.groups  # raises where there are none  # noqa: B018
@@ -162,6 +179,11 @@ class AccountOutcome(Settled, Result):
     def accounts_closed(self) -> Any:
         """Accounts whose positions that share margin were all closed, shape (...)."""
         return self._group_closed.sum(-1)
+
+    @property
+    def accounts_defaulted(self) -> Any:
+        """Banks that defaulted (`Delever`), shape (...); 0 where accounts are none."""
+        return self.group_defaulted_.sum(-1)
 
     @cached_property
     def isolated_closed(self) -> Any:
@@ -184,6 +206,8 @@ class AccountOutcome(Settled, Result):
         -------
         ndarray of float64, shape (..., markets)
         """
+        if isinstance(self._portfolio.accounts.close, LoanRule):
+            raise ValueError("accounts must know their losses for spillovers, which loans do not")
         if market not in self.markets:
             raise ValueError(f"market must be one of {', '.join(self.markets)}, was {market!r}")
         found = self._final_prices(self.markets.index(market))
@@ -194,6 +218,10 @@ class AccountOutcome(Settled, Result):
     def _final_prices(self, confined: int) -> FloatArray:
         """Return final prices of the run in which accounts first hurt in a market trade in no other."""
         raise NotImplementedError
+
+    def balance(self) -> dict[str, Any]:
+        """Changes of equity by party, as with a book; ``liquidators``: what sales brought less what they repaid."""
+        return super().balance() | {"liquidators": self._liquidator_cash}
 
     def _balance_columns(self) -> dict[str, Any]:
         return {name: getattr(self, f"_{name}") for name in BALANCE}
@@ -208,6 +236,6 @@ def shaped_columns(found: dict[str, Any], shape: tuple[int, ...], markets: Marke
         elif name in _PER_MARKET or name in AccountOutcome._per_market:
             kept, at = name, (*shape, len(markets))
         else:
-            kept, at = f"_{name}" if name in BALANCE else name, shape
+            kept, at = f"_{name}" if name in (*BALANCE, "liquidator_cash") else name, shape
         out[kept] = frozen(column.reshape(at))[()]
     return out

@@ -78,10 +78,10 @@ def account_simulate(
     if antithetic and not model._mirrored:
         raise ValueError("antithetic must be False where a process has no mirror image, was True")
     if venue is not None:
-        check_account_venue(venue)
+        check_account_venue(venue, portfolio.accounts)
     workers = check_threads(threads)
     check_progress(progress)
-    names = chosen(columns, AccountSimulationResult._columns_of(markets, venue))
+    names = chosen(columns, AccountSimulationResult._columns_of(portfolio, markets, venue))
     check_at_rest(portfolio, markets)
     fixed = all(isinstance(one, Returns) for one in model.processes)
     kept, key = (None, 0) if seed is None and fixed else resolve(seed)

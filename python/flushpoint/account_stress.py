@@ -92,19 +92,19 @@ def account_stress(
     workers = check_threads(threads)
     check_progress(progress)
     if venue is not None:
-        check_account_venue(venue)
-    scenarios, shape = per_scenario(markets, shock, sell, liquidity, refill)
+        check_account_venue(venue, portfolio.accounts)
+    scenarios, shape = per_scenario(markets, shock, sell, liquidity, refill, None)
     count = int(np.prod(shape, dtype=object))
     groups = portfolio.labels.size
     memory("shock, sell and liquidity together", count, 8 * (20 * len(markets) + 2 * groups + 20))
     kept = None if seed is None else resolve(seed)[0]
     payer = NO_VENUE if venue is None else venue
-    names = chosen(columns, AccountStressResult._columns_of(markets, venue))
+    names = chosen(columns, AccountStressResult._columns_of(portfolio, markets, venue))
     check_at_rest(portfolio, markets)
     found = _core.stress_accounts(portfolio.job(markets, payer), scenarios, workers, progress)
     hidden = {"_names": names, "_portfolio": portfolio, "_markets": markets, "_venue": payer}
     hidden |= {"_scenarios": scenarios, "_threads": workers}
     values = rows_of(AccountStressResult, shaped_columns(found, (count,), markets), hidden)
-    given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=True))
+    given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios[:4], strict=True))
     arguments = {"accounts": portfolio.accounts, "markets": markets, "names": markets.names, "venue": venue, **given}
     return AccountStressResult("stress", arguments, values, kept, ((0, count),))

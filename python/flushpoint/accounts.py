@@ -22,14 +22,17 @@ from flushpoint._validate import (
     real_array,
     restore,
 )
+from flushpoint._validate import count as whole
 from flushpoint.book import Book, EnginePositions, EngineSide
+from flushpoint.delever import Delever, EngineBanks
+from flushpoint.loans import EngineLoans, LoanRule
 from flushpoint.margin import MarginSchedule, bankruptcy_price, liquidation_price
 from flushpoint.market import EngineMarket
 from flushpoint.markets import Markets
 from flushpoint.venue import EngineVenue, Venue
 
-CLOSES = ("all", "largest_loss", "pro_rata", "delever")
-_ENGINE_CLOSES = (0, 1, 2, 2)  # AccountClose in cpp/include/flushpoint/accounts.hpp; a bank deleverages pro rata
+CLOSES = ("all", "largest_loss", "pro_rata")  # as AccountClose in cpp/include/flushpoint/accounts.hpp, which has
+_DELEVER, _REPAY = 3, 4  # banks and loans next
 
 Ints = NDArray[np.int64]
 EngineSchedule = tuple[FloatArray, FloatArray, FloatArray]
@@ -43,12 +46,15 @@ EngineAccounts = tuple[
     tuple[EngineSchedule, ...],
     int,
     float,
+    EngineBanks | None,
+    EngineLoans | None,
 ]
+DEFAULT_LOAN_RULE = LoanRule()
 EngineMarketBook = tuple[
     EngineMarket, EngineSide, EngineSide, EnginePositions, NDArray[np.int32] | None, NDArray[np.int32] | None
 ]
-EngineScenarios = tuple[FloatArray, FloatArray, FloatArray, float]
-EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int, int]
+EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int, int, bool]
+EngineScenarios = tuple[FloatArray, FloatArray, FloatArray, float, int | None]
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -69,30 +75,27 @@ class Accounts:
         Base units: above 0 for a long, below for a short, not 0. Rows of an account in one market that are not isolated
         are netted.
     entry_price : array_like, shape (rows,)
-        Quote units per base unit, positive.
+        Quote units per base unit, positive; of loans at least 0.
     cash : array_like, shape (accounts,), or mapping
         What each account would hold if its positions were closed where they were entered, quote units; finite, may be
         negative. Margin of isolated positions is not in it.
     schedules : MarginSchedule or mapping of str to MarginSchedule
-        Of all markets, or of each by name. None where `close` is "delever".
+        Of all markets, or of each by name. None for banks.
     isolated : array_like, shape (rows,), optional
         Margin of isolated positions, quote units, positive; nan for those that share the account's.
     group : array_like, shape (accounts,), or mapping, optional
         A label an account.
-    close : {"all", "largest_loss", "pro_rata", "delever"}, default "all"
+    close : {"all", "largest_loss", "pro_rata"}, Delever or LoanRule, default "all"
         What a failing account with positions in several markets closes, in the wave in which it is found to fail:
         everything; whole positions, the largest unrealised loss first, until equity exceeds maintenance; the least
-        common share of all that restores equity to `target` x maintenance, everything if equity is gone; or, as banks
-        do, the least common share that restores equity / assets to `target` once it has fallen to `threshold`, with
-        assets the sum of all notionals (Greenwood, Landier and Thesmar 2015). Each is worked out at the marks that
-        triggered it, were there no slippage; a common share is at least 1 % of what was first held, and everything
-        goes where less than that would be left. Isolated positions, and accounts with positions in one market only,
-        are closed whole.
+        common share of all that restores equity to `target` x maintenance, everything if equity is gone. Each is
+        worked out at the marks that triggered it, were there no slippage; a common share is at least 1 % of what was
+        first held, and everything goes where less than that would be left. Isolated positions, and accounts with
+        positions in one market only, are closed whole. With `Delever` accounts are banks, with `LoanRule` they are
+        loans (`Accounts.from_loans`), none of whose positions are isolated or short: these close by that rule in
+        however many markets they are.
     target : float, optional
-        With "pro_rata" equity / maintenance after closing, at least 1 (the default); with "delever" equity / assets,
-        above `threshold` and at most 1.
-    threshold : float, optional
-        With "delever", equity / assets at which an account acts, above 0 and below 1.
+        With "pro_rata" equity / maintenance after closing, at least 1 (the default).
 
     Raises
     ------
@@ -122,9 +125,8 @@ class Accounts:
     schedules: MarginSchedule | Mapping[str, MarginSchedule] | None
     isolated: FloatArray | None = None
     group: NDArray[Any] | None = None
-    close: str = "all"
+    close: str | Delever | LoanRule = "all"
     target: float | None = None
-    threshold: float | None = None
     ids: tuple[Hashable, ...] | None = field(init=False, default=None)
     _reduced: dict[tuple[str, ...], Reduced] = field(init=False, repr=False, default_factory=dict)
 
@@ -138,21 +140,24 @@ class Accounts:
         schedules: MarginSchedule | Mapping[str, MarginSchedule] | None,
         isolated: ArrayLike | None = None,
         group: ArrayLike | Mapping[Any, Hashable] | None = None,
-        close: str = "all",
+        close: str | Delever | LoanRule = "all",
         *,
         target: float | None = None,
-        threshold: float | None = None,
     ) -> None:
         def set_(name: str, value: object) -> None:
             read_only(value)
             object.__setattr__(self, name, value)
 
-        for name, rule in (("schedules", schedules), ("close", close), ("target", target), ("threshold", threshold)):
+        for name, rule in (("schedules", schedules), ("close", close), ("target", target)):
             set_(name, rule)
         set_("ids", None)
         set_("_reduced", {})
-        one_of("close", self.close, CLOSES)
-        self._check_rule(set_)
+        if not self._by_rule:
+            one_of("close", close, CLOSES)
+        if target is not None and close != "pro_rata":
+            raise ValueError(f"target must be left out where close is {close!r}, was {target}")
+        if close == "pro_rata":
+            set_("target", number("target", 1.0 if target is None else target, at_least=1))
         self._check_schedules()
         if isinstance(cash, Mapping):
             set_("ids", tuple(cash))
@@ -175,7 +180,11 @@ class Accounts:
             if column.size != rows["account"].size:
                 raise ValueError(f"{name} must have a row a position, {rows['account'].size}, was {column.size}")
         check("quantity", rows["quantity"], np.isfinite(rows["quantity"]) & (rows["quantity"] != 0), "finite and not 0")
-        positive("entry_price", rows["entry_price"])
+        if isinstance(close, LoanRule):
+            entry = finite_array("entry_price", rows["entry_price"])
+            check("entry_price", entry, entry >= 0, "at least 0")
+        else:
+            positive("entry_price", rows["entry_price"])
         if isolated is not None:
             margin = rows["isolated"]
             check(
@@ -184,25 +193,30 @@ class Accounts:
         for name, column in rows.items():
             set_(name, column)
         set_("group", None if group is None else self._grouped(group))
+        if self._by_rule:
+            self._check_ruled()
 
-    def _check_rule(self, set_: Any) -> None:
-        for name, users in (("target", ("pro_rata", "delever")), ("threshold", ("delever",))):
-            if getattr(self, name) is not None and self.close not in users:
-                raise ValueError(f"{name} must be left out where close is {self.close!r}, was {getattr(self, name)}")
-        if self.close == "pro_rata":
-            set_("target", number("target", 1.0 if self.target is None else self.target, at_least=1))
-        if self.close == "delever":
-            for name in ("threshold", "target"):
-                if getattr(self, name) is None:
-                    raise ValueError(f"{name} must be given where close is 'delever', was None")
-            set_("threshold", number("threshold", self.threshold, above=0, below=1))
-            set_("target", number("target", self.target, above=self.threshold, at_most=1))
+    def _check_ruled(self) -> None:
+        if self.isolated is not None:
+            raise ValueError("isolated must be left out for banks and loans, was given")
+        check("quantity", self.quantity, self.quantity > 0, "positive for banks and loans")
+        if isinstance(self.close, Delever):
+            self.close._columns(len(self))
+
+    @property
+    def _banks(self) -> bool:
+        return isinstance(self.close, Delever)
+
+    @property
+    def _by_rule(self) -> bool:
+        """Whether no position goes by a price of its own, in however many markets an account is."""
+        return isinstance(self.close, (Delever, LoanRule))
 
     def _check_schedules(self) -> None:
         given = self.schedules
-        if self.close == "delever":
+        if self._banks:
             if given is not None:
-                raise ValueError("schedules must be None where close is 'delever' (threshold tells), was given")
+                raise ValueError("schedules must be None for banks (close tells when they act), was given")
         elif isinstance(given, Mapping):
             for name, schedule in given.items():
                 if not isinstance(schedule, MarginSchedule):
@@ -237,6 +251,61 @@ class Accounts:
             raise ValueError(f"group must have a label an account, shape {self.cash.shape}, was {labels.shape}")
         return labels
 
+    @classmethod
+    def from_loans(
+        cls,
+        account: ArrayLike,
+        market: ArrayLike,
+        collateral: ArrayLike,
+        debt: ArrayLike | Mapping[Hashable, float],
+        liquidation_threshold: float | Mapping[str, float],
+        close: LoanRule = DEFAULT_LOAN_RULE,
+        *,
+        group: ArrayLike | Mapping[Hashable, object] | None = None,
+    ) -> Accounts:
+        """Make accounts that are loans: collateral in several markets, and a debt in quote units.
+
+        The health factor sum T q P / D is 1 where equity, sum q P - D, equals maintenance at the rates 1 - T: loans are
+        accounts with such schedules, whose collateral cost nothing and whose cash is -D.
+
+        Parameters
+        ----------
+        account, market : array_like, shape (rows,)
+            As of `Accounts`.
+        collateral : array_like, shape (rows,)
+            Base units, positive.
+        debt : array_like, shape (accounts,), or mapping
+            Quote units, at least 0.
+        liquidation_threshold : float, or mapping of str to float
+            T of all markets, or of each by name, above 0 and at most 1.
+        close : LoanRule, optional
+        group : array_like, shape (accounts,), or mapping, optional
+
+        Examples
+        --------
+        >>> loans = Accounts.from_loans([0], ["ETH"], [10.0], [20_000.0], 0.8)
+        >>> c = cascade(loans, Markets({"ETH": Market(3_000.0, LinearImpact(0.0))}), shock=-0.2)
+        >>> c.closed_share.round(4), c["liquidator_profit"].round(2)  # at a health factor of 0.96: half of the debt
+        (array([0.4375]), array([500.]))
+        """
+        if not isinstance(close, LoanRule):
+            raise TypeError(f"close must be a LoanRule, was {close!r}")
+        thresholds = liquidation_threshold
+        if isinstance(thresholds, Mapping):
+            given = {f"liquidation_threshold of {name}": one for name, one in thresholds.items()}
+        else:
+            given = {"liquidation_threshold": thresholds}
+        rates = [MarginSchedule.flat(1 - number(name, one, above=0, at_most=1)) for name, one in given.items()]
+        schedules = dict(zip(thresholds, rates, strict=True)) if isinstance(thresholds, Mapping) else rates[0]
+        keys = list(debt) if isinstance(debt, Mapping) else None
+        owed = finite_array("debt", [*debt.values()] if isinstance(debt, Mapping) else debt)
+        check("debt", owed, owed >= 0, "at least 0")
+        cash: Any = -owed if keys is None else dict(zip(keys, (-owed).tolist(), strict=True))
+        quantity = finite_array("collateral", collateral)
+        positive("collateral", quantity)
+        columns: Any = {"account": account, "market": market, "quantity": quantity, "cash": cash, "group": group}
+        return cls(entry_price=np.zeros(quantity.shape), schedules=schedules, close=close, **columns)
+
     __setstate__ = restore
 
     def __getstate__(self) -> dict[str, Any]:
@@ -246,19 +315,20 @@ class Accounts:
         return self.cash.size
 
     def __repr__(self) -> str:
-        return f"<Accounts: {len(self):,} accounts, {self.account.size:,} positions, close {self.close!r}>"
+        close = type(self.close).__name__ if self._by_rule else repr(self.close)
+        return f"<Accounts: {len(self):,} accounts, {self.account.size:,} positions, close {close}>"
 
     def __str__(self) -> str:
         alone = 0 if self.isolated is None else int(np.count_nonzero(~np.isnan(self.isolated)))
         what = {
-            "all": "everything",
-            "largest_loss": "positions of the largest loss until equity exceeds maintenance",
-            "pro_rata": f"the common share that restores equity to {self.target} x maintenance",
-            "delever": f"the common share that restores equity / assets, at {self.threshold} or less, to {self.target}",
+            "all": "closes everything",
+            "largest_loss": "closes positions of the largest loss until equity exceeds maintenance",
+            "pro_rata": f"closes the common share that restores equity to {self.target} x maintenance",
         }
+        does = what[self.close] if isinstance(self.close, str) else f"does as {self.close!r} says"
         return (
             f"{len(self):,} accounts, {self.account.size:,} positions in {np.unique(self.market).size} markets, "
-            f"{alone or 'none'} isolated; an account that fails closes {what[self.close]}"
+            f"{alone or 'none'} isolated; an account that fails {does}"
         )
 
     def alive(self, markets: Markets) -> Accounts:
@@ -291,8 +361,7 @@ class Accounts:
             None if self.isolated is None else self.isolated[kept],
             self.group,
             self.close,
-            target=self.target if self.close in ("pro_rata", "delever") else None,
-            threshold=self.threshold,
+            target=self.target,
         )
 
     def _in(self, markets: Markets) -> Reduced:
@@ -312,18 +381,11 @@ class Accounts:
         return found
 
     def _schedule(self, name: str) -> MarginSchedule | None:
-        if self.close == "delever":
-            return MarginSchedule.flat(cast(float, self.threshold))
+        if self._banks:
+            return MarginSchedule.flat(0.0)
         if isinstance(self.schedules, MarginSchedule):
             return self.schedules
         return cast(Mapping[str, MarginSchedule], self.schedules).get(name)
-
-    @property
-    def _target(self) -> float:
-        """Equity / maintenance after closing, as the engine takes it."""
-        if self.close == "delever":
-            return cast(float, self.target) / cast(float, self.threshold)
-        return 1.0 if self.target is None else self.target
 
 
 @dataclass(frozen=True, eq=False)
@@ -382,8 +444,8 @@ class Reduced:
         cash = accounts.cash - _sums(owner[flat], cost[flat], len(accounts))
         shared = ~flat & ~alone
         held = np.bincount(owner[shared], minlength=len(accounts))
-        single = shared & (held[owner] == 1)
-        several = shared & (held[owner] > 1)
+        single = shared & (held[owner] == 1) & (not accounts._by_rule)
+        several = shared & ~single
 
         # Of what was netted the average entry price, if it is one; else any, with the difference in the margin.
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -412,7 +474,8 @@ class Reduced:
             begin += mine.size
         mine = np.flatnonzero(several)
         numbers[mine] = begin + np.arange(mine.size)
-        who = np.flatnonzero(held > 1)
+        # Banks without positions may be in default.
+        who = np.arange(len(accounts)) if accounts._banks else np.flatnonzero(held > (0 if accounts._by_rule else 1))
         money = cash[who] - _sums(np.repeat(np.arange(who.size), held[who]), cost[mine], who.size)
         for name, column in (("quantity", quantity), ("quantity x entry_price", cost), ("cash", money)):
             check(name, column, np.isfinite(column), "finite in sum")
@@ -446,6 +509,7 @@ class Reduced:
     @cached_property
     def engine(self) -> EngineAccounts:
         """The accounts over several markets."""
+        close = self.accounts.close
         return (
             self.first,
             self.market,
@@ -454,8 +518,10 @@ class Reduced:
             self.money,
             None if self.accounts.group is None else self.codes[self.account],
             tuple(schedule._engine for schedule in self.schedules),
-            _ENGINE_CLOSES[CLOSES.index(self.accounts.close)],
-            self.accounts._target,
+            CLOSES.index(close) if isinstance(close, str) else _DELEVER if isinstance(close, Delever) else _REPAY,
+            1.0 if self.accounts.target is None else self.accounts.target,
+            close._columns(len(self.accounts)) if isinstance(close, Delever) else None,
+            close._engine if isinstance(close, LoanRule) else None,
         )
 
     def job(self, markets: Markets, venue: Venue, confined: int = -1) -> EngineAccountJob:
@@ -472,7 +538,13 @@ class Reduced:
             )
             for market, book, owner in zip(markets.markets.values(), self.books, self.owner, strict=True)
         )
-        return books, markets._engine_cross, self.engine, venue._engine, self.labels.size, confined
+        if markets.fill == "midpoint" and any(map(len, self.books)):
+            raise ValueError(
+                "fill must be 'each' where positions are isolated or an account's only ones (those go by price), was "
+                "'midpoint'"
+            )
+        midpoint = markets.fill == "midpoint"
+        return books, markets._engine_cross, self.engine, venue._engine, self.labels.size, confined, midpoint
 
     def failing(self, markets: Markets) -> NDArray[np.bool_]:
         """Whether each position, in books and then over several markets, fails at the markets' prices."""
@@ -511,7 +583,9 @@ def check_questioned(accounts: object, markets: object) -> tuple[Reduced, Market
 
 
 def check_at_rest(reduced: Reduced, markets: Markets) -> None:
-    """Raise where anything fails at the markets' prices."""
+    """Raise where anything fails at the markets' prices; banks may act at any time."""
+    if reduced.accounts._banks:
+        return
     failing = reduced.failing(markets)
     if failing.any():
         owner = np.concatenate([*reduced.owner, np.repeat(reduced.account, np.diff(reduced.first))])
@@ -522,7 +596,7 @@ def check_at_rest(reduced: Reduced, markets: Markets) -> None:
         )
 
 
-def check_account_venue(venue: object) -> None:
+def check_account_venue(venue: object, accounts: Accounts) -> None:
     """Raise unless a venue has rules only that accounts have, too."""
     if not isinstance(venue, Venue):
         raise TypeError(f"venue must be a Venue, was {type(venue).__name__}")
@@ -530,6 +604,10 @@ def check_account_venue(venue: object) -> None:
     for name, value in vars(venue).items():
         if name not in ("fund", "surplus_to", "fee_rate", "fee_to") and value != getattr(plain, name):
             raise ValueError(f"{name} of a venue must be left out with accounts, was {value!r}")
+    if isinstance(accounts.close, LoanRule) and venue.fee_rate != 0:
+        raise ValueError(f"fee_rate of a venue must be 0 for loans (the bonus is the fee), was {venue.fee_rate!r}")
+    if accounts._banks and venue.surplus_to != "trader":
+        raise ValueError(f"surplus_to of a venue must be 'trader' for banks, was {venue.surplus_to!r}")
 
 
 def per_market(name: str, value: Any, markets: Markets, default: float) -> FloatArray:
@@ -554,7 +632,7 @@ def per_market(name: str, value: Any, markets: Markets, default: float) -> Float
 
 
 def per_scenario(
-    markets: Markets, shock: Any, sell: Any, liquidity: Any, refill: object
+    markets: Markets, shock: Any, sell: Any, liquidity: Any, refill: object, rounds: int | None
 ) -> tuple[EngineScenarios, tuple[int, ...]]:
     """Check what starts cascades; return flat columns of one entry a scenario and market, and the scenarios' shape."""
     given = (
@@ -567,10 +645,11 @@ def per_scenario(
     check("shock", given[0], (given[0] > -1) & (price > 0) & (price < np.inf), "above -1, and leave prices finite")
     positive("liquidity", given[2])
     share = number("refill", refill, at_least=0, at_most=1)
+    most = None if rounds is None else whole("rounds", rounds, 0, 2**63 - 1)
     try:
         shape = np.broadcast_shapes(*(array.shape for array in given))
     except ValueError:
         shapes = ", ".join(str(array.shape) for array in given)
         raise ValueError(f"shock, sell and liquidity must broadcast together, were of shapes {shapes}") from None
     flat = [np.array(np.broadcast_to(array, shape), dtype=np.float64).reshape(-1) for array in given]
-    return (flat[0], flat[1], flat[2], share), shape[:-1]
+    return (flat[0], flat[1], flat[2], share, most), shape[:-1]

@@ -299,6 +299,7 @@ def cascade(
     sell: ArrayLike | Mapping[str, float] = 0.0,
     refill: float = 0.0,
     *,
+    rounds: int | None = None,
     venue: Venue | None = None,
     threads: int = 0,
 ) -> AccountCascadeResult: ...
@@ -311,6 +312,7 @@ def cascade(
     sell: Any = 0.0,
     refill: float = 0.0,
     *,
+    rounds: int | None = None,
     venue: Venue | None = None,
     threads: int = 0,
 ) -> CascadeResult | AccountCascadeResult:
@@ -331,6 +333,9 @@ def cascade(
         Quantity sold (negative: bought) into the market that starts it, base units; not counted as liquidated.
     refill : float, default 0.0
         Share of the recovering volume that returns after each wave, 0 to 1.
+    rounds : int, optional
+        With accounts, how many rounds may trade, at least 0. After the last one banks may still be found in default,
+        and nothing more is traded. By default until nothing is crossed.
     venue : Venue, optional
         What follows a trigger, and who pays; the book needs bankruptcy prices. By default all crossed positions are
         closed whole in the market, and nobody is asked to pay. With accounts its fund, fee and what becomes of a
@@ -351,7 +356,9 @@ def cascade(
     (2, 85.701)
     """
     if isinstance(book, Accounts) or isinstance(market, Markets):
-        return account_cascade(book, market, shock, sell, refill, venue, threads)
+        return account_cascade(book, market, shock, sell, refill, rounds, venue, threads)
+    if rounds is not None:
+        raise ValueError(f"rounds must be left out for a book, was {rounds!r}")
     _check_inputs(book, market)
     start = number("shock", shock, above=-1)
     sold = number("sell", sell)

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flushpoint._validate import FloatArray, check, finite_array, read_only, restore
+from flushpoint._validate import FloatArray, check, finite_array, one_of, read_only, restore
 from flushpoint.market import Market
+
+FILLS = ("each", "midpoint")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,11 @@ class Markets:
         Log displacement of the row's market per base unit sold in the column's, finite; 0 on the diagonal, as own
         impact is the market's. None for none. Where price[m] * cross_impact[m, k] is symmetric and, with own impact on
         its diagonal, positive semidefinite, nothing can be earned by trading in a circle (Schneider and Lillo 2019).
+    fill : {"each", "midpoint"}, default "each"
+        At what price forced trades are filled: each at its own slice of the market's integral; or all those of a round
+        in a market at the mean of its prices before and after it, as in models that clear once a round. The latter has
+        no spread, and suits only accounts none of whose positions go by a price of their own: those over several
+        markets, and banks.
 
     Examples
     --------
@@ -40,6 +47,7 @@ class Markets:
 
     markets: Mapping[str, Market]
     cross_impact: FloatArray | None = None
+    fill: str = "each"
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +67,10 @@ class Markets:
         object.__setattr__(self, "names", tuple(self.markets))
         if self.cross_impact is not None:
             object.__setattr__(self, "cross_impact", self._checked(self.cross_impact))
+        one_of("fill", self.fill, FILLS)
+        for name, market in self.markets.items():
+            if self.fill == "midpoint" and market.spread != 0:
+                raise ValueError(f"spread must be 0 where fill is 'midpoint', was {market.spread} at {name!r}")
 
     def _checked(self, cross_impact: ArrayLike) -> FloatArray:
         impact = np.array(finite_array("cross_impact", cross_impact))
@@ -89,10 +101,10 @@ class Markets:
         if not isinstance(other, Markets):
             return NotImplemented
         same = self.names == other.names and dict(self.markets) == dict(other.markets)
-        return same and np.array_equal(self._cross, other._cross)
+        return same and self.fill == other.fill and np.array_equal(self._cross, other._cross)
 
     def __hash__(self) -> int:
-        return hash((self.names, tuple(self.markets.values()), self._cross.tobytes()))
+        return hash((self.names, tuple(self.markets.values()), self._cross.tobytes(), self.fill))
 
     @property
     def price(self) -> FloatArray:
@@ -112,4 +124,6 @@ class Markets:
         lines = [f"{name}: {market}" for name, market in self.markets.items()]
         if self._cross.any():
             lines.append(f"cross impact: {np.count_nonzero(self._cross):,} of {len(self) * (len(self) - 1):,} pairs")
+        if self.fill != "each":
+            lines.append(f"fill: {self.fill}")
         return "\n".join(lines)

@@ -30,6 +30,8 @@ struct MarketsView {
     std::vector<MarketBook> books;
     // Log displacement of market m for a unit sold in market k and not recovered, [m * count + k]; null for none.
     const double* cross_impact;
+    // Whether all trades of a round are filled at the mean of a market's prices before and after, not each at its own.
+    bool midpoint;
 
     std::size_t count() const { return books.size(); }
     std::vector<double> prices() const {
@@ -78,7 +80,10 @@ struct AccountColumns {
     double* long_notional;
     double* short_notional;
     std::int64_t* rounds;
+    double* liquidator_profit;
+    double* liquidator_cash;  // what sales brought less what was repaid
     std::int64_t* group_closed;  // accounts over several markets
+    std::int64_t* group_defaulted;
     double* group_shortfall;
     LedgerColumns ledger;
 };
@@ -90,6 +95,9 @@ struct AccountScenarios {
     const double* liquidity;
     double refill;
     std::size_t count;
+    std::int64_t rounds = unlimited;  // the most that trade
+
+    static constexpr std::int64_t unlimited = 0x7fffffffffffffff;
 };
 
 inline namespace FLUSHPOINT_ARCH {
@@ -146,8 +154,14 @@ public:
         lookout_.reset();
         ledger_ = Ledger(job_->venue);
         rounds_ = 0;
+        liquidator_profit_ = liquidator_cash_ = 0.0;
         origins_.clear();
         group_closed_.assign(job_->groups, 0);
+        group_defaulted_.assign(job_->groups, 0);
+        sold_out_.clear();
+        for (std::size_t a = 0; job_->accounts.has_banks() && a < job_->accounts.count; ++a) {
+            if (!held_.open(a)) sold_out_.push_back(a);
+        }
         group_shortfall_.assign(job_->groups, 0.0);
     }
 
@@ -168,11 +182,11 @@ public:
         }
     }
 
-    // Rounds from the markets' starts until nothing is crossed. Calls on_wave(wave) for each market's wave.
+    // Rounds from the markets' starts until nothing is crossed, or so many. Calls on_wave(wave) for each market's wave.
     template <class OnWave>
-    void cascade(double refill, Pulse& pulse, OnWave&& on_wave) {
+    void cascade(double refill, Pulse& pulse, OnWave&& on_wave, std::int64_t most = AccountScenarios::unlimited) {
         for (MarketRun& one : markets) one.recovered = one.trading.state.recovering - one.closed();
-        while (take()) {
+        for (; take(most > 0); --most) {
             settle(pulse);
             ++rounds_;
             for (MarketRun& one : markets) {
@@ -224,38 +238,65 @@ public:
         }
         for (std::size_t g = 0; g < job_->groups; ++g) {
             put(out.group_closed, row * job_->groups + g, group_closed_[g]);
+            put(out.group_defaulted, row * job_->groups + g, group_defaulted_[g]);
             put(out.group_shortfall, row * job_->groups + g, group_shortfall_[g]);
         }
         put(out.rounds, row, rounds_);
+        put(out.liquidator_profit, row, liquidator_profit_);
+        put(out.liquidator_cash, row, liquidator_cash_);
         out.ledger.write(row, ledger_);
     }
 
     std::vector<MarketRun> markets;
 
 private:
-    // What is crossed now; whether there is any.
-    bool take() {
+    // What is crossed now; whether any of it trades. Where none may, banks still default.
+    bool take(bool may_trade) {
         bool any = false;
         for (std::size_t m = 0; m < markets.size(); ++m) {
             MarketRun& one = markets[m];
             const double factor = math::exp(one.mark_displacement());
             mark_[m] = one.start / factor;
+            if (!may_trade) continue;
             one.sold = one.longs.take(factor, one.start);
             one.bought = one.shorts.take(factor, one.start);
             any |= one.sold.size() + one.bought.size() > 0;
         }
+        look();
+        return may_trade && (any || !failing_.empty());
+    }
+
+    void look() {
         lookout_.due(mark_.data(), due_);
         failing_.clear();
+        planned_.clear();
         for (const std::int32_t account : due_) {
             const auto a = static_cast<std::size_t>(account);
             const Standing now = standing(held_, a, mark_.data());
-            if (now.fails()) {
+            if (now.fails() && plan(a)) {
                 failing_.push_back(a);
             } else {
-                lookout_.hang(held_, a, mark_.data(), now);
+                lookout_.hang(held_, a, mark_.data(), now.fails() ? standing(held_, a, mark_.data()) : now);
             }
         }
-        return any || !failing_.empty();
+        for (const std::size_t a : sold_out_) {
+            const bool before = held_.bank(a).defaulted;
+            group_defaulted_[group_of(a)] += in_default(held_, a, mark_.data()) && !before;
+        }
+        sold_out_.clear();
+    }
+    // What a failing account closes; whether it is anything.
+    bool plan(std::size_t a) {
+        closing_shares(held_, a, mark_.data(), shares_);
+        if (job_->accounts.has_banks()) {
+            group_defaulted_[group_of(a)] += held_.bank(a).defaulted;
+            if (shares_[0] == 0.0) return false;
+        }
+        planned_.insert(planned_.end(), shares_.begin(), shares_.end());
+        return true;
+    }
+    std::size_t group_of(std::size_t a) const {
+        return static_cast<std::size_t>(job_->accounts.group ? job_->accounts.group[a] : 0);
     }
 
     void settle(Pulse& pulse) {
@@ -269,8 +310,39 @@ private:
             one.wave = {rounds_, static_cast<std::int64_t>(m), wave.price, wave.quantity, wave.count, wave.notional};
             if (wave.count > 0) settle_book(one);
         }
-        for (const std::size_t a : failing_) close(a);
+        if (job_->markets.midpoint) find_fills();
+        const double* shares = planned_.data();
+        for (const std::size_t a : failing_) {
+            close(a, shares);
+            shares += job_->accounts.end(a) - job_->accounts.begin(a);
+        }
         pulse.spent(100 * markets.size() + 10 * failing_.size());
+    }
+
+    // The one price of each market's trades in this round.
+    void find_fills() {
+        const auto price = [](const MarketRun& one) { return one.start * math::exp(-one.trading.displacement); };
+        fill_.clear();
+        for (const MarketRun& one : markets) fill_.push_back(0.5 * price(one));
+        const double* share = planned_.data();
+        for (const std::size_t a : failing_) {
+            for (std::size_t p = job_->accounts.begin(a); p < job_->accounts.end(a); ++p) {
+                const double quantity = job_->accounts.brought_to_market(*share++ * held_.quantity(a, p));
+                const std::int32_t m = job_->accounts.market[p];
+                State& state = markets[static_cast<std::size_t>(m)].trading.state;
+                if (trades(a, m)) state = state.after(quantity);
+            }
+        }
+        update();
+        for (std::size_t m = 0; m < markets.size(); ++m) fill_[m] += 0.5 * price(markets[m]);
+        for (MarketRun& one : markets) one.trading.state = one.before;
+        update();
+    }
+    // Money for what an account sells in a market.
+    double fetch(std::size_t m, double quantity) const {
+        if (job_->markets.midpoint) return quantity * fill_[m];
+        const MarketRun& one = markets[m];
+        return one.as_market([&](const auto& market) { return market.proceeds(one.from(), one.now, quantity); });
     }
 
     void settle_book(const MarketRun& one) {
@@ -289,47 +361,53 @@ private:
         });
     }
 
-    // What a failing account closes, and who pays if that is all it had.
-    void close(std::size_t a) {
+    // Closes these shares of a failing account's positions, and tells who pays if that is all it had.
+    void close(std::size_t a, const double* shares) {
         const AccountsView& view = job_->accounts;
-        closing_shares(held_, a, mark_.data(), shares_);
-        const bool confined = job_->confined >= 0 && origin(a) == job_->confined;
         const double money_before = held_.money(a);
-        double traded = 0.0, proceeds = 0.0;
+        const double repaid = view.has_loans() ? repayment(held_, a, mark_.data()).money : 0.0;
+        double traded = 0.0, proceeds = 0.0, kept = 0.0;
         for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
-            const double share = shares_[p - view.begin(a)], held = held_.quantity(a, p), quantity = share * held;
+            const double share = shares[p - view.begin(a)], held = held_.quantity(a, p), quantity = share * held;
             if (quantity == 0.0) continue;
             const auto m = static_cast<std::size_t>(view.market[p]);
-            if (confined && view.market[p] != job_->confined) {
+            if (!trades(a, view.market[p])) {
                 held_.close(a, p, share, quantity * mark_[m]);
                 continue;
             }
             MarketRun& one = markets[m];
-            const double money =
-                one.as_market([&](const auto& market) { return market.proceeds(one.from(), one.now, quantity); });
-            one.now = one.now.after(quantity);
+            const double order = view.brought_to_market(quantity), money = fetch(m, order);
+            one.now = one.now.after(order);
             const int side = quantity < 0.0;
             one.count[side] += held_.left(a, p) == 1.0;
-            one.quantity[side] += size_of(quantity);
-            one.notional[side] += size_of(quantity) * mark_[m];
-            one.wave.quantity += size_of(quantity);
+            one.quantity[side] += size_of(order);
+            one.notional[side] += size_of(order) * mark_[m];
+            one.wave.quantity += size_of(order);
             one.wave.count += 1;
-            one.wave.notional += size_of(quantity) * mark_[m];
-            held_.close(a, p, share, money);
+            one.wave.notional += size_of(order) * mark_[m];
+            held_.close(a, p, share, view.has_loans() ? 0.0 : money);
             traded += size_of(money);
             proceeds += money;
+            kept += (quantity - order) * mark_[m];
         }
         ledger_.proceeds += proceeds;
+        if (view.has_loans()) {  // the account has what was repaid, the liquidator what sales bring
+            held_.receive(a, repaid);
+            liquidator_profit_ += proceeds + kept - repaid;
+            liquidator_cash_ += proceeds - repaid;
+        }
+        const double received = view.has_loans() ? repaid : proceeds;
         const bool open = held_.open(a);
         const double worth = open ? equity(held_, a, mark_.data()) : held_.money(a), fee = ledger_.fee(traded, worth);
+        held_.receive(a, -fee);
         if (open) {
-            held_.charge(a, fee);
             ledger_.charge(fee);
-            ledger_.value += proceeds - fee;
+            ledger_.value += received - fee;
             lookout_.hang(held_, a, mark_.data(), standing(held_, a, mark_.data()));
             return;
         }
-        const auto group = static_cast<std::size_t>(view.group ? view.group[a] : 0);
+        if (view.has_banks()) sold_out_.push_back(a);
+        const std::size_t group = group_of(a);
         ++group_closed_[group];
         ledger_.value -= money_before;
         if (worth < 0.0) {
@@ -340,6 +418,10 @@ private:
         }
     }
 
+    // Whether what a failing account closes of a market is traded there.
+    bool trades(std::size_t a, std::int32_t market) {
+        return job_->confined < 0 || market == job_->confined || origin(a) != job_->confined;
+    }
     // Where the largest loss of an account stood when it first failed.
     std::int32_t origin(std::size_t a) {
         const AccountsView& view = job_->accounts;
@@ -360,19 +442,23 @@ private:
     Ledger ledger_;
     std::vector<double> mark_;
     std::int64_t rounds_ = 0;
-    std::vector<std::int64_t> group_closed_;
+    double liquidator_profit_ = 0.0, liquidator_cash_ = 0.0;
+    std::vector<std::int64_t> group_closed_, group_defaulted_;
     std::vector<double> group_shortfall_;
     std::unordered_map<std::size_t, std::int32_t> origins_;
     std::vector<std::int32_t> due_;
     std::vector<std::size_t> failing_;
+    std::vector<std::size_t> sold_out_;  // banks without positions, to be looked at once more
     std::vector<double> shares_;
+    std::vector<double> planned_;  // the shares of all that are failing
+    std::vector<double> fill_;
 };
 
 }  // namespace FLUSHPOINT_ARCH
 
-// One cascade. Writes which share is open of each position of accounts over several markets.
+// One cascade. Writes which share is open of each position of accounts over several markets, and which banks defaulted.
 void cascade(const AccountJob& job, const AccountScenarios& scenario, const AccountColumns& out,
-             std::vector<AccountWave>& waves, double* left, const Progress& progress);
+             std::vector<AccountWave>& waves, double* left, bool* defaulted, const Progress& progress);
 
 // Each scenario's cascade.
 void stress(const AccountJob& job, const AccountScenarios& scenarios, const AccountColumns& out, int threads,

@@ -37,24 +37,20 @@ template <class Hang>
 inline void reach(const Holdings& held, std::size_t a, const double* mark, const Standing& now, const Thresholds& by,
                   Hang&& hang) {
     const AccountsView& view = held.view();
-    const auto loss = [&](std::size_t p) {
-        const double q = held.quantity(a, p);
-        const TierView& tiers = view.tiers[view.market[p]];
-        return q > 0.0 ? q * (1.0 - tiers.rate[0]) : -q * (1.0 + tiers.rate[tiers.count - 1]);
-    };
     const auto way = [&](std::size_t p) {
         const auto m = static_cast<std::size_t>(view.market[p]);
         return by.weight[m] * mark[m];
     };
     double most = 0.0;
-    for (std::size_t p = view.begin(a); p < view.end(a); ++p) most += loss(p) * way(p);
+    for (std::size_t p = view.begin(a); p < view.end(a); ++p) most += loss_of_a_unit(held, a, p) * way(p);
     // Far above the rounding of slack and the tie of the test.
     const double safe = now.slack - (1e-9 * now.gross + 1e-12 * size_of(held.money(a)));
     const double part = safe > 0.0 && most > 0.0 && most < math::infinity ? by.trust * (safe / most) : 0.0;
+    const bool always = now.fails();  // wherever prices go
     for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
         const double q = held.quantity(a, p), price = mark[view.market[p]];
-        if (q > 0.0) hang(view.market[p], false, price - part * way(p));
-        if (q < 0.0) hang(view.market[p], true, price + part * way(p));
+        if (q > 0.0) hang(view.market[p], false, always ? math::infinity : price - part * way(p));
+        if (q < 0.0) hang(view.market[p], true, always ? 0.0 : price + part * way(p));
     }
 }
 
