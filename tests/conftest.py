@@ -1,6 +1,11 @@
-"""One hypothesis profile for all tests: the same examples on every run and machine."""
+"""For all tests: the same hypothesis examples on every run and machine, and Ctrl-C as a terminal sends it."""
+
+import signal
 
 from hypothesis import HealthCheck, settings
+
+# A shell starts what it runs in the background with interrupts ignored, and Python leaves it at that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "flushpoint",
