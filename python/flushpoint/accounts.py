@@ -431,9 +431,10 @@ class Reduced:
         mine = np.flatnonzero(several)
         mine = mine[np.lexsort((market[mine], owner[mine]))]
         numbers[mine] = begin + np.arange(mine.size)
-        # Banks without positions may be in default.
-        who = np.arange(len(accounts)) if accounts._banks else np.unique(owner[mine])
-        first = np.searchsorted(owner[mine], who)
+        who, first = np.unique(owner[mine], return_index=True)
+        if accounts._banks:  # without positions, too, they may be in default
+            first = np.searchsorted(owner[mine], np.arange(len(accounts)))
+            who = np.arange(len(accounts))
         money = cash[who] - _sums(np.searchsorted(who, owner[mine]), cost[mine], who.size)
         for name, column in (("quantity", quantity), ("quantity x entry_price", cost), ("cash", money)):
             check(name, column, np.isfinite(column), "finite in sum")
