@@ -1,4 +1,4 @@
-"""One hypothesis profile for all tests: the same examples on every run and machine; and Ctrl-C as a terminal sends it."""
+"""For all tests: the same hypothesis examples on every run and machine, and Ctrl-C as a terminal sends it."""
 
 import signal
 

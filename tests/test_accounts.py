@@ -302,6 +302,18 @@ def test_who_fails_at_rest_is_closed_wherever_prices_go() -> None:
     assert fp.cascade(broke, markets, 0.1).closed.tolist() == [False]
 
 
+@pytest.mark.parametrize("seed", [36, 63, 73, 88, 143])
+def test_what_slippage_leaves_failing_fails_though_prices_have_turned(seed: int) -> None:
+    p = Portfolio(seed, 3, 40)
+    for rules in ({"close": "largest_loss"}, {"close": "pro_rata", "target": 1.05}):
+        expected = reference_accounts.cascade(
+            p.rows, p.cash, p.reference_markets(), p.tiers, p.shock, p.sell, p.refill, cross=p.cross, **rules
+        )
+        found = fp.cascade(p.accounts(**rules), p.markets(), p.shock, p.sell, p.refill)
+        assert found.rounds == expected.rounds
+        np.testing.assert_allclose(found.final_price, expected.prices(), rtol=1e-12)
+
+
 def test_so_many_rounds_and_no_more() -> None:
     accounts, markets = small()
     whole = fp.cascade(accounts, markets, -0.1)

@@ -170,6 +170,17 @@ def test_banks_may_act_at_rest_and_default_without_positions() -> None:
     assert path.rounds.tolist() == [1]
 
 
+@pytest.mark.parametrize("accounts", [one_bank(default=0.05), one_bank(loan=30.0, cash=5.0)])
+def test_any_range_on_any_threads_gives_the_same_paths(accounts: fp.Accounts) -> None:
+    markets = fp.Markets({n: fp.Market(1.0, fp.LinearImpact(0.003), half_life=3_600.0) for n in "AB"}, fill="midpoint")
+    model = fp.FactorModel.betas(fp.GBM(1.0), {"A": 1.0, "B": 0.5})
+    run: Any = {"process": model, "steps": 40, "horizon": 86_400.0, "seed": 1}
+    whole = fp.simulate(accounts, markets, paths=40, threads=2, **run)
+    parts = [fp.simulate(accounts, markets, paths=part, threads=1, **run) for part in (range(13), range(13, 40))]
+    assert 0 < np.count_nonzero(whole.rounds) < 40
+    assert parts[0] + parts[1] == whole
+
+
 def test_one_price_a_round() -> None:
     b = one_bank(default=0.08)
     markets = fp.Markets({n: fp.Market(1.0, fp.LinearImpact(0.01)) for n in "AB"}, [[0, 1e-3], [2e-3, 0]], "midpoint")

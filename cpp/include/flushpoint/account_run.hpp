@@ -399,7 +399,7 @@ private:
         const double received = view.has_loans() ? repaid : proceeds;
         const bool open = held_.open(a);
         const double worth = open ? equity(held_, a, mark_.data()) : held_.money(a), fee = ledger_.fee(traded, worth);
-        held_.receive(a, -fee);
+        if (fee != 0.0) held_.receive(a, -fee);
         if (open) {
             ledger_.charge(fee);
             ledger_.value += received - fee;

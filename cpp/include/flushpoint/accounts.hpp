@@ -74,9 +74,11 @@ public:
     }
     // A share of a position is closed, which has brought in so much (a purchase: less than 0).
     void close(std::size_t a, std::size_t p, double share, double proceeds) {
-        double& left = change(a)[1 + p - view_->begin(a)];
+        double* own = change(a);
+        double& left = own[1 + p - view_->begin(a)];
         left = share == 1.0 ? 0.0 : left * (1.0 - share);
-        receive(a, proceeds);
+        own[0] += proceeds;
+        if (view_->has_banks()) banks_[a].cash += proceeds;
     }
     void receive(std::size_t a, double money) {
         change(a)[0] += money;
@@ -173,9 +175,7 @@ inline double equity(const Holdings& held, std::size_t a, const double* mark) {
 }
 
 // The most that a unit by which the price of a position's market moves against it costs of equity less maintenance.
-inline double loss_of_a_unit(const Holdings& held, std::size_t a, std::size_t p) {
-    const AccountsView& view = held.view();
-    const double q = held.quantity(a, p);
+inline double loss_of_a_unit(const AccountsView& view, std::size_t a, std::size_t p, double q) {
     if (view.has_banks()) return q * (1.0 - view.banks.threshold[a]);
     const TierView& tiers = view.tiers[view.market[p]];
     return q > 0.0 ? q * (1.0 - tiers.rate[0]) : -q * (1.0 + tiers.rate[tiers.count - 1]);

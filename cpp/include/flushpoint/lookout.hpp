@@ -42,7 +42,7 @@ inline void reach(const Holdings& held, std::size_t a, const double* mark, const
         return by.weight[m] * mark[m];
     };
     double most = 0.0;
-    for (std::size_t p = view.begin(a); p < view.end(a); ++p) most += loss_of_a_unit(held, a, p) * way(p);
+    for (std::size_t p = view.begin(a); p < view.end(a); ++p) most += loss_of_a_unit(view, a, p, held.quantity(a, p)) * way(p);
     // Far above the rounding of slack and the tie of the test.
     const double safe = now.slack - (1e-9 * now.gross + 1e-12 * size_of(held.money(a)));
     const double part = safe > 0.0 && most > 0.0 && most < math::infinity ? by.trust * (safe / most) : 0.0;
