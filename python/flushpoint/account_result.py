@@ -148,9 +148,9 @@ class AccountOutcome(Settled, Result):
         for m, book in enumerate(portfolio.books):
             mine, code = portfolio.alone[m] == alone, portfolio.codes[portfolio.owner[m]]
             for side, count in ((book.long, self.own_longs), (book.short, self.own_shorts)):
-                for g in range(portfolio.labels.size):
-                    counted = mine[side.index] & (code[side.index] == g)
-                    out[..., g] += np.concatenate([[0], np.cumsum(counted)])[count[..., m]]
+                held = np.where(mine[side.index], code[side.index], -1)
+                for g in np.unique(held[held >= 0]):
+                    out[..., g] += np.concatenate([[0], np.cumsum(held == g)])[count[..., m]]
         return out
 
     @cached_property
