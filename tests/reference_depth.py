@@ -33,8 +33,9 @@ class Depth:
 
     def step(self, market: Venue, spread: float, log_move: float, dt: float) -> None:
         """After a step: what the next one meets."""
-        kept = 2 ** (-dt / self.memory)
-        self.variance = kept * self.variance + (1 - kept) * log_move**2 / (dt / YEAR)
+        if math.isfinite(log_move):
+            kept = 2 ** (-dt / self.memory)
+            self.variance = kept * self.variance + (1 - kept) * log_move**2 / (dt / YEAR)
         turmoil = math.sqrt(self.variance) / self.normal
         target = min(max(turmoil**-self.elasticity, self.least), 1.0) if turmoil > 0 else 1.0
         back = 0.0 if self.refill == 0 else 2 ** (-dt / self.refill)
@@ -123,8 +124,8 @@ def run(
         out.wobble = max(out.wobble, now.wobble())
         out.lows.append(now.traded_price())
 
+    known = now.traded_price()  # the last that was neither 0 nor inf
     for i, r in enumerate(returns):
-        before = now.traded_price()
         now.advance(dt)
         now.log_start += r
         if sales is not None:
@@ -155,10 +156,10 @@ def run(
             support()
         out.prices.append(now.traded_price())
         if depth is not None:
-            if not (0 < out.prices[-1] < math.inf and 0 < before < math.inf):
-                out.doubtful = True
-                return out
-            move = math.log(out.prices[-1]) - math.log(before)
+            move = math.inf
+            if 0 < out.prices[-1] < math.inf:
+                move = math.log(out.prices[-1]) - math.log(known)
+                known = out.prices[-1]
             depth.step(now, market.spread, move, dt)
         out.liquidity.append(now.liquidity)
         out.spread.append(now.spread)

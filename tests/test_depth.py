@@ -72,10 +72,11 @@ def test_paths_equal_the_reference(seed: int, depth: bool, support: bool) -> Non
         support=fp.Support(prices, quantities) if support else None,
     )  # fmt: skip
     script = None if sales is None else fp.Script(DT * np.arange(1, STEPS + 1), sell=sales)
+    columns = ["low_price", "waves", "liquidated_count", "proceeds"]
+    columns += ["support_quantity"] * support + ["least_liquidity"] * depth
     e = fp.simulate(
-        case.book(), market, fp.Returns(returns), DT * STEPS, STEPS, 2, record="all", script=script,
-        columns=["low_price", "waves", "liquidated_count", "proceeds", "support_quantity", "least_liquidity"],
-    )  # fmt: skip
+        case.book(), market, fp.Returns(returns), DT * STEPS, STEPS, 2, record="all", script=script, columns=columns
+    )
     plain = dataclasses.replace(case.venue, half_life=half_life)
     for row, path in enumerate(returns.tolist()):
         expected = reference_depth.run(
@@ -189,6 +190,35 @@ def test_a_change_of_depth_does_not_move_the_price(impact: fp.Impact, permanent:
     assert one.spread.tolist() == [0.0] * 31
 
 
+@pytest.mark.parametrize("memory", [1.0, 600.0])
+def test_depth_lives_on_where_it_was_used_up(memory: float) -> None:
+    market = fp.Market(
+        100.0, fp.EvaporatingImpact(1e-3, 2.0), half_life=120.0, spread=0.001,
+        depth=fp.LivingDepth(2.0, memory=memory, refill_half_life=300.0, spread_elasticity=0.5),
+    )  # fmt: skip
+    returns, sales = [0.0] * 60, [0.0] * 60
+    returns[2], sales[4] = -0.02, 1e4
+    run = fp.simulate(
+        fp.Book(1, 1.0, 1e-9), market, fp.Returns([returns]), 3_600, 60, 1, script=fp.Script([300.0], sell=[1e4])
+    )
+    one = run.replay(0)
+    assert one.exhausted
+    assert one.price.min() == 0
+    for name in ("liquidity", "spread"):
+        assert np.isfinite(getattr(one, name)).all()
+    used_up = one.price[1:] == 0
+    assert (np.diff(one.liquidity)[used_up] >= 0).all()  # nothing is told of volatility there
+    plain = reference.Venue(
+        100.0, reference.SHAPES["EvaporatingImpact"](coefficient=1e-3, thinning=2.0), half_life=120.0, spread=0.001
+    )
+    rules = {"elasticity": 1.0, "memory": memory, "least": 0.05, "refill_half_life": 300.0, "spread_elasticity": 0.5}
+    expected = reference_depth.run(
+        reference.Positions([1], [1.0], [1e-9]), plain, returns, 60.0, depth=slow(2.0, rules), sales=sales
+    )
+    for name, told in (("price", expected.prices), ("liquidity", expected.liquidity), ("spread", expected.spread)):
+        np.testing.assert_allclose(getattr(one, name), told, rtol=1e-9, err_msg=name)
+
+
 def test_a_sale_meets_the_depth_of_its_step() -> None:
     sales = fp.Script([60.0 * 6], sell=[20.0])
     market = fp.Market(
@@ -267,8 +297,9 @@ def test_an_empty_book_thins_depth_for_good() -> None:
     market = fp.Market(100.0, fp.EvaporatingImpact(0.02, 1.0), spread=0.01, half_life=60.0, depth=depth)
     one = fp.simulate(book, market, still(10, s1=-0.2), 600, 10, 1).replay(0)
     assert one.exhausted
-    assert one.liquidity[2:].tolist() == [0.05] * 9
-    assert one.spread[2:].tolist() == [0.1] * 9
+    assert one.liquidity[2] == 1.0  # a price of 0 tells nothing, the way to the next does
+    assert one.liquidity[3:].tolist() == [0.05] * 8
+    assert one.spread[2:].tolist() == [0.01] + [0.1] * 8
     assert np.isfinite(one.price).all()
 
 
@@ -316,7 +347,7 @@ def both(kind: str, **changes: Any) -> tuple[fp.SimulationResult, fp.SimulationR
 
 @pytest.mark.parametrize("kind", kinds())
 def test_what_never_acts_changes_no_bit(kind: str) -> None:
-    inert = fp.LivingDepth(0.5, elasticity=0.0)
+    inert = fp.LivingDepth(1e100)
     for change in (
         {"depth": inert},
         {"support": fp.Support(1.0, 1.0)},
@@ -412,6 +443,33 @@ def test_what_is_bought_lifts_the_price_for_good() -> None:
     assert len(set(e.support_quantity.tolist())) > 10
 
 
+def test_columns_are_those_of_what_the_market_has() -> None:
+    book = kinds()["plain"]["book"]
+    support = fp.Support(95.0, 10.0)
+    with_both = dataclasses.replace(MARKET, depth=fp.LivingDepth(1.0), support=support)
+    run = {"book": book, "process": fp.GBM(2.0), "horizon": 7_200.0, "steps": 24, "paths": 50, "seed": 3}
+    both = fp.simulate(market=with_both, columns=["final_price"], **run)
+    for name in ("support_quantity", "least_liquidity"):
+        assert name not in both
+        assert both.summary([name])[name]["count"] == 50
+        assert len(both.exceedance(name))
+        assert fp.compare(both, both, [name])[name]["count"] == 50
+        halves = [fp.simulate(market=with_both, columns=["final_price"], **run | {"paths": p})
+                  for p in (range(20), range(20, 50))]  # fmt: skip
+        assert (halves[0] + halves[1]).summary([name])[name] == both.summary([name])[name]
+        with pytest.raises(ValueError, match=f"columns must be among .*, was '{name}'"):
+            fp.simulate(market=MARKET, columns=[name], **run)
+        with pytest.raises(ValueError, match=f"columns must be among .*, was '{name}'"):
+            fp.simulate(market=MARKET, **run).summary([name])
+    s = fp.stress(book, dataclasses.replace(MARKET, support=support), [-0.1, -0.2], columns=["final_price"])
+    assert s.summary(["support_quantity"])["support_quantity"]["mean"].value > 0
+    with pytest.raises(ValueError, match=r"columns must be among .*, was 'support_quantity'"):
+        fp.stress(book, MARKET, [-0.1], columns=["support_quantity"])
+    plain = fp.simulate(market=MARKET, **run)
+    assert not plain.support_quantity.any()
+    assert (plain.least_liquidity == 1).all()
+
+
 def test_acts_in_time_only() -> None:
     book = kinds()["plain"]["book"]
     living = dataclasses.replace(MARKET, depth=fp.LivingDepth(0.01))
@@ -443,12 +501,18 @@ def test_other_questions() -> None:
     ("make", "message"),
     [
         (lambda: fp.LivingDepth(0.0), "normal_volatility must be positive, was 0.0"),
+        (lambda: fp.LivingDepth(1e200), r"normal_volatility must be at most 1e\+100, was 1e\+200"),
         (lambda: fp.LivingDepth("0.6"), "normal_volatility must be a real number, was '0.6'"),
         (lambda: fp.LivingDepth(0.6, elasticity=-1), "elasticity must be at least 0, was -1.0"),
         (lambda: fp.LivingDepth(0.6, memory=0), "memory must be positive, was 0.0"),
         (lambda: fp.LivingDepth(0.6, memory=math.inf), "memory must be finite, was inf"),
         (lambda: fp.LivingDepth(0.6, least=0), "least must be positive, was 0.0"),
         (lambda: fp.LivingDepth(0.6, least=1.5), "least must be at most 1, was 1.5"),
+        (
+            lambda: fp.LivingDepth(0.6, elasticity=0),
+            "elasticity must leave depth or spread something to change, was 0.0",
+        ),
+        (lambda: fp.LivingDepth(0.6, least=1), "least must leave depth or spread something to change, was 1.0"),
         (lambda: fp.LivingDepth(0.6, refill_half_life=-1), "refill_half_life must be at least 0, was -1.0"),
         (lambda: fp.LivingDepth(0.6, spread_elasticity=math.nan), "spread_elasticity must be finite, was nan"),
         (lambda: fp.LivingDepth(0.6, spread_elasticity=1, most_spread=2), "most_spread must be below 2, was 2.0"),
@@ -505,5 +569,4 @@ def test_markets_with_them_are_values() -> None:
     assert "depth where volatility is above 60%: thins with elasticity 1, to 5% at least" in text
     assert "spread widens with elasticity 0.5, to 5.00% at most" in text
     assert "support: 5 bid from 96 down to 95" in text
-    assert "stays" in str(fp.LivingDepth(0.6, elasticity=0.0))
     assert str(fp.Support(95.0, 1.0)) == "support: 1 bid at 95"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import flushpoint as fp
 from flushpoint.experiment import _with_margins
+from flushpoint.simulate import Checked
 
 TIERS = fp.MarginSchedule([0, 50_000, 250_000], [0.005, 0.01, 0.025])
 FLAT = fp.MarginSchedule.flat(0.005)
@@ -161,6 +162,16 @@ def test_positions_that_never_trigger_stay_so():
     assert fp.Policy(leverage_cap=10)._book(book, MARKET).bankruptcy_price[2] == pytest.approx(110.0)
 
 
+def test_a_stop_order_that_never_fires_gives_way_to_a_liquidation():
+    book = fp.Book(
+        [1, -1, 1, 1], 1.0, [0.0, math.inf, 95.0, 85.0], [90.0, 110.0, 90.0, 90.0], 100.0, stop=[True, True, True, True]
+    )
+    changed = fp.Policy(schedule=FLAT)._book(book, MARKET)
+    rate = FLAT.rate[0]
+    assert changed.stop.tolist() == [False, False, True, False]
+    assert changed.trigger_price == pytest.approx([90 / (1 - rate), 110 / (1 + rate), 95.0, 90 / (1 - rate)])
+
+
 def test_a_table_of_tiers_moves_every_trigger():
     big = a_book(quantity=5_000.0, leverage=np.resize([2.0, 5.0, 10.0], 600))
     changed = fp.Policy(schedule=TIERS)._book(big, MARKET)
@@ -199,8 +210,8 @@ def an_experiment(**options: Any) -> fp.Experiment:
         "at most 10x": fp.Policy(leverage_cap=10),
         "twice as deep": fp.Policy(market=fp.Market(100.0, fp.LinearImpact(1e-5), half_life=3_600.0)),
     }
-    arguments: dict[str, Any] = {"policies": policies, **RUN, **options}
-    return fp.experiment(BOOK, MARKET, fp.GBM(1.5), **arguments)
+    arguments: dict[str, Any] = {"book": BOOK, "market": MARKET, "policies": policies, **RUN, **options}
+    return fp.experiment(process=fp.GBM(1.5), **arguments)
 
 
 def test_runs_share_their_random_numbers():
@@ -315,33 +326,44 @@ def test_bad_experiments(options, kind, message):
         an_experiment(**options)
 
 
-def test_nothing_runs_before_all_policies_are_checked(monkeypatch):
-    module = importlib.import_module("flushpoint.experiment")
-    monkeypatch.setattr(module, "simulate", lambda *_, **__: pytest.fail("ran"))
-    with pytest.raises(ValueError, match=r"^policies\['b'\]"):
-        an_experiment(policies={"a": fp.Policy(leverage_cap=9), "b": fp.Policy(close="tier_step_down")})
+@pytest.mark.parametrize(
+    ("policy", "options", "message"),
+    [
+        ({"close": "tier_step_down"}, {}, r"schedule must be given where close is 'tier_step_down'"),
+        (
+            {"market": replace(MARKET, depth=fp.LivingDepth(1.0))},
+            {"monitoring": "bridge"},
+            r"monitoring must be 'step' for a market with depth that lives",
+        ),
+        ({"delay": 60.0}, {"monitoring": "bridge"}, r"monitoring must be 'step' where closes wait"),
+        (
+            {"market": MARKET},
+            {"columns": ["support_quantity"], "market": replace(MARKET, support=fp.Support(95.0, 1.0))},
+            r"columns must be among .* was 'support_quantity'",
+        ),
+    ],
+)
+def test_nothing_runs_before_all_policies_are_checked(monkeypatch, policy, options, message):
+    monkeypatch.setattr(Checked, "result", lambda _: pytest.fail("ran"))
+    longs = a_book(side=1)
+    policies = {"a": fp.Policy(leverage_cap=9), "b": fp.Policy(**policy)}
+    with pytest.raises(ValueError, match=rf"^policies\['b'\]: {message}"):
+        an_experiment(book=longs, policies=policies, **options)
 
 
-def test_runs_get_their_venues(monkeypatch):
-    module = importlib.import_module("flushpoint.experiment")
-    asked = []
-
-    def simulate(book, market, process, **arguments):
-        asked.append((book, market, arguments.pop("venue", None)))
-        return fp.simulate(book, market, process, **arguments)
-
-    monkeypatch.setattr(module, "simulate", simulate)
+def test_runs_get_their_venues():
     policies = {"fund": fp.Policy(fund=5.0), "cap": fp.Policy(leverage_cap=5), "okx": fp.Policy(venue=fp.Venue.dydx())}
-    an_experiment(policies=policies)
+
+    def asked(name, **options):
+        x = an_experiment(**options)
+        return [run.provenance["arguments"][name] for run in (x.baseline, *x.values())]
+
     # A policy speaks of a venue: the baseline gets the default one.
-    assert [venue for _, _, venue in asked] == [fp.Venue(), fp.Venue(fund=5.0), fp.Venue(), fp.Venue.dydx()]
-    assert [book is BOOK for book, _, _ in asked] == [True, True, False, True]
-    asked.clear()
-    an_experiment(policies={"cap": fp.Policy(leverage_cap=5)})
-    assert [venue for _, _, venue in asked] == [None, None]
-    asked.clear()
-    an_experiment(policies=policies, venue=fp.Venue.dydx(9.0))
-    assert [venue.fund for _, _, venue in asked] == [9.0, 5.0, 9.0, 0.0]
+    assert asked("venue", policies=policies) == [fp.Venue(), fp.Venue(fund=5.0), fp.Venue(), fp.Venue.dydx()]
+    assert [book is BOOK for book in asked("book", policies=policies)] == [True, True, False, True]
+    assert asked("venue", policies={"cap": fp.Policy(leverage_cap=5)}) == [None, None]
+    funds = asked("venue", policies=policies, venue=fp.Venue.dydx(9.0))
+    assert [venue.fund for venue in funds] == [9.0, 5.0, 9.0, 0.0]
 
 
 # On the engine's venue.

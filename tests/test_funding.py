@@ -196,11 +196,11 @@ def test_what_does_not_fit_a_run_is_refused() -> None:
     arguments: Any = (book, fp.Market(100.0, fp.LinearImpact(1e-3)), fp.GBM(1.0), 86_400.0, 24, 2, 1)
     with pytest.raises(ValueError, match="rate must have an entry a payment, 3 in this run, was of 2"):
         fp.simulate(*arguments, funding=fp.Funding([0.1, 0.1]))
-    with pytest.raises(ValueError, match="interval must be at least a step, 3600 s, was 60"):
+    with pytest.raises(ValueError, match="interval of funding must be at least a step, 3600 s, was 60"):
         fp.simulate(*arguments, funding=fp.Funding(0.1, interval=60))
-    with pytest.raises(ValueError, match="interval must be at least a step, 3600 s, was"):
+    with pytest.raises(ValueError, match="interval of funding must be at least a step, 3600 s, was"):
         fp.simulate(*arguments, funding=fp.Funding(0.1, interval=1e-320))
-    with pytest.raises(ValueError, match="interval must be at most the horizon, 86400 s, was 86401"):
+    with pytest.raises(ValueError, match="interval of funding must be at most the horizon, 86400 s, was 86401"):
         fp.simulate(*arguments, funding=fp.Funding(0.1, interval=86_401))
     with pytest.raises(TypeError, match="funding must be a Funding, was float"):
         fp.simulate(*arguments, funding=0.1)

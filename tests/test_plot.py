@@ -38,6 +38,17 @@ def test_response_shows_prices_notional_and_tipping_points(book: fp.Book) -> Non
     np.testing.assert_allclose(falls[:, 1], r(falls[:, 0] / 100).final_price)
 
 
+def test_response_shows_stop_orders_with_what_is_liquidated(book: fp.Book) -> None:
+    r = fp.response(book.with_stops([95.0, np.nan, np.nan, np.nan]), MARKET)
+    figure = Figure()
+    plot.response(r, figure.subplots(), shocks=np.linspace(-0.2, 0.2, 41))
+    upper, lower = figure.axes
+    assert lower.get_ylabel() == "liquidated or stopped (USD)"
+    assert upper.lines[0].get_label() == "longs liquidated or stopped"
+    falls = lower.collections[0].get_paths()[0].vertices
+    assert falls[:, 1].max() == pytest.approx(10 * 95 + 10 * 90)
+
+
 def test_response_without_tipping_points_over_given_shocks(book: fp.Book) -> None:
     ax = plot.response(fp.response(book, MARKET), Figure().subplots(), shocks=[-0.01, 0.0, 0.01], currency="EUR")
     assert not ax.collections

@@ -189,8 +189,10 @@ def test_funds_too_small_to_matter_change_hardly_anything() -> None:
         ({"memory": 0}, ValueError, "memory must be positive, was 0.0"),
         ({"most": math.inf}, ValueError, "most must be finite, was inf"),
         ({"interval": "daily"}, TypeError, "interval must be a real number, was 'daily'"),
+        ({"target": 1e200}, ValueError, r"target must be at most 1e\+100, was 1e\+200"),
         ({"initial": 0.0}, ValueError, "initial must be positive, was 0.0"),
-        ({"target": 1e-300, "initial": 1e300}, ValueError, "target / initial. must be finite, was inf"),
+        ({"initial": 1e300}, ValueError, r"initial must be at most 1e\+100, was 1e\+300"),
+        ({"target": 1e-300, "initial": 1e100}, ValueError, "target / initial. must be finite, was inf"),
         ({"quantity": 1e300, "initial": 1e10}, ValueError, "target / initial. must be finite, was inf"),
         ({"buys_back": 1}, TypeError, "buys_back must be True or False, was 1"),
     ],
@@ -203,9 +205,13 @@ def test_a_wrong_argument_is_named(change: dict[str, Any], kind: type[Exception]
 def test_what_does_not_fit_a_run_is_refused() -> None:
     book = fp.Book([1], [1.0], [90.0])
     arguments: Any = (book, fp.Market(100.0, fp.LinearImpact(1e-3)), fp.GBM(1.0), 86_400.0, 24, 2, 1)
-    with pytest.raises(ValueError, match="interval must be at least a step, 3600 s, was 60"):
-        fp.simulate(*arguments, sellers=fp.VolatilityTargeting(1.0, 0.5, interval=60))
-    with pytest.raises(ValueError, match="interval must end before the last step, at 82800 s, was 86400"):
+    with pytest.raises(ValueError, match=r"interval of sellers\[1\] must be at least a step, 3600 s, was 60"):
+        fp.simulate(
+            *arguments, sellers=[fp.VolatilityTargeting(1.0, 0.5), fp.VolatilityTargeting(1.0, 0.5, interval=60)]
+        )
+    with pytest.raises(
+        ValueError, match=r"interval of sellers\[0\] must end before the last step, at 82800 s, was 86400"
+    ):
         fp.simulate(*arguments, sellers=fp.VolatilityTargeting(1.0, 0.5, interval=86_400))
     with pytest.raises(ValueError, match="sellers must be left out where monitoring is 'bridge', was Vol"):
         fp.simulate(*arguments, "bridge", sellers=FUNDS)
@@ -217,6 +223,9 @@ def test_what_does_not_fit_a_run_is_refused() -> None:
         fp.simulate(*arguments, sellers=[FUNDS, 1.0])
     with pytest.raises(ValueError, match=r"columns must be among .*, was 'targeting_quantity' at index 0"):
         fp.simulate(*arguments, columns=["targeting_quantity"])
+    e = fp.simulate(*arguments, sellers=fp.VolatilityTargeting(1.0, 0.5))
+    assert "targeting_quantity" not in e
+    assert e.summary(["targeting_quantity"])["targeting_quantity"]["count"] == 2
     with pytest.raises(AttributeError, match="no attribute 'targeting_quantity'"):
         fp.simulate(*arguments).targeting_quantity  # noqa: B018
 

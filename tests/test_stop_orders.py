@@ -325,6 +325,39 @@ def test_where_a_venue_takes_nothing_the_kinds_are_alike() -> None:
         assert getattr(a, name) == pytest.approx(getattr(b, name), rel=1e-11, abs=1e-9), name
 
 
+def test_a_replay_tells_stop_orders() -> None:
+    book = some_book()
+    for venue in (None, fp.Venue(fund=200.0)):
+        e = fp.simulate(book, MARKET, fp.GBM(2.0), steps=24, paths=5, seed=1, venue=venue)
+        assert e.stop_count.any()
+        for path in range(5):
+            one = e.replay(path)
+            for name in ("stop_count", "stop_quantity", "stop_notional"):
+                assert getattr(one, name) == getattr(e, name)[path]
+            assert isinstance(one.stop_count, int)
+    plain = fp.Book(book.side, book.quantity, book.trigger_price)
+    e = fp.simulate(plain, MARKET, fp.GBM(2.0), steps=24, paths=5, seed=1)
+    assert not hasattr(e.replay(0), "stop_count")
+
+
+def test_columns_of_stop_orders_are_those_of_a_book_with_some() -> None:
+    book = some_book()
+    plain = fp.Book(book.side, book.quantity, book.trigger_price, book.bankruptcy_price)
+    runs = (
+        lambda book, **more: fp.simulate(book, MARKET, fp.GBM(2.0), steps=24, paths=5, seed=1, **more),
+        lambda book, **more: fp.stress(book, MARKET, [-0.2, 0.2], **more),
+    )
+    for run in runs:
+        for venue in (None, fp.Venue(fund=200.0)):
+            some = run(book, venue=venue, columns=["final_price"])
+            assert some.summary(["stop_count"])["stop_count"]["mean"].value > 0
+            for ask in (lambda r=run, v=venue: r(plain, venue=v, columns=["stop_count"]),
+                        lambda r=run, v=venue: r(plain, venue=v).summary(["stop_count"])):  # fmt: skip
+                with pytest.raises(ValueError, match=r"columns must be among .*, was 'stop_count'"):
+                    ask()
+            assert not run(plain, venue=venue).stop_count.any()
+
+
 # --- policies ---
 def test_policies_keep_stop_orders() -> None:
     entry = np.full(3, 100.0)

@@ -196,6 +196,16 @@ def test_who_adds_margin() -> None:
     assert len(fp.Book([], [], [], []).topped_up(1.0, 0.1)) == 0
 
 
+@pytest.mark.parametrize("schedule", [None, fp.MarginSchedule.flat(0.005)])
+def test_what_is_beyond_all_numbers_never_triggers(schedule: fp.MarginSchedule | None) -> None:
+    book = fp.Book([1, -1, -1], [1.0, 1.0, 1e5], [90.0, 110.0, 120.0], [89.0, 111.0, 121.0])
+    for margin, times in ((1.5, 1_000), (1e308, 1), (1e300, 2)):
+        topped = book.topped_up(1.0, margin, times=times, schedule=schedule, seed=0)
+        assert topped.trigger_price.tolist() == [0.0, np.inf, np.inf]
+        assert not np.isnan(topped.bankruptcy_price).any()
+    assert np.isfinite(book.topped_up(1.0, 0.1, times=1_000, schedule=schedule, seed=0).trigger_price).all()
+
+
 def test_refused() -> None:
     book = fp.Book(1, 1.0, [90.0], [89.0])
     with pytest.raises(ValueError, match="book must have bankruptcy prices for margin to be added, was without"):
@@ -206,6 +216,8 @@ def test_refused() -> None:
         book.topped_up(0.5, 0.0)
     with pytest.raises(ValueError, match="times must be at least 1, was 0"):
         book.topped_up(0.5, 0.1, times=0)
+    with pytest.raises(ValueError, match=r"times must be at most 1,?000, was 1000000000"):
+        book.topped_up(0.5, 0.1, times=10**9)
     with pytest.raises(TypeError, match=r"schedule must be a MarginSchedule, was float"):
         book.topped_up(0.5, 0.1, schedule=0.01)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="seed must be an integer at least 0"):

@@ -31,10 +31,10 @@ SHOCKS = -np.linspace(0.01, 0.5, 4_901)
 def elasticity_block() -> str:
     """Set one line an elasticity, all on the same random numbers."""
     rows = [["elasticity", "median low", "5 % low", "1 % low", "liquidated, mean", "least liquidity, median", "5 %"]]
-    book, columns = example.book(), ["low_price", "liquidated_notional", "least_liquidity"]
+    book = example.book()
     for elasticity in ELASTICITIES:
-        market = replace(MARKET, depth=fp.LivingDepth(NORMAL, elasticity=elasticity))
-        e = fp.simulate(book, market, JUMPS, paths=PATHS, seed=1, columns=columns)
+        market = replace(MARKET, depth=fp.LivingDepth(NORMAL, elasticity=elasticity) if elasticity else None)
+        e = fp.simulate(book, market, JUMPS, paths=PATHS, seed=1)
         lows = np.quantile(e.low_price / MARKET.price - 1, [0.5, 0.05, 0.01])
         least = np.quantile(e.least_liquidity, [0.5, 0.05])
         mean = f"{e.liquidated_notional.mean() / 1e9:.2f} bn"

@@ -69,11 +69,25 @@ TEST_CASE("depth thins at once, refills by half-lives, and never below its least
     CHECK(depth.liquidity() == 0.1);
     CHECK(depth.least_liquidity() == 0.1);
     CHECK(depth.spread() == 0.03);
-    depth.move(-inf);  // depth is used up: as turbulent as can be from now on
-    depth.move(-inf);
-    depth.move(0.0);
-    CHECK(depth.liquidity() == 0.1);
-    CHECK(depth.spread() == 0.03);
+}
+
+TEST_CASE("depth that is used up tells nothing of volatility, whatever the memory") {
+    for (const double memory : {1e-3, 600.0}) {
+        fp::LivingDepth depth({0.5, 1.0, memory, 0.1, 120.0, 0.5, 0.03}, 60.0, 0.0, 0.01);
+        depth.move(-0.01);
+        const double thin = depth.liquidity(), wide = depth.spread();
+        CHECK(thin < 1.0);
+        depth.move(-inf);
+        depth.move(inf);
+        CHECK(depth.liquidity() == thin);  // as far as volatility allows
+        CHECK(depth.spread() == wide);
+        fp::LivingDepth same({0.5, 1.0, memory, 0.1, 120.0, 0.5, 0.03}, 60.0, 0.0, 0.01);
+        same.move(-0.01);
+        same.move(-0.02);
+        depth.move(-0.02);
+        CHECK(depth.liquidity() == same.liquidity());
+        CHECK(depth.spread() == same.spread());
+    }
 }
 
 TEST_CASE("a purchase brings every impact to the displacement asked for") {

@@ -14,12 +14,12 @@ def ends(time: FloatArray, dt: float) -> FloatArray:
     return np.maximum(np.ceil(time / dt * (1 - 1e-12) - 1e-9), 1.0)
 
 
-def every(interval: float, dt: float, steps: int) -> NDArray[np.int64]:
+def every(whose: str, interval: float, dt: float, steps: int) -> NDArray[np.int64]:
     """Return the steps, counted from 0, at whose end a multiple of `interval` is reached."""
     if interval < dt * (1 - 1e-12):
-        raise ValueError(f"interval must be at least a step, {dt:g} s, was {interval:g}")
+        raise ValueError(f"interval of {whose} must be at least a step, {dt:g} s, was {interval:g}")
     horizon = dt * steps
     count = min(int(horizon / interval * (1 + 1e-12)), steps)
     if count == 0:
-        raise ValueError(f"interval must be at most the horizon, {horizon:g} s, was {interval:g}")
+        raise ValueError(f"interval of {whose} must be at most the horizon, {horizon:g} s, was {interval:g}")
     return np.minimum(ends(interval * np.arange(1.0, count + 1), dt), steps).astype(np.int64) - 1

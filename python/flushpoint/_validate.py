@@ -45,6 +45,11 @@ def number(
     return value
 
 
+def volatility(name: str, value: object) -> float:
+    """Return a volatility that can be squared."""
+    return number(name, value, above=0, at_most=1e100)
+
+
 def integer(rule: str, value: object) -> int:
     """Return an integer, or say the rule that the value breaks."""
     if isinstance(value, (bool, np.bool_)):

@@ -41,6 +41,7 @@ EngineColumns = tuple[
 ]
 EnginePositions = tuple[EngineColumns, EngineColumns]
 MOST_POSITIONS = 2**31 - 1
+_MOST_TIMES = 1_000  # that margin is added
 
 
 @dataclass(frozen=True, eq=False)
@@ -634,18 +635,19 @@ class Book:
         margin : float
             Added each time, as a share of notional at the trigger, positive.
         times : int, default 1
-            How often each of them does so, at least 1.
+            How often each of them does so, from 1 to 1,000.
         schedule : MarginSchedule, optional
             Tiers that the new triggers follow from (linear contracts, valued at the mark). By default maintenance is
             at the rate that each position itself implies, s (T - B) / T, so that T moves in proportion to B.
         seed : int or numpy.random.SeedSequence, optional
-            The same seed chooses the same owners; None draws a fresh one.
+            The same seed chooses the same owners; None draws a fresh one, which the book does not keep, so that the
+            choice cannot be made again.
 
         Returns
         -------
         Book
-            The same positions, in input order. A long whose new trigger would not be positive never triggers (0). Stop
-            orders are not topped up.
+            The same positions, in input order. A long whose new trigger would not be positive never triggers (0), nor
+            does a short whose new one would not be finite (inf). Stop orders are not topped up.
 
         Raises
         ------
@@ -667,7 +669,7 @@ class Book:
         """
         part = number("share", share, at_least=0, at_most=1)
         added = number("margin", margin, above=0)
-        rounds = count("times", times, 1)
+        rounds = count("times", times, 1, _MOST_TIMES)
         if schedule is not None and not isinstance(schedule, MarginSchedule):
             raise TypeError(f"schedule must be a MarginSchedule, was {type(schedule).__name__}")
         if self.bankruptcy_price is None:
@@ -685,17 +687,21 @@ class Book:
         for _ in range(rounds):
             if not chosen.size:
                 break
-            s, at, owed = side[chosen], trigger[chosen], bankruptcy[chosen]
-            less = owed - s * added * at
-            if schedule is None:
-                # A bankruptcy price of 0 leaves nothing to be liquidated for.
-                moved = at * np.divide(less, owed, out=np.zeros(at.size), where=owed > 0)
-            else:
-                collateral = s * quantity[chosen] * (at - less)
-                moved = np.asarray(liquidation_price(s, quantity[chosen], at, collateral, schedule))
+            s, held, at, owed = side[chosen], quantity[chosen], trigger[chosen], bankruptcy[chosen]
+            with np.errstate(over="ignore"):
+                less = owed - s * added * at
+                if schedule is None:
+                    known = np.isfinite(less)
+                    # A bankruptcy price of 0 leaves nothing to be liquidated for.
+                    moved = at * np.divide(less, owed, out=np.zeros(at.size), where=owed > 0)
+                else:
+                    collateral = s * held * (at - less)
+                    known = np.isfinite(collateral)
+                    moved = np.asarray(liquidation_price(s, held, at, np.where(known, collateral, 0.0), schedule))
+            moved = np.where(known, moved, np.where(s > 0, 0.0, np.inf))
             trigger[chosen] = s * np.minimum(s * at, s * np.maximum(moved, 0.0))
             bankruptcy[chosen] = np.maximum(less, 0.0)
-            chosen = chosen[trigger[chosen] > 0]
+            chosen = chosen[(trigger[chosen] > 0) & (trigger[chosen] < np.inf)]
         return self._with(trigger_price=trigger, bankruptcy_price=bankruptcy)
 
     def _crossed(self, price: float) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from flushpoint._shown import percent
 from flushpoint._validate import FloatArray
 from flushpoint.ensemble import Ensemble, _digest
 from flushpoint.summary import (
@@ -22,7 +23,6 @@ from flushpoint.summary import (
     column_of,
     enough,
     mean,
-    percent,
     quantile,
     share,
     standard_error,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flushpoint._validate import FloatArray, number, positive, read_only, real_array, restore
+from flushpoint._validate import FloatArray, number, positive, read_only, real_array, restore, volatility
 
 EngineDepth = tuple[float, float, float, float, float, float, float]
 EngineSupport = tuple[FloatArray, FloatArray]
@@ -20,9 +20,10 @@ class LivingDepth:
 
     Realised volatility R is an exponentially weighted mean of the squared log moves of the traded price, per year of
     365 days, from step to step: R^2 becomes 2^(-dt/memory) R^2 + (1 - 2^(-dt/memory)) move^2 / dt; at the start it is
-    normal. The liquidity that the next step meets is at most (normal_volatility / R)^elasticity, kept between `least`
-    and 1: depth goes at once, and what is missing comes back with `refill_half_life`. It stays through a step, since a
-    cascade that thinned its own book would depend on how it is cut into waves.
+    normal, and a price of 0 or inf, in a market used up, is passed over. The liquidity that the next step meets is at
+    most (normal_volatility / R)^elasticity, kept between `least` and 1: depth goes at once, and what is missing comes
+    back with `refill_half_life`. It stays through a step, since a cascade that thinned its own book would depend on how
+    it is cut into waves.
 
     When liquidity changes the price does not move: what was sold before is spread over the depth of today. So thinner
     depth makes later sales dearer, never past ones.
@@ -33,14 +34,15 @@ class LivingDepth:
     Parameters
     ----------
     normal_volatility : float
-        Per square root of a year, positive: 0.6 is 60 % a year. Up to it depth and spread are those of the market.
+        Per square root of a year, positive, at most 1e100: 0.6 is 60 % a year. Up to it depth and spread are those of
+        the market.
     elasticity : float, default 1.0
-        By how many per cent depth thins for each per cent that realised volatility grows, at least 0. At 1, twice the
-        volatility halves depth.
+        By how many per cent depth thins for each per cent that realised volatility grows, at least 0, and above 0
+        where the spread does not change. At 1, twice the volatility halves depth.
     memory : float, default 1800.0
         Seconds after which a move has half its weight in realised volatility, positive.
     least : float, default 0.05
-        Liquidity that is always left, positive and at most 1.
+        Liquidity that is always left, positive and at most 1, and below 1 where the spread does not change.
     refill_half_life : float, default 1800.0
         Seconds after which half of what is missing is back, if volatility allows it; 0 for at once, inf for never.
     spread_elasticity : float, default 0.0
@@ -71,7 +73,7 @@ class LivingDepth:
         def set_(name: str, value: object) -> None:
             object.__setattr__(self, name, value)
 
-        set_("normal_volatility", number("normal_volatility", self.normal_volatility, above=0))
+        set_("normal_volatility", volatility("normal_volatility", self.normal_volatility))
         set_("elasticity", number("elasticity", self.elasticity, at_least=0))
         set_("memory", number("memory", self.memory, above=0))
         set_("least", number("least", self.least, above=0, at_most=1))
@@ -82,6 +84,10 @@ class LivingDepth:
         for name, elasticity in needs.items():
             if getattr(self, elasticity) == 0 and getattr(self, name) != type(self).__dataclass_fields__[name].default:
                 raise ValueError(f"{name} must be left out where {elasticity} is 0, was {getattr(self, name)}")
+
+        if self.spread_elasticity == 0 and (self.elasticity == 0 or self.least == 1):
+            what = "elasticity" if self.elasticity == 0 else "least"
+            raise ValueError(f"{what} must leave depth or spread something to change, was {getattr(self, what)}")
 
     def _check_spread(self, spread: float) -> None:
         """Raise unless a market's spread can widen by these rules."""
@@ -116,8 +122,7 @@ class LivingDepth:
             )
         if self.spread_elasticity:
             parts.append(f"spread widens with elasticity {self.spread_elasticity:g}, to {self.most_spread:.2%} at most")
-        rules = "; ".join(parts) or "stays"
-        return f"depth where volatility is above {self.normal_volatility:.0%}: {rules}"
+        return f"depth where volatility is above {self.normal_volatility:.0%}: {'; '.join(parts)}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike, NDArray
 
+from flushpoint._validate import names as check_names
 from flushpoint._validate import read_only
 from flushpoint.result import Result
 from flushpoint.seed import Seed, shown
@@ -44,7 +45,7 @@ class Ensemble(Result):
 
     #: Columns in which low values are the bad ones; in all others high values are.
     _low_is_bad: ClassVar[frozenset[str]] = frozenset({"final_price", "low_price", "surplus", "fund_end"})
-    #: Columns that are worked out when they are first asked for, so that the mapping need not hold them.
+    #: Columns that a result can be asked for though its mapping may not hold them; as `_names`, each knows its own.
     _on_demand: ClassVar[tuple[str, ...]] = ()
     #: Attributes besides the columns that belong to the question as a whole; a joined result keeps the left one's.
     _shared: ClassVar[tuple[str, ...]] = ()
@@ -107,7 +108,7 @@ class Ensemble(Result):
             joined,
             self.provenance["question"],
             self.provenance["arguments"],
-            {"_names": self._names, "id": self.id, **self._join(other)},
+            {"_names": self._names, "_on_demand": self._on_demand, "id": self.id, **self._join(other)},
             self.seed,
             ranges,
         )
@@ -180,6 +181,13 @@ class Ensemble(Result):
     def _seeded(self) -> str:
         """What a repr says of the seed."""
         return "" if self.seed is None else f", seed {shown(self.seed)}"
+
+
+def choice(columns: Sequence[str] | None, usual: tuple[str, ...], more: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return which columns a result holds, the usual ones by default, and all that it can be asked for."""
+    possible = tuple(dict.fromkeys((*usual, *more)))
+    names = usual if columns is None else check_names("columns", columns, possible)
+    return {"_names": names, "_on_demand": possible}
 
 
 def _shown(start: int, stop: int) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from inspect import signature
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from flushpoint._shown import percent
 from flushpoint._validate import number
 from flushpoint._validate import progress as check_progress
 from flushpoint.book import Book
@@ -20,8 +22,8 @@ from flushpoint.margin import MarginSchedule, liquidation_price
 from flushpoint.market import Market
 from flushpoint.process import Process
 from flushpoint.random_book import RandomBook
-from flushpoint.simulate import SimulationResult, simulate
-from flushpoint.summary import Summary, check_columns, check_confidence, check_levels, percent, table
+from flushpoint.simulate import Checked, SimulationResult, checked, simulate
+from flushpoint.summary import Summary, check_columns, check_confidence, check_levels, table
 from flushpoint.venue import Venue, _settings
 
 BASELINE = "baseline"
@@ -49,10 +51,12 @@ class Policy:
         this leverage, at least 1, and the trigger that goes with it: by `schedule`, or by the maintenance rate that
         their own trigger implies, s (trigger - bankruptcy) / trigger with s the side. Their quantity stays: traders are
         taken to bring more margin. That they would rather open smaller positions or none, and trade elsewhere, is not
-        modelled; neither is what they do with the margin otherwise.
+        modelled; neither is what they do with the margin otherwise. In a book from `Book.topped_up` the margin that is
+        yet to be added counts as there.
     schedule : MarginSchedule, optional
         Another table of tiers: every trigger becomes the `liquidation_price` of an isolated position with its quantity,
-        entry price and margin, without fees. A venue that closes in part uses these tiers, too.
+        entry price and margin, without fees. A venue that closes in part uses these tiers, too. Stop orders stay where
+        they are, but where the new trigger comes first: there the position is liquidated.
     close, fund, adl, surplus_to, adl_price, fee_rate, pacing, fee_to, fraction, target, whole_below, delay, \
 mark_weight, price_band : optional
         Settings of the baseline's venue, as in `Venue`. A setting of that venue which the new ones leave without use
@@ -190,9 +194,9 @@ def _with_margins(book: Book, what: str, cap: float | None, schedule: MarginSche
         new_trigger = np.where(finite, prices, trigger)
     if book.stop is None or schedule is None:
         return book._with(trigger_price=new_trigger, bankruptcy_price=new_bankruptcy)
-    # A stop order stands where it stood, unless liquidation now comes first.
+    # A stop order stands where it stood, unless liquidation now comes first, as it does before one that never fires.
     liquidated = book._with(trigger_price=new_trigger, bankruptcy_price=new_bankruptcy, stop=np.zeros(len(book), bool))
-    return liquidated.with_stops(np.where(book.stop, trigger, np.nan))
+    return liquidated.with_stops(np.where(book.stop & ~never, trigger, np.nan))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -420,19 +424,21 @@ def experiment(
         except (TypeError, ValueError) as error:
             raise type(error)(f"policies[{name!r}]: {error}") from None
 
-    results: list[SimulationResult] = []
+    all_checked: list[Checked] = []
     for i, (who, where, how) in enumerate(runs):
-        if results:
-            arguments["seed"] = results[0].seed  # a fresh one is drawn once
-        if how is not None:
-            arguments["venue"] = how
+        if all_checked:
+            arguments["seed"] = all_checked[0].seed  # a fresh one is drawn once
         report = None if progress is None else _share_of(progress, i, len(runs))
+        given = {"columns": columns, "venue": how, "progress": report, **arguments}
+        bound = signature(simulate).bind(who, where, process, **given)
+        bound.apply_defaults()
         try:
-            results.append(simulate(who, where, process, columns=columns, progress=report, **arguments))
+            all_checked.append(checked(**bound.arguments))
         except (TypeError, ValueError) as error:
-            if not results:
+            if not all_checked:
                 raise
             raise type(error)(f"policies[{list(policies)[i - 1]!r}]: {error}") from None
+    results = [run.result() for run in all_checked]
     baseline, rest = results[0], dict(zip(policies, results[1:], strict=True))
     shown = tuple(
         check_columns(baseline, columns)

@@ -94,7 +94,7 @@ class Funding:
     def _engine(self, dt: float, steps: int) -> EngineFunding:
         """Whether a payment is due at each step's end, its rate where it is given, and the rule."""
         memory("steps", steps, 16)
-        step = every(self.interval, dt, steps)
+        step = every("funding", self.interval, dt, steps)
         count = step.size
         due, rates = np.zeros(steps), None
         due[step] = 1.0

@@ -22,6 +22,11 @@ def frozen(column: _A) -> _A:
     return column
 
 
+def of_kind(kinds: tuple[Kinds, Kinds], longs: Any, shorts: Any, what: str, *, stops: bool) -> Any:
+    """Count, quantity or notional of one kind among so many longs and shorts that were closed."""
+    return kinds[0].closed(longs, what, stops) + kinds[1].closed(shorts, what, stops)
+
+
 class BookOutcome:
     """Columns that the counts of positions closed and the book's running sums give at once."""
 
@@ -112,9 +117,7 @@ class BookOutcome:
         if kinds is None:
             both: NDArray[Any] = getattr(self, f"long_{what}") + getattr(self, f"short_{what}")
             return np.zeros_like(both) if stops else both
-        long, short = kinds
-        sold, bought = long.closed(self.long_count, what, stops), short.closed(self.short_count, what, stops)
-        return np.asarray(sold + bought)
+        return np.asarray(of_kind(kinds, self.long_count, self.short_count, what, stops=stops))
 
     @cached_property
     def groups(self) -> NDArray[Any]:

@@ -24,7 +24,7 @@ _MARKED = 4  # tipping points marked on each side
 
 
 def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = None, currency: str = "USD") -> Axes:
-    """Draw the final price against the shock, its largest tipping points marked, and below it what is liquidated.
+    """Draw the final price against the shock, its largest tipping points marked, and below it what is closed.
 
     Parameters
     ----------
@@ -47,10 +47,12 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
     below = _panel_below(ax)
     shock = np.linspace(-0.5, 0.5, 4001) if shocks is None else np.asarray(shocks, dtype=np.float64)
     outcome = r(shock)
-    scale, unit = _scale(outcome.liquidated_notional)
-    for part, color, side in ((shock <= 0, _LONG, "longs liquidated"), (shock >= 0, _SHORT, "shorts liquidated")):
-        ax.plot(100 * shock[part], outcome.final_price[part], color=color, linewidth=2, label=side)
-        below.fill_between(100 * shock[part], outcome.liquidated_notional[part] / scale, color=color, linewidth=0)
+    closed, stops = outcome.liquidated_notional + outcome.stop_notional, "stop_notional" in outcome
+    what = "liquidated or stopped" if stops else "liquidated"
+    scale, unit = _scale(closed)
+    for part, color, side in ((shock <= 0, _LONG, "longs"), (shock >= 0, _SHORT, "shorts")):
+        ax.plot(100 * shock[part], outcome.final_price[part], color=color, linewidth=2, label=f"{side} {what}")
+        below.fill_between(100 * shock[part], closed[part] / scale, color=color, linewidth=0)
     alone = r.market.price * (1 + shock)
     ax.plot(100 * shock, alone, color="black", linewidth=0.8, linestyle="--", label="without liquidations")
 
@@ -75,8 +77,8 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
     ax.tick_params(labelbottom=False)
     ax.legend(frameon=False, fontsize="small")
     below.set_xlabel("shock that starts it (%)")
-    below.set_ylabel(f"liquidated ({unit}{currency})")
-    below.set_ylim(0, None if np.any(outcome.liquidated_notional) else 1)
+    below.set_ylabel(f"{what} ({unit}{currency})")
+    below.set_ylim(0, None if np.any(closed) else 1)
     for panel in (ax, below):
         panel.margins(x=0.02)
         _clean(panel)

@@ -16,7 +16,7 @@ from flushpoint.book import Book
 from flushpoint.cascade import _check_at_rest, _check_inputs
 from flushpoint.impact import shaped
 from flushpoint.market import Market
-from flushpoint.outcome import BookOutcome
+from flushpoint.outcome import BookOutcome, of_kind
 from flushpoint.result import Result
 
 _TIPPING_POINT = np.dtype(
@@ -86,7 +86,7 @@ class ResponseResult(Result):
         kinds = self._book._kinds
         if kinds is not None:
             long, short = (np.where(self._shorts == shorts, self._closed, 0) for shorts in (False, True))
-            return _finished(np.asarray(kinds[0].closed(long, what, stops) + kinds[1].closed(short, what, stops)))
+            return _finished(np.asarray(of_kind(kinds, long, short, what, stops=stops)))
         if stops:
             return _finished(np.zeros(self._closed.shape, np.int64 if what == "count" else np.float64))
         if what == "count":

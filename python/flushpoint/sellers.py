@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from flushpoint._clock import every
-from flushpoint._validate import FloatArray, memory, number
-from flushpoint.venue import _number, _percent
+from flushpoint._shown import amount, percent
+from flushpoint._validate import FloatArray, memory, number, volatility
 
 EngineFund = tuple[float, float, float, float, float, bool, FloatArray]
 
@@ -34,7 +34,7 @@ class VolatilityTargeting:
     quantity : float
         Base units held at the start, positive. They are no part of the book, and nothing triggers them.
     target : float
-        Volatility at which exposure is one, per square root of a year as that of a `GBM`, positive.
+        Volatility at which exposure is one, per square root of a year as that of a `GBM`, positive, at most 1e100.
     memory : float, default 86400.0
         Seconds after which a move has half its weight, positive.
     most : float, default 1.0
@@ -44,7 +44,7 @@ class VolatilityTargeting:
     buys_back : bool, default True
         Whether they buy where they want more than they hold; otherwise they only sell.
     initial : float, optional
-        Volatility that counts as realised at the start, positive; by default the target.
+        Volatility that counts as realised at the start, positive, at most 1e100; by default the target.
 
     Raises
     ------
@@ -72,10 +72,11 @@ class VolatilityTargeting:
     initial: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("quantity", "target", "memory", "most", "interval"):
+        for name in ("quantity", "memory", "most", "interval"):
             object.__setattr__(self, name, number(name, getattr(self, name), above=0))
+        object.__setattr__(self, "target", volatility("target", self.target))
         if self.initial is not None:
-            object.__setattr__(self, "initial", number("initial", self.initial, above=0))
+            object.__setattr__(self, "initial", volatility("initial", self.initial))
         if not isinstance(self.buys_back, (bool, np.bool_)):
             raise TypeError(f"buys_back must be True or False, was {self.buys_back!r}")
         object.__setattr__(self, "buys_back", bool(self.buys_back))
@@ -87,13 +88,15 @@ class VolatilityTargeting:
     def _starts_at(self) -> float:
         return self.target if self.initial is None else self.initial
 
-    def _engine(self, dt: float, steps: int) -> EngineFund:
+    def _engine(self, name: str, dt: float, steps: int) -> EngineFund:
         """The rule, and whether they look at each step's end."""
         memory("steps", steps, 8)
-        step = every(self.interval, dt, steps)
+        step = every(name, self.interval, dt, steps)
         if step[0] == steps - 1:
             latest = dt * (steps - 1)
-            raise ValueError(f"interval must end before the last step, at {latest:g} s, was {self.interval:g}")
+            raise ValueError(
+                f"interval of {name} must end before the last step, at {latest:g} s, was {self.interval:g}"
+            )
         due = np.zeros(steps)
         due[step] = 1.0
         return self.quantity, self.target, self._starts_at, self.memory, self.most, self.buys_back, due
@@ -105,11 +108,11 @@ class VolatilityTargeting:
     def __str__(self) -> str:
         trades = "sell or buy" if self.buys_back else "sell, never buy,"
         lines = [
-            f"funds with {_number(self.quantity)} units that target a volatility of {_percent(self.target)} a year",
-            f"every {_number(self.interval)} s they {trades} to hold min({self.most:g}, target / realised) of what "
+            f"funds with {amount(self.quantity)} units that target a volatility of {percent(self.target)} a year",
+            f"every {amount(self.interval)} s they {trades} to hold min({self.most:g}, target / realised) of what "
             "they would at the target",
-            f"realised volatility is {_percent(self._starts_at)} at the start; moves have half their weight after "
-            f"{_number(self.memory)} s",
+            f"realised volatility is {percent(self._starts_at)} at the start; moves have half their weight after "
+            f"{amount(self.memory)} s",
         ]
         return "\n  ".join(lines)
 

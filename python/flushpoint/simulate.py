@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
 from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only
-from flushpoint._validate import names as check_names
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
 from flushpoint.account_simulate import AccountSimulationResult, account_simulate
@@ -22,17 +21,17 @@ from flushpoint.accounts import Accounts
 from flushpoint.book import Book, EnginePositions, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
 from flushpoint.depth import EngineDepth
-from flushpoint.ensemble import Ensemble
+from flushpoint.ensemble import Ensemble, choice
 from flushpoint.factor_model import FactorModel
 from flushpoint.funding import EngineFunding, Funding
 from flushpoint.market import EngineMarket, Market
 from flushpoint.markets import Markets
-from flushpoint.outcome import BookOutcome, frozen
+from flushpoint.outcome import BookOutcome, frozen, of_kind
 from flushpoint.process import GBM, Bootstrap, EngineProcess, Process, Returns
 from flushpoint.random_book import EnginePart, RandomBook, most_closed
 from flushpoint.result import Result
 from flushpoint.script import Script
-from flushpoint.seed import resolve
+from flushpoint.seed import Seed, resolve
 from flushpoint.sellers import EngineFund, VolatilityTargeting, check_sellers
 from flushpoint.settlement import BALANCE, LEDGER, MONEY, SettledRows, check_settled, marked, told_apart
 from flushpoint.turnover import EngineTurnover, Turnover
@@ -48,7 +47,7 @@ _ENGINE = (
     "waves",
     "exhausted",
 )
-_OF_DEPTH = ("support_quantity", "least_liquidity")
+_OF_MARKET = ("support_quantity", "least_liquidity")
 # What the engine adds up itself where a book's running sums do not tell.
 _DRAWN = ("long_quantity", "short_quantity", "long_notional", "short_notional")
 _OF_SELLERS = ("targeting_quantity",)
@@ -80,7 +79,8 @@ class SimulationResult(BookOutcome, Ensemble):
 
     As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`, and those of
     stop orders only where the book holds some. Any other is worked out when it is first asked for, if need be by
-    running the paths once more.
+    running the paths once more. Columns of what the run is without (stop orders, support, depth that lives) cannot be
+    asked for; the attributes are 0 there, and `least_liquidity` 1.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class SimulationResult(BookOutcome, Ensemble):
         "waves",
         "exhausted",
     )
-    _on_demand: ClassVar[tuple[str, ...]] = (*_names, *BookOutcome._stop_names, *MONEY)
+    _on_demand: ClassVar[tuple[str, ...]] = (*_names, *MONEY)
     _shared: ClassVar[tuple[str, ...]] = ("_book", "_run", "_record", "_watch")
 
     _run: _Run
@@ -271,7 +271,6 @@ class VenueSimulationResult(SettledRows, _EngineSums):
     """
 
     _names = (*SimulationResult._names, *MONEY, *LEDGER)
-    _on_demand = (*_names, *BookOutcome._stop_names)
 
     def _apart(self, what: str, *, stops: bool) -> NDArray[Any]:
         if stops and self._kinds is not None:
@@ -312,6 +311,11 @@ class PathResult(Result):
     exhausted : bool
     support_quantity, least_liquidity : float
         As in `SimulationResult`.
+    stop_count : int
+    stop_quantity, stop_notional : float
+        Of a book with stop orders only; as in `SimulationResult`.
+    targeting_quantity : float
+        With `sellers` only; as in `SimulationResult`.
     runaway : bool
         Of a random book only; as in `DrawnSimulationResult`.
     liquidity, spread : ndarray of float64, shape (steps + 1,)
@@ -333,6 +337,10 @@ class PathResult(Result):
     exhausted: bool
     support_quantity: float
     least_liquidity: float
+    stop_count: int
+    stop_quantity: float
+    stop_notional: float
+    targeting_quantity: float
     runaway: bool
     liquidity: FloatArray
     spread: FloatArray
@@ -388,7 +396,7 @@ class _Run:
         """What the engine can be asked for in a path of such a book, but for sums of positions."""
         ledger = () if self.venue is None else (*LEDGER, *BALANCE)
         runaway = ("runaway",) if isinstance(self.book, RandomBook) else ()
-        return (*_ENGINE, *MONEY, *ledger, *_OF_DEPTH, *runaway, *(_OF_SELLERS if self.sellers else ()))
+        return (*_ENGINE, *MONEY, *ledger, *_OF_MARKET, *runaway, *(_OF_SELLERS if self.sellers else ()))
 
     def known(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Those of the engine's columns that it can tell."""
@@ -417,7 +425,7 @@ class _Run:
             random,
             None if venue is None else venue._engine,
             None if self.funding is None else self.funding._engine(self.dt, self.steps),
-            tuple(seller._engine(self.dt, self.steps) for seller in self.sellers),
+            tuple(one._engine(f"sellers[{i}]", self.dt, self.steps) for i, one in enumerate(self.sellers)),
         )
 
     def paths(
@@ -435,7 +443,15 @@ class _Run:
         memory("steps", self.steps + 1, 40)
         everything = np.arange(self.steps + 1)
         totals = tuple(name for name in self.engine_columns if name not in ("waves", *MONEY, *LEDGER, *BALANCE))
+        if self.tells_stops and self.adds_up:
+            totals += BookOutcome._stop_names
         columns, waves = _core.replay(self._engine(False), path, totals, everything)
+        kinds = self.book._kinds if isinstance(self.book, Book) else None
+        if kinds is not None and not self.adds_up:
+            counts = columns["long_count"], columns["short_count"]
+            columns |= {
+                name: of_kind(kinds, *counts, name.split("_")[1], stops=True) for name in BookOutcome._stop_names
+            }
         steps = {"prices": "price", "liquidity": "liquidity", "spread": "spread"}
         values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name not in steps}
         values |= {steps[name]: frozen(column[0]) for name, column in columns.items() if name in steps}
@@ -602,6 +618,80 @@ def simulate(
         mirrored = _antithetic(antithetic)
         how = (seconds, step_count, chosen, seed, columns, venue, mirrored, threads, progress)
         return account_simulate(book, market, process, *how, unused)
+    return checked(
+        book,
+        market,
+        process,
+        horizon,
+        steps,
+        paths,
+        seed,
+        monitoring,
+        columns,
+        record,
+        watch,
+        venue=venue,
+        funding=funding,
+        sellers=sellers,
+        antithetic=antithetic,
+        script=script,
+        turnover=turnover,
+        max_count=max_count,
+        threads=threads,
+        progress=progress,
+    ).result()
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A run whose arguments are checked, before any work."""
+
+    kind: type[SimulationResult]
+    seed: Seed | None
+    _run: _Run
+    _paths: range
+    _choice: dict[str, tuple[str, ...]]
+    _record: NDArray[np.int64] | None
+    _watch: NDArray[np.int64] | None
+    _arguments: dict[str, Any]
+    _progress: Callable[[int, int], object] | None
+
+    def result(self) -> SimulationResult:
+        """Run the paths."""
+        run, chosen = self._run, self._paths
+        wanted = run.known(_needed(self._choice["_names"], run))
+        values: dict[str, Any] = dict(run.paths(chosen, wanted, self._record, self._progress))
+        for column in values.values():
+            read_only(column)
+        values |= self._choice
+        values |= {"_book": run.book, "_run": run, "_record": self._record, "_watch": self._watch}
+        return self.kind("simulate", self._arguments, values, self.seed, ((chosen.start, chosen.stop),))
+
+
+def checked(
+    book: Book | RandomBook,
+    market: Market,
+    process: Process | FactorModel,
+    horizon: float,
+    steps: int,
+    paths: int | range,
+    seed: int | SeedSequence | None,
+    monitoring: str,
+    columns: Sequence[str] | None,
+    record: str | int | ArrayLike | None,
+    watch: ArrayLike | None,
+    *,
+    venue: Venue | None,
+    funding: Funding | None,
+    sellers: VolatilityTargeting | Sequence[VolatilityTargeting] | None,
+    antithetic: bool,
+    script: Script | None,
+    turnover: Turnover | None,
+    max_count: int | None,
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+) -> Checked:
+    """Check the arguments of `simulate`."""
     random = isinstance(book, RandomBook)
     if random:
         _check_market(market)
@@ -644,7 +734,7 @@ def simulate(
         kind = DrawnSimulationResult
     elif funding is not None:
         kind = FundedSimulationResult
-    names = _columns(columns, book, kind, market, _OF_SELLERS if funds else ())
+    held = _columns(columns, book, kind, market, _OF_SELLERS if funds else ())
     recorded = _recorded(record, step_count)
     watched = _watched(watch, book, living, venue)
     run = _Run(
@@ -669,11 +759,7 @@ def simulate(
         memory("open positions", living._most_open(seconds), 24 * at_once)
     if venue is not None and isinstance(book, Book) and (venue._intervenes or book.stop is not None):
         memory("positions x paths at work", len(book) * at_once, 40)
-    memory("paths x columns", len(chosen), 8 * (len(names) + (0 if recorded is None else recorded.size)))
-
-    values: dict[str, Any] = dict(run.paths(chosen, run.known(_needed(names, run)), recorded, progress))
-    for column in values.values():
-        read_only(column)
+    memory("paths x columns", len(chosen), 8 * (len(held["_names"]) + (0 if recorded is None else recorded.size)))
     arguments = {
         "book": book,
         "market": market,
@@ -688,12 +774,11 @@ def simulate(
         "funding": funding,
         "sellers": funds or None,
         "max_count": most if random else None,
-        "columns": names,
+        "columns": held["_names"],
         "record": recorded,
         "watch": watched,
     }
-    values |= {"_names": names, "_book": book, "_run": run, "_record": recorded, "_watch": watched}
-    return kind("simulate", arguments, values, kept, ((chosen.start, chosen.stop),))
+    return Checked(kind, kept, run, chosen, held, recorded, watched, arguments, progress)
 
 
 def _clock(horizon: float, steps: int, paths: int | range) -> tuple[float, int, range]:
@@ -778,16 +863,15 @@ def _columns(
     kind: type[SimulationResult],
     market: Market,
     more: tuple[str, ...],
-) -> tuple[str, ...]:
+) -> dict[str, tuple[str, ...]]:
     usual = kind._names
     if isinstance(book, Book):
         usual += () if book.stop is None else BookOutcome._stop_names
     else:
         usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
-    if columns is None:
-        has = (market.support is not None, market.depth is not None)
-        return (*usual, *(name for name, there in zip(_OF_DEPTH, has, strict=True) if there))
-    return check_names("columns", columns, (*usual, *kind._on_demand, *_OF_DEPTH, *more))
+    has = (market.support is not None, market.depth is not None)
+    usual += tuple(name for name, there in zip(_OF_MARKET, has, strict=True) if there)
+    return choice(columns, usual, (*kind._on_demand, *more))
 
 
 def _needed(names: tuple[str, ...], run: _Run) -> tuple[str, ...]:

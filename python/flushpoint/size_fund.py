@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from flushpoint._shown import percent
 from flushpoint.book import Book
 from flushpoint.market import Market
 from flushpoint.process import Process
 from flushpoint.simulate import SimulationResult, simulate
-from flushpoint.summary import Estimate, check_confidence, inside, percent, quantile, share
+from flushpoint.summary import Estimate, check_confidence, inside, quantile, share
 from flushpoint.venue import Venue
 
 NEEDED = "fund_needed"

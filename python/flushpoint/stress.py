@@ -20,14 +20,13 @@ from flushpoint._validate import (
     read_only,
     real_array,
 )
-from flushpoint._validate import names as check_names
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
 from flushpoint.account_stress import AccountStressResult, account_stress
 from flushpoint.accounts import Accounts
 from flushpoint.book import Book
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
-from flushpoint.ensemble import Ensemble
+from flushpoint.ensemble import Ensemble, choice
 from flushpoint.market import Market
 from flushpoint.markets import Markets
 from flushpoint.outcome import BookOutcome, Counts, frozen
@@ -54,8 +53,9 @@ class StressResult(BookOutcome, Ensemble):
     """The outcomes of many scenarios, one value a scenario.
 
     As a mapping it holds the columns asked for, by default all but `proceeds`, `shortfall` and `surplus`; those of stop
-    orders only where the book holds some, `support_quantity` only where the market has a `Support`. The first three are
-    worked out, by running every scenario once more, when they are first asked for.
+    orders only where the book holds some, `support_quantity` only where the market has a `Support`: elsewhere they
+    cannot be asked for, and the attributes are 0. The first three are worked out, by running every scenario once more,
+    when they are first asked for.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class StressResult(BookOutcome, Ensemble):
         "amplification",
         "exhausted",
     )
-    _on_demand: ClassVar[tuple[str, ...]] = (*MONEY, *BookOutcome._stop_names)
+    _on_demand: ClassVar[tuple[str, ...]] = MONEY
 
     final_price: FloatArray
     low_price: FloatArray
@@ -211,7 +211,6 @@ class VenueStressResult(SettledRows, StressResult):
     """
 
     _names = (*StressResult._names, *MONEY, *LEDGER)
-    _on_demand = (*_names, *BookOutcome._stop_names)
 
     _venue: Venue
 
@@ -343,31 +342,31 @@ def stress(
         _check_instant(venue)
     scenarios = _scenarios(market, shock, sell, liquidity, refill)
     given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=False))
-    hidden = {"_market": market, "_scenarios": scenarios, "_threads": workers}
+    hidden: dict[str, Any] = {"_market": market, "_scenarios": scenarios, "_threads": workers}
     if isinstance(book, RandomBook):
-        names = _chosen(columns, RandomStressResult, (), market)
+        hidden |= _chosen(columns, RandomStressResult, (), market)
         kept, key = resolve(seed)
         found = _core.stress_random(book._engine, key, float(most), market._engine, scenarios, workers, progress)
         values = dict(zip((*_FROM_ENGINE, "long_quantity", "short_quantity", "runaway"), found, strict=True))
         read_only(found)
-        hidden |= {"_names": names, "_random_book": book, "_key": key, "_max_count": float(most)}
+        hidden |= {"_random_book": book, "_key": key, "_max_count": float(most)}
         arguments = {"market": market, "book": book, "max_count": most, **given}
         return RandomStressResult("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
     kind = StressResult if venue is None else VenueStressResult
-    names = _chosen(columns, kind, () if book.stop is None else BookOutcome._stop_names, market)
+    hidden |= _chosen(columns, kind, () if book.stop is None else BookOutcome._stop_names, market)
     given_seed = None if seed is None else resolve(seed)[0]
     _check_at_rest(book, market)
     if venue is not None:
         found_columns = _settle(book, market, venue, scenarios, (*MONEY, *LEDGER), workers, progress)
         read_only(tuple(found_columns.values()))
         money = {"_money": (found_columns.pop("shortfall"), found_columns.pop("surplus"))}
-        hidden |= {"_names": names, "_book": book, "_venue": venue, **money}
+        hidden |= {"_book": book, "_venue": venue, **money}
         arguments = {"market": market, "book": book, "venue": venue, **given}
         return VenueStressResult("stress", arguments, {**found_columns, **hidden}, given_seed, ((0, scenarios[4]),))
     columns_found = _core.stress(book.long._engine, book.short._engine, market._engine, scenarios, workers, progress)
     values = dict(zip(_FROM_ENGINE, columns_found, strict=True))
     read_only(columns_found)
-    hidden |= {"_names": names, "_book": book}
+    hidden["_book"] = book
     arguments = {"market": market, "book": book, **given}
     return kind("stress", arguments, {**values, **hidden}, given_seed, ((0, scenarios[4]),))
 
@@ -426,7 +425,6 @@ def _scenarios(
 
 def _chosen(
     columns: Sequence[str] | None, kind: type[StressResult], stops: tuple[str, ...], market: Market
-) -> tuple[str, ...]:
-    if columns is None:
-        return (*kind._names, *stops, *(() if market.support is None else ("support_quantity",)))
-    return check_names("columns", columns, (*kind._names, *kind._on_demand, "support_quantity"))
+) -> dict[str, tuple[str, ...]]:
+    bought = () if market.support is None else ("support_quantity",)
+    return choice(columns, (*kind._names, *stops, *bought), kind._on_demand)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from flushpoint._shown import percent
 from flushpoint._validate import FloatArray, check, number, real_array
 
 #: Of antithetic paths, which pair each one belongs to, in order of the path; None where all are independent.
@@ -386,11 +387,6 @@ def exceedance(
         out[i] = (value, *proportion(int(reached[i]), n, sure, pairs))
     out.flags.writeable = False
     return out
-
-
-def percent(probability: float) -> str:
-    """Show a probability in per cent."""
-    return f"{100 * probability:.4g} %"
 
 
 def _share(estimate: Estimate) -> str:

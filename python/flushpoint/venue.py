@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass, fields
 from dataclasses import replace as replaced
 from typing import Any
 
+from flushpoint._shown import amount, percent
 from flushpoint._validate import FloatArray, number, one_of
 from flushpoint.book import Book
 from flushpoint.margin import MarginSchedule
@@ -474,17 +475,17 @@ x effective leverage
         return f"Venue({', '.join(given)})"
 
     def __str__(self) -> str:
-        lines = [f"venue with a fund of {_number(self.fund)}" if self.fund else "venue without a fund"]
+        lines = [f"venue with a fund of {amount(self.fund)}" if self.fund else "venue without a fund"]
         lines.append(f"at its trigger a position is closed {self._taken}, in the market")
         if self.delay:
             lines.append(f"{self.delay:g} s after its trigger")
         if math.isfinite(self.pacing):
-            lines.append(f"at most {_number(self.pacing)} units a second, the rest waits")
+            lines.append(f"at most {amount(self.pacing)} units a second, the rest waits")
         if math.isfinite(self.price_band):
-            lines.append(f"not while the price is more than {_percent(self.price_band)} beyond the exogenous one")
+            lines.append(f"not while the price is more than {percent(self.price_band)} beyond the exogenous one")
         if self.fee_rate:
             lines.append(
-                f"fee: {_percent(self.fee_rate)} of the money traded, as far as there is margin, to {_WHO[self.fee_to]}"
+                f"fee: {percent(self.fee_rate)} of the money traded, as far as there is margin, to {_WHO[self.fee_to]}"
             )
         pays = "which pays shortfalls" if self.surplus_to == "fund" else "the fund pays shortfalls"
         lines.append(f"what is left of the margin goes to {_WHO[self.surplus_to]}, {pays}")
@@ -496,7 +497,7 @@ x effective leverage
             price = "the bankruptcy price" if self.adl_price == "bankruptcy" else "the mark"
             lines.append(f"what the fund cannot pay is not sold: winners are closed at {price}, {_IN_WORDS[self.adl]}")
         if self.mark_weight is not None:
-            lines.append(f"mark: {_percent(self.mark_weight)} traded price, the rest an index")
+            lines.append(f"mark: {percent(self.mark_weight)} traded price, the rest an index")
         return "\n  ".join(lines)
 
     @property
@@ -506,10 +507,10 @@ x effective leverage
         if self.close == "tier_step_down":
             much = "down to the next lower tier, whole in the lowest"
         elif self.fraction is not None:
-            much = f"by {_percent(self.fraction)} of what is left of it"
+            much = f"by {percent(self.fraction)} of what is left of it"
         else:
             much = f"by the least that brings equity to {self.target:g} x maintenance"
-        return f"{much} (whole below a notional of {_number(self.whole_below)})" if self.whole_below else much
+        return f"{much} (whole below a notional of {amount(self.whole_below)})" if self.whole_below else much
 
 
 _DEFAULTS = {field.name: field.default for field in fields(Venue)}
@@ -551,14 +552,6 @@ def _settings(before: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
 
 def _shown(value: object) -> str:
     return f"<{value.rate.size} tiers>" if isinstance(value, MarginSchedule) else repr(value)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.4g} %"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.12g}"
 
 
 def _check_venue(venue: object) -> None:

@@ -23,16 +23,17 @@ public:
     LivingDepth(const LivingDepthData& data, double step, double log_price, double spread)
         : data_(data),
           realised_(data.normal_volatility, data.memory, step),
-          missing_(math::exp(-0.6931471805599453 * (step / data.refill_half_life))),
+          missing_(math::left_after(step, data.refill_half_life)),
           resting_spread_(spread),
           log_price_(log_price),
           spread_(spread) {}
 
-    // The traded price has come to this by the end of a step.
+    // The traded price has come to this by the end of a step; one of 0 or inf tells nothing of volatility.
     void move(double log_price) {
-        const double way = log_price - log_price_;
-        log_price_ = log_price;
-        if (way == way) realised_.move(way);  // a price of 0 that stays does not move
+        if (log_price > -math::infinity && log_price < math::infinity) {
+            realised_.move(log_price - log_price_);
+            log_price_ = log_price;
+        }
         const double volatility = realised_.per_year(), normal = data_.normal_volatility;
         const bool turmoil = volatility > normal;
         double target = turmoil ? math::pow(normal / volatility, data_.elasticity) : 1.0;

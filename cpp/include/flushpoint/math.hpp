@@ -199,6 +199,12 @@ static inline double pow(double x, double y) {
     return e + e * error;
 }
 
+// What a time leaves of something that halves every `half_life`, which may be 0 or infinite: 2^(-time / half_life).
+static inline double left_after(double time, double half_life) {
+    constexpr double ln2 = 0.6931471805599453;
+    return exp(-ln2 * (time / half_life));
+}
+
 // (1 - exp(-y)) / y, the mean of exp(-y s) over 0 <= s <= 1
 static inline double mean_decay(double y) { return y == 0.0 ? 1.0 : -expm1(-y) / y; }
 

@@ -30,8 +30,7 @@ public:
 
 private:
     double compute(std::int64_t steps) const {
-        constexpr double ln2 = 0.6931471805599453;
-        return math::exp(-ln2 * (static_cast<double>(steps) * step_ / half_life_));
+        return math::left_after(static_cast<double>(steps) * step_, half_life_);
     }
 
     double step_, half_life_;

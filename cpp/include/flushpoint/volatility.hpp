@@ -12,7 +12,7 @@ class RealisedVolatility {
 public:
     // `initial`: per square root of a year; `memory` and `step` in seconds: after `memory` a move has half its weight.
     RealisedVolatility(double initial, double memory, double step)
-        : kept_(math::exp(-0.6931471805599453 * (step / memory))),
+        : kept_(math::left_after(step, memory)),
           steps_a_year_(seconds_a_year / step),
           variance_(initial * initial) {}
 
