@@ -129,7 +129,7 @@ def unmasked(name: str, values: object) -> None:
 
 
 def words(name: str, values: Any, rule: str = "str") -> NDArray[np.str_]:
-    """Return `values` as an array of str, of their own or as tables hold them."""
+    """Return `values`, in a list, an array or as objects of a table, as an array of str."""
     array = _as_given(name, values)
     if array.dtype.kind != "U":
         for i, one in enumerate(array.ravel().tolist()):
@@ -145,12 +145,14 @@ def labels(name: str, values: Any) -> NDArray[Any]:
         check(name, array, array == array, "without missing labels")
         return array
     flat = array.ravel().tolist()
+    if set(map(type, flat)) <= {str}:  # as nearly always, and quick
+        return array.astype(np.str_)
     for i, one in enumerate(flat):
         if _missing(one):
             raise ValueError(f"{name} must be without missing labels, was {one!r} at index {i}")
         if _kind(one) is not _kind(flat[0]):
             raise TypeError(f"{name} must be labels of one kind, was {flat[0]!r} at index 0, {one!r} at index {i}")
-    if not flat or _kind(flat[0]) in (str, Real):
+    if _kind(flat[0]) in (str, Real):
         return np.array(flat).reshape(array.shape)
     try:
         sorted(flat)
