@@ -365,6 +365,10 @@ GOOD: dict[str, Any] = {
 }  # fmt: skip
 
 
+TWO: dict[str, Any] = {"cash": [5.0, 5.0]}
+MASKED = np.ma.MaskedArray([0, 0], mask=[False, True])
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -374,10 +378,28 @@ GOOD: dict[str, Any] = {
         ({"cash": [math.nan]}, ValueError, "cash must be finite, was nan at index 0"),
         ({"cash": 1.0}, ValueError, "cash must have one dimension, was of shape ()"),
         ({"quantity": [1.0, 0.0]}, ValueError, "quantity must be finite and not 0, was 0.0 at index 1"),
+        ({"market": ["A", 1]}, TypeError, "market must be names or integers, was 1 at index 1"),
+        ({"account": MASKED}, ValueError, "account must have no masked entries, was with 1"),
+        ({"market": MASKED}, ValueError, "market must have no masked entries, was with 1"),
+        ({**TWO, "group": MASKED}, ValueError, "group must have no masked entries, was with 1"),
+        ({**TWO, "group": ["x", None]}, ValueError, "group must be without missing labels, was None at index 1"),
+        ({**TWO, "group": [1.0, math.nan]}, ValueError, "group must be without missing labels, was nan at index 1"),
+        ({**TWO, "group": [pd.NA, pd.NA]}, ValueError, "group must be without missing labels, was <NA> at index 0"),
+        (
+            {**TWO, "group": ["a", 1]},
+            TypeError,
+            "group must be labels of one kind, was 'a' at index 0, 1 at index 1",
+        ),
+        ({**TWO, "group": [1j, 2j]}, TypeError, "group must be labels that can be sorted, was 1j at index 0"),
+        (
+            {"account": ["x", "x"], "cash": {"x": 5.0}, "group": {"x": "g", "y": "g"}},
+            ValueError,
+            "group must be of the accounts in cash, was of 'y'",
+        ),
         ({"quantity": [1.0]}, ValueError, "quantity must have a row a position, 2, was 1"),
         ({"entry_price": [10.0, -1.0]}, ValueError, "entry_price must be positive, was -1.0 at index 1"),
         ({"isolated": [math.nan, 0.0]}, ValueError, "isolated must be positive, or nan for none, was 0.0 at index 1"),
-        ({"market": [1.5, 2.5]}, TypeError, "market must be names or integers, was dtype float64"),
+        ({"market": [1.5, 2.5]}, TypeError, "market must be names or integers, was 1.5 at index 0"),
         ({"schedules": 0.01}, TypeError, "schedules must be a MarginSchedule, or one for each market, was 0.01"),
         ({"schedules": {"A": 1}}, TypeError, "schedules must hold a MarginSchedule each, was 1 at 'A'"),
         ({"close": "half"}, ValueError, "close must be one of 'all', 'largest_loss', 'pro_rata', was"),
@@ -389,6 +411,24 @@ GOOD: dict[str, Any] = {
 def test_bad_accounts_are_refused(changes: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         fp.Accounts(**{**GOOD, **changes})
+
+
+@pytest.mark.parametrize("labels", [[2, 1], [2.5, 1], ["b", "a"], pd.Series(["b", "a"]), [True, False]])
+def test_groups_are_sorted_labels_of_any_kind(labels: Any) -> None:
+    accounts = fp.Accounts(**{**GOOD, **TWO, "group": labels})
+    c = fp.cascade(accounts, fp.Markets({n: fp.Market(10.0, fp.LinearImpact(1e-3)) for n in "AB"}))
+    assert c.groups.tolist() == sorted(labels)
+
+
+def test_no_scenario_has_no_outcome() -> None:
+    markets = fp.Markets({n: fp.Market(10.0, fp.LinearImpact(1e-3)) for n in "AB"})
+    s = fp.stress(fp.Accounts(**GOOD, group=["g"]), markets, np.zeros((0, 2)))
+    assert (s.final_price.shape, s.rounds.shape, s.group_closed.shape) == ((0, 2), (0,), (0, 1))
+
+
+def test_markets_tell_their_names() -> None:
+    markets = fp.Markets({n: fp.Market(10.0, fp.LinearImpact(1e-3)) for n in "ABCDE"})
+    assert repr(markets) == "<Markets: A, B, C, D, ...>"
 
 
 def test_bad_markets_are_refused() -> None:

@@ -240,6 +240,12 @@ def test_what_does_not_fit_banks_is_refused() -> None:
             ask(alone, flat("midpoint"))
 
 
+def test_banks_are_alive_whatever_they_are_to_do() -> None:
+    banks = fp.Accounts([0], ["A"], [100.0], [1.0], [2.0], None, close=fp.Delever(0.04, 0.05, default=0.03))
+    assert fp.cascade(banks, flat()).defaulted.tolist() == [True]
+    assert banks.alive(flat()) is banks
+
+
 def test_banks_tell_what_they_are() -> None:
     assert repr(fp.Delever(0.04, 0.05, cash=[1.0, 2.0])) == "Delever(threshold=0.04, target=0.05, cash=<2 entries>)"
     assert str(one_bank()).endswith("an account that fails does as Delever(threshold=0.08, target=0.1) says")

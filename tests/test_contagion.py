@@ -140,7 +140,8 @@ def test_small_falls_multiply_as_the_branching_matrix_says() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"width": 0.0}, ValueError, "width must not be 0"),
+        ({"width": 0.0}, ValueError, "width must be at least 1e-09 in size, was 0.0"),
+        ({"width": -1e-300}, ValueError, "width must be at least 1e-09 in size, was -1e-300"),
         ({"shock": [[0.0, 0.0]]}, ValueError, "shock must be one number a market, was of shape (1, 2)"),
         ({"shock": -1.0}, ValueError, "shock must be above -1, and leave prices finite, was -1.0"),
         ({"markets": 3}, TypeError, "markets must be Markets where accounts are given, was int"),

@@ -2,9 +2,11 @@
 
 import csv
 import gzip
+import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import flushpoint as fp
@@ -126,6 +128,44 @@ def test_bad_input_is_named(change, message):
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         fp.infer_margin(**(good | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"market": [1, 2]}, TypeError, "market must be str, was 1 at index 0"),
+        ({"market": np.array([1.0, 2.0])}, TypeError, "market must be str, was 1.0 at index 0"),
+        ({"market": [True, False]}, TypeError, "market must be str, was True at index 0"),
+        ({"market": [b"SOL", b"ETH"]}, TypeError, "market must be str, was b'SOL' at index 0"),
+        ({"market": ["SOL", None]}, TypeError, "market must be str, was None at index 1"),
+        ({"account": [1.0, np.nan]}, ValueError, "account must be without missing labels, was nan at index 1"),
+        (
+            {"account": np.array([1.0, np.nan])},
+            ValueError,
+            "account must be without missing labels, was nan at index 1",
+        ),
+        ({"account": [None, "a"]}, ValueError, "account must be without missing labels, was None at index 0"),
+        ({"account": ["a", 1]}, TypeError, "account must be labels of one kind, was 'a' at index 0, 1 at index 1"),
+    ],
+)
+def test_names_are_checked(change, error, message):
+    good = {"account": [1, 1], "market": ["SOL", "ETH"], "quantity": [1.0, 1.0], "entry_price": [80.0, 2_000.0]}
+    more = {"mark_price": [80.0, 2_000.0], "liquidation_price": [40.0, 500.0]}
+    with pytest.raises(error, match=message):
+        fp.infer_margin(**(good | more | change), schedules=fp.MarginSchedule.flat(0.01))
+
+
+def test_names_may_stand_in_tables():
+    columns, _, _ = made_up(2)
+    table = pd.DataFrame(columns).astype({"market": object, "account": object})
+    plain, found = (fp.infer_margin(**dict(one), schedules=SCHEDULES) for one in (columns, table))
+    np.testing.assert_array_equal(found.cash, plain.cash)
+    assert found.account.tolist() == plain.account.tolist()
+
+
+def test_what_was_found_stays_read_only_when_pickled():
+    again = pickle.loads(pickle.dumps(fp.infer_margin([1], ["SOL"], [1], [80.0], [80.0], [40.0], SCHEDULES)))
+    assert not any(column.flags.writeable for column in vars(again).values())
 
 
 def test_schedules_must_be_schedules():

@@ -227,6 +227,18 @@ def test_contagion_by_loans_but_no_spillover() -> None:
             ValueError, "liquidation_threshold of A must be at most 1, was 1.5",
         ),
         (
+            lambda: fp.Accounts.from_loans([0, 0], ["A", "B"], [1.0, 1.0], [1.0], {"A": 0.8}),
+            ValueError, "liquidation_threshold must name every market of a position, was without 'B'",
+        ),
+        (
+            lambda: fp.Accounts.from_loans([0], ["A"], [1.0], 1.0, 0.8),
+            ValueError, "debt must have one dimension, was of shape ()",
+        ),
+        (
+            lambda: fp.Accounts.from_loans([0, 0], ["A", "B"], [1.0], [1.0], 0.8),
+            ValueError, "collateral must have a row a position, shape (2,), was (1,)",
+        ),
+        (
             lambda: fp.Accounts.from_loans([0], ["A"], [-1.0], [1.0], 0.8),
             ValueError, "collateral must be positive, was -1.0 at index 0",
         ),

@@ -168,6 +168,11 @@ def test_a_singular_covariance_is_one_factor() -> None:
     assert not model.loadings[:, 1:].any()
 
 
+def test_a_quiet_market_keeps_its_variance_beside_a_wild_one() -> None:
+    model = fp.FactorModel.from_covariance([[1e8, 1.0], [1.0, 1e-7]])
+    np.testing.assert_allclose(model.loadings @ model.loadings.T, [[1e8, 1.0], [1.0, 1e-7]], rtol=1e-12)
+
+
 def test_names_put_rows_in_order() -> None:
     accounts, markets = small()
     run: Any = {"horizon": HOUR, "steps": 12, "paths": 20, "seed": 2}
@@ -200,7 +205,12 @@ def test_bad_questions_are_refused() -> None:
         (fp.FactorModel.from_covariance([[1.0]]), {}, ValueError, "process must move 2 markets, was a model of 1"),
         (fp.Returns(np.zeros((3, 5, 3))), {"steps": 5}, ValueError, "process must move 2 markets, was Returns of 3"),
         (fp.Returns(np.zeros((3, 5, 2))), {"steps": 5, "paths": 4}, ValueError, "paths must end within the 3 rows"),
-        (fp.FactorModel([fp.GBM(1.0)], [[1.0]] * 2, names="AC"), {}, ValueError, "process must name the markets, A, B"),
+        (
+            fp.FactorModel([fp.GBM(1.0)], [[1.0]] * 2, names=["A", "C"]),
+            {},
+            ValueError,
+            "process must name the markets, A, B",
+        ),
         (model, {"record": "all"}, ValueError, "record must be left out with accounts, was 'all'"),
         (model, {"monitoring": "bridge"}, ValueError, "monitoring must be left out with accounts, was 'bridge'"),
         (model, {"steps": 0}, ValueError, "steps must be at least 1, was 0"),
@@ -228,6 +238,16 @@ def test_bad_questions_are_refused() -> None:
         (lambda: fp.FactorModel([fp.GBM(1.0)], [[math.inf]]), ValueError, "loadings must be finite, was inf at index"),
         (lambda: fp.FactorModel([fp.GBM(1.0)], [[1.0]], [1.0, 2.0]), ValueError, "offset must have an entry a market"),
         (lambda: fp.FactorModel([fp.GBM(1.0)], [[1.0]], names=["a", "b"]), ValueError, "names must have one for each"),
+        *(
+            (lambda given=given: fp.FactorModel([fp.GBM(1.0)], [[1.0], [1.0]], names=given), TypeError, message)
+            for given, message in (
+                ([1, 2], "names must be a sequence of str, was 1 at index 0"),
+                (["a", ["b"]], "names must be a sequence of str, was ['b'] at index 1"),
+                (5, "names must be a sequence of str, was 5"),
+                ("ab", "names must be a sequence of str, was 'ab'"),
+            )
+        ),
+        (lambda: fp.FactorModel.betas(fp.GBM(1.0), {1: 1.0}), TypeError, "names must be a sequence of str, was 1 at"),
         (lambda: fp.FactorModel.betas(fp.GBM(1.0), {}), TypeError, "betas must be a mapping of names to numbers"),
         (
             lambda: fp.FactorModel.betas(fp.GBM(1.0), {"a": 1.0}, {"b": fp.GBM(1.0)}),
@@ -236,6 +256,14 @@ def test_bad_questions_are_refused() -> None:
         (lambda: fp.FactorModel.from_covariance([1.0]), ValueError, "covariance must be square, was of shape (1,)"),
         (lambda: fp.FactorModel.from_covariance([[1, 0.5], [0, 1]]), ValueError, "covariance must be symmetric"),
         (lambda: fp.FactorModel.from_covariance([[1, 2], [2, 1]]), ValueError, "covariance must be positive"),
+        (
+            lambda: fp.FactorModel.from_covariance([[1e14, 0, 0], [0, 1, 0.5], [0, 0.2, 1]]),
+            ValueError, "covariance must be symmetric, was 0.5 at index (1, 2)",
+        ),
+        (
+            lambda: fp.FactorModel.from_covariance([[1e14, 0, 0], [0, 1, 2], [0, 2, 1]]),
+            ValueError, "covariance must be positive semidefinite, was not from row 2 on",
+        ),
         (lambda: fp.FactorModel.from_covariance([[1.0]], [0.0, 0.0]), ValueError, "drift must have an entry a market"),
     ],
 )  # fmt: skip

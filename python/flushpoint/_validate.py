@@ -6,6 +6,7 @@ import math
 import operator
 import os
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -108,8 +109,7 @@ def real_array(name: str, values: ArrayLike) -> FloatArray:
     """Return `values` as a C-contiguous array of native float64, without a copy where it is one already."""
     if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous:
         return values
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise ValueError(f"{name} must have no masked entries, was with {np.count_nonzero(values.mask):,}")
+    unmasked(name, values)
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -120,6 +120,64 @@ def real_array(name: str, values: ArrayLike) -> FloatArray:
         shown = f"dtype {array.dtype}" if array.ndim else repr(values)
         raise TypeError(f"{name} must be real numbers, was {shown}")
     return np.asarray(array, dtype=np.float64, order="C")
+
+
+def unmasked(name: str, values: object) -> None:
+    """Raise where entries of a masked array are masked."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(f"{name} must have no masked entries, was with {np.count_nonzero(values.mask):,}")
+
+
+def words(name: str, values: Any, rule: str = "str") -> NDArray[np.str_]:
+    """Return `values`, in a list, an array or as objects of a table, as an array of str."""
+    array = _as_given(name, values)
+    if array.dtype.kind != "U":
+        for i, one in enumerate(array.ravel().tolist()):
+            if not isinstance(one, str):
+                raise TypeError(f"{name} must be {rule}, was {one!r} at index {i}")
+    return array.astype(np.str_, copy=False)
+
+
+def labels(name: str, values: Any) -> NDArray[Any]:
+    """Return labels as an array that can be sorted: all of one kind, none missing."""
+    array = _as_given(name, values)
+    if array.dtype.kind != "O":
+        check(name, array, array == array, "without missing labels")
+        return array
+    flat = array.ravel().tolist()
+    if set(map(type, flat)) <= {str}:  # as nearly always, and quick
+        return array.astype(np.str_)
+    for i, one in enumerate(flat):
+        if _missing(one):
+            raise ValueError(f"{name} must be without missing labels, was {one!r} at index {i}")
+        if _kind(one) is not _kind(flat[0]):
+            raise TypeError(f"{name} must be labels of one kind, was {flat[0]!r} at index 0, {one!r} at index {i}")
+    if _kind(flat[0]) in (str, Real):
+        return np.array(flat).reshape(array.shape)
+    try:
+        sorted(flat)
+    except TypeError:
+        raise TypeError(f"{name} must be labels that can be sorted, was {flat[0]!r} at index 0") from None
+    return array
+
+
+def _as_given(name: str, values: Any) -> NDArray[Any]:
+    """Return a copy as an array in which a list's entries are what they were, numbers among words, too."""
+    unmasked(name, values)
+    return np.array(values, dtype=None if hasattr(values, "dtype") else object)
+
+
+def _missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except (TypeError, ValueError):  # pandas.NA does not tell
+        return True
+
+
+def _kind(label: object) -> type:
+    if isinstance(label, str):
+        return str
+    return Real if isinstance(label, Real) and not isinstance(label, bool) else type(label)
 
 
 def sides(side: ArrayLike) -> NDArray[np.int8]:

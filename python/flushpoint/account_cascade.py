@@ -108,7 +108,7 @@ def account_cascade(
     values = {"_left": frozen(found.pop("left")), "wave_table": frozen(found.pop("wave_table"))}
     defaulted = np.zeros(len(portfolio.accounts), dtype=bool)
     defaulted[portfolio.account] = found.pop("defaulted")
-    values |= {"defaulted": frozen(defaulted), **shaped_columns(found, (), markets)}
+    values |= {"defaulted": frozen(defaulted), **shaped_columns(found, (), portfolio, markets)}
     given = dict(zip(("shock", "sell", "refill", "rounds"), (*scenario[:2], *scenario[3:]), strict=True))
     arguments = {**given, "accounts": len(portfolio.accounts)}
     hidden = {

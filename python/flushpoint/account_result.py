@@ -227,12 +227,14 @@ class AccountOutcome(Settled, Result):
         return {name: getattr(self, f"_{name}") for name in BALANCE}
 
 
-def shaped_columns(found: dict[str, Any], shape: tuple[int, ...], markets: Markets) -> dict[str, Any]:
+def shaped_columns(
+    found: dict[str, Any], shape: tuple[int, ...], portfolio: Reduced, markets: Markets
+) -> dict[str, Any]:
     """Return the engine's columns in their shapes, by the names that a result keeps them under."""
     out = {}
     for name, column in found.items():
         if name in _GROUPED:
-            kept, at = f"{name}_", (*shape, -1)
+            kept, at = f"{name}_", (*shape, portfolio.labels.size)
         elif name in _PER_MARKET or name in AccountOutcome._per_market:
             kept, at = name, (*shape, len(markets))
         else:

@@ -92,7 +92,7 @@ def account_simulate(
     found = _core.simulate_accounts(run, paths.start, len(paths), workers, progress)
     hidden = {"_names": names, "_portfolio": portfolio, "_markets": markets, "_venue": payer}
     hidden |= {"_model": model, "_clock": clock, "_threads": workers}
-    values = rows_of(AccountSimulationResult, shaped_columns(found, (len(paths),), markets), hidden)
+    values = rows_of(AccountSimulationResult, shaped_columns(found, (len(paths),), portfolio, markets), hidden)
     arguments = {
         "accounts": portfolio.accounts,
         "markets": markets,

@@ -104,7 +104,7 @@ def account_stress(
     found = _core.stress_accounts(portfolio.job(markets, payer), scenarios, workers, progress)
     hidden = {"_names": names, "_portfolio": portfolio, "_markets": markets, "_venue": payer}
     hidden |= {"_scenarios": scenarios, "_threads": workers}
-    values = rows_of(AccountStressResult, shaped_columns(found, (count,), markets), hidden)
+    values = rows_of(AccountStressResult, shaped_columns(found, (count,), portfolio, markets), hidden)
     given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios[:4], strict=True))
     arguments = {"accounts": portfolio.accounts, "markets": markets, "names": markets.names, "venue": venue, **given}
     return AccountStressResult("stress", arguments, values, kept, ((0, count),))

@@ -15,12 +15,15 @@ from flushpoint._validate import (
     FloatArray,
     check,
     finite_array,
+    labels,
     number,
     one_of,
     positive,
     read_only,
     real_array,
     restore,
+    unmasked,
+    words,
 )
 from flushpoint._validate import count as whole
 from flushpoint.book import Book, EnginePositions, EngineSide
@@ -80,11 +83,11 @@ class Accounts:
         What each account would hold if its positions were closed where they were entered, quote units; finite, may be
         negative. Margin of isolated positions is not in it.
     schedules : MarginSchedule or mapping of str to MarginSchedule
-        Of all markets, or of each by name. None for banks.
+        Of all markets, or of each by name; names of markets without positions are left unused. None for banks.
     isolated : array_like, shape (rows,), optional
         Margin of isolated positions, quote units, positive; nan for those that share the account's.
     group : array_like, shape (accounts,), or mapping, optional
-        A label an account.
+        A label an account, all of one kind that can be sorted.
     close : {"all", "largest_loss", "pro_rata"}, Delever or LoanRule, default "all"
         What a failing account with positions in several markets closes, in the wave in which it is found to fail:
         everything; whole positions, the largest unrealised loss first, until equity exceeds maintenance; the least
@@ -105,7 +108,8 @@ class Accounts:
     Notes
     -----
     Linear contracts in one quote unit. An account with positions in one market only, or with isolated ones, fails at
-    a price (`liquidation_price`): such positions behave as those of a `Book` do.
+    a price (`liquidation_price`): such positions behave as those of a `Book` do. One without open positions is left
+    out, whatever its cash. Accounts compare by identity.
 
     Examples
     --------
@@ -166,7 +170,7 @@ class Accounts:
         if self.cash.ndim != 1:
             raise ValueError(f"cash must have one dimension, was of shape {self.cash.shape}")
         rows: dict[str, NDArray[Any]] = {
-            "account": self._places(np.asarray(account)),
+            "account": self._places(account),
             "market": _names(market),
             "quantity": np.array(real_array("quantity", quantity)),
             "entry_price": np.array(real_array("entry_price", entry_price)),
@@ -225,8 +229,10 @@ class Accounts:
         elif not isinstance(given, MarginSchedule):
             raise TypeError(f"schedules must be a MarginSchedule, or one for each market, was {given!r}")
 
-    def _places(self, account: NDArray[Any]) -> Ints:
+    def _places(self, given: ArrayLike) -> Ints:
         """Return the place of each row's account among all."""
+        unmasked("account", given)
+        account = np.asarray(given)
         count = self.cash.size
         if self.ids is None:
             if account.dtype.kind not in "iu" and account.size:
@@ -242,14 +248,18 @@ class Accounts:
         if isinstance(group, Mapping):
             if self.ids is None:
                 raise TypeError("group must be an array where cash is no mapping, was a mapping")
+            known = set(self.ids)
             missing = [one for one in self.ids if one not in group]
             if missing:
                 raise ValueError(f"group must name every account, was without {missing[0]!r}")
+            for one in group:
+                if one not in known:
+                    raise ValueError(f"group must be of the accounts in cash, was of {one!r}")
             group = [group[one] for one in self.ids]
-        labels = np.array(group)
-        if labels.shape != self.cash.shape:
-            raise ValueError(f"group must have a label an account, shape {self.cash.shape}, was {labels.shape}")
-        return labels
+        found = labels("group", group)
+        if found.shape != self.cash.shape:
+            raise ValueError(f"group must have a label an account, shape {self.cash.shape}, was {found.shape}")
+        return found
 
     @classmethod
     def from_loans(
@@ -277,7 +287,8 @@ class Accounts:
         debt : array_like, shape (accounts,), or mapping
             Quote units, at least 0.
         liquidation_threshold : float, or mapping of str to float
-            T of all markets, or of each by name, above 0 and at most 1.
+            T of all markets, or of each by name, above 0 and at most 1; names of markets without collateral are left
+            unused.
         close : LoanRule, optional
         group : array_like, shape (accounts,), or mapping, optional
 
@@ -299,10 +310,22 @@ class Accounts:
         schedules = dict(zip(thresholds, rates, strict=True)) if isinstance(thresholds, Mapping) else rates[0]
         keys = list(debt) if isinstance(debt, Mapping) else None
         owed = finite_array("debt", [*debt.values()] if isinstance(debt, Mapping) else debt)
+        if owed.ndim != 1:
+            raise ValueError(f"debt must have one dimension, was of shape {owed.shape}")
         check("debt", owed, owed >= 0, "at least 0")
         cash: Any = -owed if keys is None else dict(zip(keys, (-owed).tolist(), strict=True))
         quantity = finite_array("collateral", collateral)
         positive("collateral", quantity)
+        rows = np.shape(account)
+        if quantity.ndim != 1 or (len(rows) == 1 and quantity.shape != rows):
+            raise ValueError(f"collateral must have a row a position, shape {rows}, was {quantity.shape}")
+        if isinstance(thresholds, Mapping):
+            places = _names(market)
+            for name in np.unique(places).tolist() if places.dtype.kind == "U" else ():
+                if name not in thresholds:
+                    raise ValueError(
+                        f"liquidation_threshold must name every market of a position, was without {name!r}"
+                    )
         columns: Any = {"account": account, "market": market, "quantity": quantity, "cash": cash, "group": group}
         return cls(entry_price=np.zeros(quantity.shape), schedules=schedules, close=close, **columns)
 
@@ -342,9 +365,11 @@ class Accounts:
         -------
         Accounts
             The same accounts, with their cash: isolated positions that fail are gone, and of accounts that fail all
-            positions that share margin.
+            positions that share margin. Banks, which may act at any time, are left as they are.
         """
         reduced, _ = check_questioned(self, markets)
+        if self._banks:
+            return self
         kept = ~np.append(reduced.failing(markets), False)[reduced.position_of_row]
         account: ArrayLike = self.account[kept]
         cash: ArrayLike | Mapping[Any, float] = self.cash
@@ -560,12 +585,9 @@ class Reduced:
 
 
 def _names(market: ArrayLike) -> NDArray[Any]:
+    unmasked("market", market)
     array = np.array(market)
-    if array.dtype.kind not in "iuU" and all(isinstance(one, str) for one in array.ravel().tolist()):
-        array = array.astype(np.str_)  # as tables hold names
-    if array.dtype.kind not in "iuU":
-        raise TypeError(f"market must be names or integers, was dtype {array.dtype}")
-    return array
+    return array if array.dtype.kind in "iu" else words("market", market, "names or integers")
 
 
 def _sums(place: Ints, values: FloatArray, count: int) -> FloatArray:

@@ -16,6 +16,9 @@ from flushpoint.outcome import frozen
 from flushpoint.result import Result
 from flushpoint.settlement import NO_VENUE
 
+#: Triggers and marks are told apart up to 1e-12 of themselves.
+_LEAST_WIDTH = 1e-9
+
 
 class ContagionResult(Result):
     """What a further move of each market alone would push each market by.
@@ -67,7 +70,7 @@ def contagion(
     shock : array_like, default 0.0
         Where the marks stand, as moves from the markets' prices: one number, one a market, or a mapping of names.
     width : float, default 0.01
-        The further move, log price, not 0: a fall if positive, a rise if negative.
+        The further move, log price, at least 1e-9 in size: a fall if positive, a rise if negative.
 
     Returns
     -------
@@ -86,8 +89,8 @@ def contagion(
     if moves.ndim != 1:
         raise ValueError(f"shock must be one number a market, was of shape {moves.shape}")
     step = number("width", width)
-    if step == 0:
-        raise ValueError("width must not be 0, was 0.0")
+    if abs(step) < _LEAST_WIDTH:
+        raise ValueError(f"width must be at least {_LEAST_WIDTH:g} in size, was {step}")
     price = markets.price * (1 + moves)
     if not ((moves > -1) & (price < np.inf)).all():
         raise ValueError(f"shock must be above -1, and leave prices finite, was {shock!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +65,7 @@ class FactorModel:
         if offset.ndim > 1 or (offset.ndim == 1 and offset.size != len(loadings)):
             raise ValueError(f"offset must have an entry a market, {len(loadings)}, was of shape {offset.shape}")
         offset = np.array(np.broadcast_to(offset, len(loadings)))
-        names = None if self.names is None else tuple(self.names)
+        names = None if self.names is None else _names(self.names)
         if names is not None and (len(names) != len(loadings) or len(set(names)) != len(names)):
             raise ValueError(f"names must have one for each of {len(loadings)} markets, was {names!r}")
         read_only((loadings, offset))
@@ -144,7 +144,7 @@ class FactorModel:
         c = finite_array("covariance", covariance)
         if c.ndim != 2 or c.shape[0] != c.shape[1] or not c.size:
             raise ValueError(f"covariance must be square, was of shape {c.shape}")
-        check("covariance", c, np.abs(c - c.T) <= 1e-12 * np.abs(c).max(), "symmetric")
+        check("covariance", c, np.abs(c - c.T) <= 1e-12 * _scale(c), "symmetric")
         growth = finite_array("drift", drift)
         if growth.ndim > 1 or (growth.ndim == 1 and growth.size != len(c)):
             raise ValueError(f"drift must have an entry a market, {len(c)}, was of shape {growth.shape}")
@@ -180,20 +180,36 @@ class FactorModel:
         return f"{len(self.loadings)} markets driven by {len(self.processes)} processes: {driven}"
 
 
+def _names(given: object) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"names must be a sequence of str, was {given!r}")
+    names = tuple(given)
+    for i, name in enumerate(names):
+        if not isinstance(name, str):
+            raise TypeError(f"names must be a sequence of str, was {name!r} at index {i}")
+    return tuple(map(str, names))
+
+
+def _scale(c: FloatArray) -> FloatArray:
+    """Return what each covariance is at most, so that a quiet market's rounding is not hidden by a wild one's."""
+    deviation = np.sqrt(np.abs(np.diag(c)))
+    return np.outer(deviation, deviation)
+
+
 def _cholesky(c: FloatArray) -> FloatArray:
     """Return the lower triangular factor, by plain loops: the same bits everywhere."""
     n = len(c)
     out = np.zeros((n, n))
-    scale = float(np.abs(c).max())
+    scale = _scale(c)
     for i in range(n):
         for j in range(i + 1):
             rest = float(c[i, j]) - math.fsum(float(out[i, k]) * float(out[j, k]) for k in range(j))
             if i == j:
-                if rest < -1e-10 * scale:
+                if rest < -1e-10 * scale[i, i]:
                     raise ValueError(f"covariance must be positive semidefinite, was not from row {i} on")
-                out[i, i] = math.sqrt(rest) if rest > 1e-14 * scale else 0.0
+                out[i, i] = math.sqrt(rest) if rest > 1e-14 * scale[i, i] else 0.0
             elif out[j, j] > 0.0:
                 out[i, j] = rest / out[j, j]
-            elif abs(rest) > 1e-7 * scale:
+            elif abs(rest) > 1e-7 * scale[i, j]:
                 raise ValueError(f"covariance must be positive semidefinite, was not from row {i} on")
     return out

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only, real_array
+from flushpoint._validate import (
+    FloatArray,
+    check,
+    finite_array,
+    labels,
+    number,
+    positive,
+    read_only,
+    real_array,
+    restore,
+    words,
+)
 from flushpoint.margin import MarginSchedule, liquidation_price
 
 
@@ -39,6 +50,8 @@ class InferredMargin:
     liquidation_price: FloatArray
     agrees: NDArray[np.bool_]
     tested: NDArray[np.bool_]
+
+    __setstate__ = restore
 
     def __str__(self) -> str:
         tested, agree = int(np.count_nonzero(self.tested)), int(np.count_nonzero(self.agrees))
@@ -71,7 +84,7 @@ def infer_margin(
     Parameters
     ----------
     account : array_like, shape (n,)
-        Who holds each position: integers or names.
+        Who holds each position: integers or names, none missing.
     market : array_like of str, shape (n,)
         In which market; each account has at most one position in one.
     quantity : array_like, shape (n,)
@@ -91,7 +104,7 @@ def infer_margin(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         Where an argument breaks its rule.
 
     Examples
@@ -110,12 +123,12 @@ def infer_margin(
     >>> found.cash.round(0).tolist()
     [13000.0, 10000.0]
     """
-    who, owner = np.unique(np.asarray(account), return_inverse=True)
-    names = np.asarray(market)
+    holder, names = labels("account", account), words("market", market)
+    who, owner = np.unique(holder, return_inverse=True)
     q, entry = finite_array("quantity", quantity), finite_array("entry_price", entry_price)
     mark, published = finite_array("mark_price", mark_price), real_array("liquidation_price", liquidation_price)
     columns = {
-        "account": owner, "market": names, "quantity": q, "entry_price": entry, "mark_price": mark,
+        "account": holder, "market": names, "quantity": q, "entry_price": entry, "mark_price": mark,
         "liquidation_price": published,
     }  # fmt: skip
     for name, column in columns.items():
@@ -164,7 +177,7 @@ def infer_margin(
 
 
 def _schedules(schedules: object, names: NDArray[np.generic]) -> dict[str, MarginSchedule]:
-    found = [str(name) for name in np.unique(names)]
+    found = np.unique(names).tolist()
     if isinstance(schedules, MarginSchedule):
         return dict.fromkeys(found, schedules)
     if not isinstance(schedules, Mapping):
@@ -186,7 +199,7 @@ def _check_once(who: NDArray[np.generic], owner: NDArray[np.intp], names: NDArra
 
 
 def _maintenance(rules: Mapping[str, MarginSchedule], names: NDArray[np.generic], notional: FloatArray) -> FloatArray:
-    out = np.empty(notional.size)
+    out = np.full(notional.size, np.nan)
     for name, schedule in rules.items():
         rows = names == name
         out[rows] = schedule.maintenance(notional[rows])
@@ -197,7 +210,7 @@ def _liquidation_prices(
     rules: Mapping[str, MarginSchedule], names: NDArray[np.generic], q: FloatArray, entry: FloatArray,
     margin: FloatArray, other_pnl: FloatArray, other_maintenance: FloatArray,
 ) -> FloatArray:  # fmt: skip
-    out = np.empty(q.size)
+    out = np.full(q.size, np.nan)
     for name, schedule in rules.items():
         rows = np.flatnonzero(names == name)
         out[rows] = liquidation_price(

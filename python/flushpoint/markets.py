@@ -120,6 +120,10 @@ class Markets:
         """Cross impact as the engine takes it; None where there is none."""
         return self._cross.reshape(-1) if self._cross.any() else None
 
+    def __repr__(self) -> str:
+        more = ", ..." if len(self) > 4 else ""
+        return f"<Markets: {', '.join(self.names[:4])}{more}>"
+
     def __str__(self) -> str:
         lines = [f"{name}: {market}" for name, market in self.markets.items()]
         if self._cross.any():
