@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 TIE = 1e-12
+EPSILON = np.finfo(float).eps
 
 
 def maintenance(tiers, notional):
@@ -20,6 +21,11 @@ def maintenance(tiers, notional):
         if notional > floor or floor == 0.0:
             total = rate * notional - deduction
     return total
+
+
+def added(a, b):
+    """A sum of money in which a loss without bound outweighs any gain."""
+    return -math.inf if math.isnan(a + b) else a + b
 
 
 @dataclass
@@ -35,10 +41,14 @@ class Pool:
     order: int
     left: float = 1.0
     first: dict = field(default_factory=dict)
+    by_price: bool = False  # whether one price tells when it fails, and with what loss
     origin: int | None = None  # where the largest loss stood when it first failed
 
     def equity(self, marks):
-        return self.money + sum(q * marks[m] for m, q in self.quantity.items())
+        total = self.money
+        for m, q in self.quantity.items():
+            total = added(total, q * marks[m])
+        return total
 
     def gross(self, marks):
         return sum(abs(q) * marks[m] for m, q in self.quantity.items())
@@ -67,9 +77,12 @@ def pools(rows, cash):
         pool.cost[market] = pool.cost.get(market, 0.0) + quantity * entry
         pool.rows.setdefault(market, []).append(i)
     for pool in out:
-        for market in [m for m, q in pool.quantity.items() if q == 0.0]:
-            del pool.quantity[market], pool.cost[market]
+        for market, numbers in pool.rows.items():
+            gross = sum(abs(rows[i][2]) for i in numbers)
+            if abs(pool.quantity[market]) <= len(numbers) * EPSILON * gross:
+                del pool.quantity[market], pool.cost[market]
         pool.first = dict(pool.quantity)
+        pool.by_price = len(pool.first) == 1 and (pool.money >= 0 or max(pool.first.values()) > 0)
     return out
 
 
@@ -89,10 +102,11 @@ def shares_to_close(pool, marks, tiers, close, target):
             if worth - asked > TIE * sum(abs(pool.quantity[k]) * marks[k] for k in rest):
                 break
         return out
-    low, high = 0.0, 1.0  # the share that is kept, by bisection
+    # The share that is kept, by bisection: what ends on the target is above the tie, even where that is 1.
+    low, high = 0.0, 1.0
     for _ in range(200):
         middle = 0.5 * (low + high)
-        if target * pool.needs(marks, tiers, middle) <= worth:
+        if target * (pool.needs(marks, tiers, middle) + 2 * TIE * middle * pool.gross(marks)) <= worth:
             low = middle
         else:
             high = middle
@@ -169,14 +183,14 @@ class Run:
         state.log_start = start - pushed
         money = state.trade(quantity)
         state.log_start = start
-        self.money["proceeds"] += money
+        self.money["proceeds"] = added(self.money["proceeds"], money)
         self.quantity[int(quantity < 0), m] += abs(quantity)
         return money
 
     def close_share(self, pool, m, share, pushed):
         quantity = share * pool.quantity[m]
         money = self.trade(m, quantity, pushed[m])
-        pool.money += money
+        pool.money = added(pool.money, money)
         for row in pool.rows[m]:
             self.rows_closed[row] = 1 - (1 - self.rows_closed[row]) * (1 - share)
         pool.quantity[m] -= quantity
@@ -199,11 +213,11 @@ class Run:
             traded = set()
             for m in range(len(self.markets)):
                 for side in (1, -1):
-                    here = [p for p in failing if len(p.first) == 1 and p.quantity.get(m, 0.0) * side > 0]
+                    here = [p for p in failing if p.by_price and p.quantity.get(m, 0.0) * side > 0]
                     for pool in sorted(here, key=lambda p: (-side * self.trigger(p, m), p.order)):
                         self.settle_one(pool, m, pushed)
                         traded.add(m)
-            for pool in sorted((p for p in failing if len(p.first) > 1), key=lambda p: p.account):
+            for pool in sorted((p for p in failing if not p.by_price), key=lambda p: p.account):
                 shares = shares_to_close(pool, marks, self.tiers, self.close, self.target)
                 if pool.origin is None:
                     loss = {m: pool.cost[m] - q * marks[m] for m, q in pool.quantity.items()}
@@ -282,7 +296,7 @@ def forced(rows, cash, marks, tiers, close="all", target=1.0):
         if not pool.fails(marks, tiers):
             continue
         whole = dict.fromkeys(pool.quantity, 1.0)
-        shares = whole if len(pool.first) == 1 else shares_to_close(pool, marks, tiers, close, target)
+        shares = whole if pool.by_price else shares_to_close(pool, marks, tiers, close, target)
         for m, share in shares.items():
             out[m] += share * pool.quantity[m]
     return out

@@ -344,6 +344,75 @@ def test_what_shares_margin_is_netted() -> None:
     assert np.isnan(c.closed_share).all()
 
 
+@pytest.mark.parametrize("quantity", [[0.1, 0.2, -0.3], [1e15, 0.1, -1e15, -0.1], [3.0, -3.0]])
+def test_what_rounding_leaves_of_netting_is_no_position(quantity: list[float]) -> None:
+    count = len(quantity)
+    markets = fp.Markets({"A": fp.Market(100.0, fp.LinearImpact(1e-3))})
+    accounts = fp.Accounts([0] * count, ["A"] * count, quantity, [100.0] * count, [-1.0], fp.MarginSchedule.flat(0.005))
+    c = fp.cascade(accounts, markets, -0.5)
+    assert c.rounds == 0
+    assert np.isnan(c.closed_share).all()
+    rows = [(0, 0, q, 100.0, math.nan) for q in quantity]
+    assert not reference_accounts.pools(rows, [-1.0])[0].quantity
+
+
+@pytest.mark.parametrize("second", [0.0, 1e-9])
+def test_a_short_lacks_all_of_an_equity_below_zero_at_any_price(second: float) -> None:
+    markets = fp.Markets({n: fp.Market(100.0, fp.LinearImpact(0.0)) for n in "AB"})
+    count = 2 if second else 1
+    accounts = fp.Accounts(
+        [0] * count, ["A", "B"][:count], [-1.0, second][:count], [100.0] * count, [-150.0], fp.MarginSchedule.flat(0.0)
+    )
+    c = fp.cascade(accounts, markets, venue=fp.Venue(fund=1000.0))
+    assert c.shortfall == pytest.approx(150.0)
+    assert c.fund_end == pytest.approx(850.0)
+    assert c.accounts_closed == 1
+    assert c.short_count.tolist() == [1, 0]
+    assert c.short_notional.tolist() == [100.0, 0.0]
+    c.check_balance()
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32), markets=st.integers(1, 3), rules=RULES)
+def test_accounts_in_debt_equal_looking_at_every_account(seed: int, markets: int, rules: dict[str, Any]) -> None:
+    p = Portfolio(seed, markets, 8)
+    p.cash[::2] *= -8.0
+    expected = reference_accounts.cascade(
+        p.rows, p.cash, p.reference_markets(), p.tiers, p.shock, p.sell, p.refill,
+        cross=p.cross, fund=200.0, surplus_to="fund", **rules,
+    )  # fmt: skip
+    assume(expected.nearest > 1e-10)
+    assume(np.isfinite(list(expected.money.values())).all())
+    found = fp.cascade(p.accounts(**rules), p.markets(), p.shock, p.sell, p.refill, venue=fp.Venue(fund=200.0))
+    assert found.rounds == expected.rounds
+    np.testing.assert_allclose(found.final_price, expected.prices(), rtol=1e-12)
+    for name, value in expected.money.items():
+        assert getattr(found, name) == pytest.approx(value, abs=1e-11 * (1.0 + found.liquidated_notional))
+    found.check_balance()
+
+
+def test_the_least_share_restores_an_account_at_once() -> None:
+    markets = fp.Markets({n: fp.Market(100.0, fp.LinearImpact(0.0)) for n in "AB"})
+    accounts = fp.Accounts(
+        [0, 0], ["A", "B"], [1.0, 1.0], [100.0, 100.0], [2.0], fp.MarginSchedule.flat(0.005), close="pro_rata"
+    )
+    c = fp.cascade(accounts, markets, -0.0052)
+    assert c.rounds == 1
+    np.testing.assert_allclose(c.closed_share, 1 - 0.96 / 0.9948, rtol=1e-7)
+
+
+@pytest.mark.parametrize("close", ["all", "largest_loss", "pro_rata"])
+def test_a_loss_without_bound_outweighs_any_gain(close: str) -> None:
+    markets = fp.Markets({n: fp.Market(100.0, fp.EvaporatingImpact(0.1, 1.0)) for n in "AB"})
+    accounts = fp.Accounts(
+        [0, 0], ["A", "B"], [1.0, -1.0], [100.0, 100.0], [20.0], fp.MarginSchedule.flat(0.005), close=close
+    )
+    s = fp.stress(accounts, markets, sell=[[-50.0, -50.0]], venue=fp.Venue(fund=10.0, surplus_to="fund", fee_rate=0.01))
+    assert s.final_price.tolist() == [[math.inf, math.inf]]
+    assert (s.shortfall, s.unpaid_loss, s.proceeds) == (math.inf, math.inf, -math.inf)
+    assert (s.fund_end, s.surplus, s.fees) == (0.0, 0.0, 0.0)
+
+
 def test_what_fails_already_can_be_dropped() -> None:
     accounts, markets = small(close="pro_rata", target=1.2)
     lower = fp.Markets({n: fp.Market(0.85 * m.price, m.impact) for n, m in markets.markets.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -91,6 +92,16 @@ def test_what_spills_over_by_hand() -> None:
     np.testing.assert_allclose(s.spillover("B"), [[0.0, 0.0], [0.0, 0.0], [0.02, 0.0]], atol=1e-14)
     with pytest.raises(ValueError, match="market must be one of A, B, was 'C'"):
         c.spillover("C")
+
+
+@pytest.mark.parametrize("sell", [60.0, -60.0])
+def test_depth_used_up_with_and_without_spillover_is_none(sell: float) -> None:
+    markets = fp.Markets({n: fp.Market(100.0, fp.EvaporatingImpact(0.1, 1.0)) for n in "AB"})
+    q = math.copysign(1.0, sell)
+    accounts = fp.Accounts([0, 0], ["A", "B"], [q, q], [100.0, 100.0], [20.0], fp.MarginSchedule.flat(0.005))
+    c = fp.cascade(accounts, markets, 0.0, [sell, sell])
+    assert c.exhausted.all()
+    np.testing.assert_array_equal(c.spillover("A"), [0.0, 0.0])
 
 
 def test_spillover_of_paths_uses_the_same_random_numbers() -> None:

@@ -130,7 +130,7 @@ TEST_CASE("the share that is kept meets the target, in whichever tier it ends") 
             for (std::size_t p = held.view().begin(a); p < held.view().end(a); ++p) {
                 const double notional = share * fp::size_of(held.quantity(a, p)) * marks[held.view().market[p]];
                 const std::size_t k = fp::tier_of(world.tiers[0], notional);
-                maintenance += world.rate[k] * notional - world.deduction[k];
+                maintenance += (world.rate[k] + 2.0 * fp::tie) * notional - world.deduction[k];
             }
             CHECK(worth == doctest::Approx(1.1 * maintenance).epsilon(1e-12));
         }

@@ -45,8 +45,8 @@ class AccountOutcome(Settled, Result):
     long_quantity, short_quantity : ndarray of float64, shape (..., markets)
         Closed by force, base units.
     long_notional, short_notional : ndarray of float64, shape (..., markets)
-        Quantity x trigger price, quote units; of accounts over several markets, which have none, quantity x the mark
-        at which they failed.
+        Quantity x trigger price, quote units; of accounts that have none (over several markets, or a short with equity
+        below 0 at any price) quantity x the mark at which they failed.
     rounds : ndarray of int64, shape (...)
         How often something was crossed in any market; what is crossed at the same prices is closed in one round.
     liquidator_profit : ndarray of float64, shape (...)
@@ -54,7 +54,8 @@ class AccountOutcome(Settled, Result):
         what they repaid. 0 where accounts are none.
     proceeds, shortfall, surplus : ndarray of float64, shape (...)
         Money of all forced trades, received less paid; by how much equity of what was closed out lay below 0, and
-        above.
+        above. Where a short had to buy what the depth no longer held its account's shortfall is inf, whatever its other
+        positions brought.
     """
 
     _per_market: ClassVar[tuple[str, ...]] = (
@@ -195,7 +196,8 @@ class AccountOutcome(Settled, Result):
 
         The same run once more, on the same random numbers, in which accounts whose largest unrealised loss stood in
         `market` when they first failed trade in no other market: what they close elsewhere is taken over at the mark.
-        log(final price there / final price), positive where those trades pushed the price down.
+        log(final price there / final price), positive where those trades pushed the price down; 0 where both are the
+        same, depth used up in both runs included.
 
         Parameters
         ----------
@@ -211,8 +213,9 @@ class AccountOutcome(Settled, Result):
         if market not in self.markets:
             raise ValueError(f"market must be one of {', '.join(self.markets)}, was {market!r}")
         found = self._final_prices(self.markets.index(market))
+        there, here = found.reshape(-1), self.final_price.reshape(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = found.reshape(-1) / self.final_price.reshape(-1)
+            ratio = np.where(there == here, 1.0, there / here)
         return frozen(_core.log(ratio).reshape(self.final_price.shape))
 
     def _final_prices(self, confined: int) -> FloatArray:

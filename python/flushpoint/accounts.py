@@ -76,7 +76,7 @@ class Accounts:
         Name, or place among the markets.
     quantity : array_like, shape (rows,)
         Base units: above 0 for a long, below for a short, not 0. Rows of an account in one market that are not isolated
-        are netted.
+        are netted; a sum within rounding of 0 is none.
     entry_price : array_like, shape (rows,)
         Quote units per base unit, positive; of loans at least 0.
     cash : array_like, shape (accounts,), or mapping
@@ -108,8 +108,9 @@ class Accounts:
     Notes
     -----
     Linear contracts in one quote unit. An account with positions in one market only, or with isolated ones, fails at
-    a price (`liquidation_price`): such positions behave as those of a `Book` do. One without open positions is left
-    out, whatever its cash. Accounts compare by identity.
+    a price (`liquidation_price`): such positions behave as those of a `Book` do, but for shorts of accounts whose
+    equity is below 0 at any price, which are closed at once and lack all of it. One without open positions is left out,
+    whatever its cash. Accounts compare by identity.
 
     Examples
     --------
@@ -420,11 +421,11 @@ class Reduced:
     Attributes
     ----------
     books : tuple of Book
-        Isolated positions, and those of accounts in one market only.
+        Isolated positions, and those of accounts in one market only, but for shorts with equity below 0 at any price.
     rows, owner, alone : tuple of ndarray
         Of each book's positions the first row that it stands for, its account, and whether it is isolated.
     first, market, quantity, cost, money, account : ndarray
-        Accounts over several markets: where their positions begin, those positions, and what is theirs alone.
+        All other accounts: where their positions begin, those positions, and what is theirs alone.
     position_of_row : ndarray of int64, shape (rows,)
         Which of the positions in books (those of all markets in a row) or, behind them, over several markets stands for
         a row; -1 where rows have netted to nothing.
@@ -465,12 +466,17 @@ class Reduced:
         rows = np.bincount(position, minlength=first_row.size)
         owner, market, alone = accounts.account[first_row], places[first_row], alone_row[first_row]
 
-        flat = (quantity == 0) & ~alone
+        # What rounding leaves of a sum is no position.
+        gross = _sums(position, np.abs(accounts.quantity), first_row.size)
+        flat = (np.abs(quantity) <= rows * np.finfo(np.float64).eps * gross) & ~alone
         cash = accounts.cash - _sums(owner[flat], cost[flat], len(accounts))
         shared = ~flat & ~alone
         held = np.bincount(owner[shared], minlength=len(accounts))
-        single = shared & (held[owner] == 1) & (not accounts._by_rule)
+        # A short whose equity is below 0 at any price has no bankruptcy price of its own.
+        broke = (quantity < 0) & (cash[owner] < cost)
+        single = shared & (held[owner] == 1) & ~broke & (not accounts._by_rule)
         several = shared & ~single
+        held = np.bincount(owner[several], minlength=len(accounts))
 
         # Of what was netted the average entry price, if it is one; else any, with the difference in the margin.
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -500,7 +506,7 @@ class Reduced:
         mine = np.flatnonzero(several)
         numbers[mine] = begin + np.arange(mine.size)
         # Banks without positions may be in default.
-        who = np.arange(len(accounts)) if accounts._banks else np.flatnonzero(held > (0 if accounts._by_rule else 1))
+        who = np.arange(len(accounts)) if accounts._banks else np.flatnonzero(held)
         money = cash[who] - _sums(np.repeat(np.arange(who.size), held[who]), cost[mine], who.size)
         for name, column in (("quantity", quantity), ("quantity x entry_price", cost), ("cash", money)):
             check(name, column, np.isfinite(column), "finite in sum")

@@ -387,10 +387,10 @@ private:
             one.wave.notional += size_of(order) * mark_[m];
             held_.close(a, p, share, view.has_loans() ? 0.0 : money);
             traded += size_of(money);
-            proceeds += money;
+            proceeds = added(proceeds, money);
             kept += (quantity - order) * mark_[m];
         }
-        ledger_.proceeds += proceeds;
+        ledger_.proceeds = added(ledger_.proceeds, proceeds);
         if (view.has_loans()) {  // the account has what was repaid, the liquidator what sales bring
             held_.receive(a, repaid);
             liquidator_profit_ += proceeds + kept - repaid;

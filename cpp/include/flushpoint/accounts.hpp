@@ -47,6 +47,12 @@ struct AccountsView {
     std::size_t positions() const { return static_cast<std::size_t>(first[count]); }
 };
 
+// A sum of money in which a loss without bound outweighs any gain.
+inline double added(double a, double b) {
+    const double sum = a + b;
+    return sum == sum ? sum : -math::infinity;
+}
+
 inline double size_of(double quantity) { return quantity < 0.0 ? -quantity : quantity; }
 
 // What the accounts hold in the course of one path or scenario: what they had at the start, but for those that have closed
@@ -77,7 +83,7 @@ public:
         double* own = change(a);
         double& left = own[1 + p - view_->begin(a)];
         left = share == 1.0 ? 0.0 : left * (1.0 - share);
-        own[0] += proceeds;
+        own[0] = added(own[0], proceeds);
         if (view_->has_banks()) banks_[a].cash += proceeds;
     }
     void receive(std::size_t a, double money) {
@@ -171,7 +177,7 @@ inline Standing standing(const Holdings& held, std::size_t a, const double* mark
 }
 
 inline double equity(const Holdings& held, std::size_t a, const double* mark) {
-    return standing(held, a, mark, [](std::size_t) { return true; }).slack;
+    return added(0.0, standing(held, a, mark, [](std::size_t) { return true; }).slack);
 }
 
 // The most that a unit by which the price of a position's market moves against it costs of equity less maintenance.
@@ -212,7 +218,8 @@ inline Repayment repayment(const Holdings& held, std::size_t a, const double* ma
     return repayment(rule, debt, collateral, little || repaid_whole(rule, debt, collateral, health));
 }
 
-// The largest share of its positions that an account can keep at these marks with equity at `target` x maintenance.
+// The largest share of its positions that an account can keep at these marks with equity at `target` x maintenance, which
+// counts the tie twice so that nothing that ends there fails, even where the target is 1.
 // Maintenance is convex in the share and linear between tiers: Newton's steps from above end on the line that holds.
 inline double share_to_keep(const Holdings& held, std::size_t a, const double* mark, double equity) {
     const AccountsView& view = held.view();
@@ -222,7 +229,7 @@ inline double share_to_keep(const Holdings& held, std::size_t a, const double* m
             const TierView& tiers = view.tiers[view.market[p]];
             const double notional = size_of(held.quantity(a, p)) * mark[view.market[p]];
             const std::size_t k = tier_of(tiers, share * notional);
-            rate += tiers.rate[k] * notional;
+            rate += (tiers.rate[k] + 2.0 * tie) * notional;
             deduction += tiers.deduction[k];
         }
         const double next = (equity / view.target + deduction) / rate;
