@@ -198,6 +198,27 @@ class Run:
             del pool.quantity[m], pool.cost[m]
         return abs(money)
 
+    def shocked(self, shock, sell=None, **how):
+        """Move every market, sell into it, and cascade; -> itself."""
+        for m, state in enumerate(self.markets):
+            state.log_start = math.log(state.price * (1 + shock[m]))
+            if sell is not None:
+                state.trade(sell[m], count_money=False)
+        self.extremes()
+        self.cascade(**how)
+        return self
+
+    def walked(self, returns, dt):
+        """Move every market by each row of log returns, and cascade; -> itself."""
+        self.extremes()
+        for row in returns:
+            for state, r in zip(self.markets, row, strict=True):
+                state.advance(dt)
+                state.log_start += r
+            self.extremes()
+            self.cascade()
+        return self
+
     def cascade(self, refill=0.0):
         while True:
             marks = self.marks()
@@ -267,26 +288,12 @@ class Run:
 
 def cascade(rows, cash, markets, tiers, shock, sell=None, refill=0.0, **rules):
     """-> the Run; it changes `markets`."""
-    run = Run(rows, cash, markets, tiers, **rules)
-    for m, state in enumerate(markets):
-        state.log_start = math.log(state.price * (1 + shock[m]))
-        state.trade(0.0 if sell is None else sell[m], count_money=False)
-    run.extremes()
-    run.cascade(refill)
-    return run
+    return Run(rows, cash, markets, tiers, **rules).shocked(shock, sell, refill=refill)
 
 
 def path(rows, cash, markets, tiers, returns, dt, **rules):
     """-> the Run of one path; `returns` are log moves, a row a step and a column a market."""
-    run = Run(rows, cash, markets, tiers, **rules)
-    run.extremes()
-    for row in returns:
-        for state, r in zip(markets, row, strict=True):
-            state.advance(dt)
-            state.log_start += r
-        run.extremes()
-        run.cascade()
-    return run
+    return Run(rows, cash, markets, tiers, **rules).walked(returns, dt)
 
 
 def forced(rows, cash, marks, tiers, close="all", target=1.0):

@@ -102,22 +102,9 @@ class BankRun(Run):
 
 def cascade(markets, shock, *banks, rounds=math.inf, **more):
     """-> the BankRun; it changes `markets`."""
-    run = BankRun(*banks, markets, **more)
-    for m, state in enumerate(markets):
-        state.log_start = math.log(state.price * (1 + shock[m]))
-    run.extremes()
-    run.cascade(rounds)
-    return run
+    return BankRun(*banks, markets, **more).shocked(shock, rounds=rounds)
 
 
 def path(markets, returns, dt, *banks, **more):
     """-> the BankRun of one path; `returns` are log moves, a row a step and a column a market."""
-    run = BankRun(*banks, markets, **more)
-    run.extremes()
-    for row in returns:
-        for state, r in zip(markets, row, strict=True):
-            state.advance(dt)
-            state.log_start += r
-        run.extremes()
-        run.cascade()
-    return run
+    return BankRun(*banks, markets, **more).walked(returns, dt)

@@ -3,8 +3,6 @@
 Markets are those of `reference`; collateral is rows (account, market, quantity), thresholds are one a market.
 """
 
-import math
-
 from reference_accounts import TIE, Run
 
 
@@ -69,22 +67,9 @@ class LoanRun(Run):
 
 def cascade(markets, shock, *loans, **more):
     """-> the LoanRun; it changes `markets`."""
-    run = LoanRun(*loans, markets, **more)
-    for m, state in enumerate(markets):
-        state.log_start = math.log(state.price * (1 + shock[m]))
-    run.extremes()
-    run.cascade()
-    return run
+    return LoanRun(*loans, markets, **more).shocked(shock)
 
 
 def path(markets, returns, dt, *loans, **more):
     """-> the LoanRun of one path; `returns` are log moves, a row a step and a column a market."""
-    run = LoanRun(*loans, markets, **more)
-    run.extremes()
-    for row in returns:
-        for state, r in zip(markets, row, strict=True):
-            state.advance(dt)
-            state.log_start += r
-        run.extremes()
-        run.cascade()
-    return run
+    return LoanRun(*loans, markets, **more).walked(returns, dt)

@@ -1,9 +1,6 @@
-"""Margin told by liquidation prices: accounts made up, prices worked out, margin found again; and the real snapshot."""
+"""Margin told by liquidation prices: accounts made up, prices worked out, margin found again."""
 
-import csv
-import gzip
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,7 +8,6 @@ import pytest
 
 import flushpoint as fp
 
-SHARED = Path(__file__).parents[2] / "shared"
 SCHEDULES = {
     "BTC": fp.MarginSchedule([0, 150_000], [0.0125, 0.025]),
     "ETH": fp.MarginSchedule([0, 100_000], [0.02, 1 / 30]),
@@ -171,36 +167,3 @@ def test_what_was_found_stays_read_only_when_pickled():
 def test_schedules_must_be_schedules():
     with pytest.raises(TypeError, match="schedules must be a MarginSchedule or a mapping, was float"):
         fp.infer_margin([1], ["SOL"], [1], [80.0], [80.0], [40.0], 0.01)
-
-
-@pytest.mark.skipif(not (SHARED / "data").exists(), reason="needs the shared data")
-def test_most_published_prices_of_real_accounts_follow_from_one_pool_each():
-    def read(path):
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-            return list(csv.DictReader(file))
-
-    positions = read(SHARED / "data" / "positions_hyperliquid_2026-02-04T0934.csv.gz")
-    schedules = {
-        row["coin"]: fp.MarginSchedule.flat(1 / (2 * float(row["maxLeverage"])))
-        for row in read(SHARED / "data" / "markets_hyperliquid_2026-02-04.csv")
-    }
-    tiers = [row for row in read(SHARED / "reference" / "tiers.csv") if row["venue"] == "hyperliquid"]
-    for coin in {row["symbol"] for row in tiers} & schedules.keys():
-        steps = [(float(r["notional_floor"]), float(r["maint_rate"])) for r in tiers if r["symbol"] == coin]
-        schedules[coin] = fp.MarginSchedule(*zip(*steps, strict=True))
-    found = fp.infer_margin(
-        [int(p["trader_id"]) for p in positions],
-        [p["coin"] for p in positions],
-        [int(p["side"]) * float(p["size"]) for p in positions],
-        [float(p["entry_px"]) for p in positions],
-        [float(p["mark_px"]) for p in positions],
-        [float(p["liq_px"] or "nan") for p in positions],
-        schedules,
-        tolerance=1e-4,
-    )
-    assert np.count_nonzero(found.tested) == 1_652
-    assert np.count_nonzero(found.agrees) / np.count_nonzero(found.tested) > 0.85
-    errors = found.liquidation_price[found.agrees] / [
-        float(p["liq_px"]) for p, a in zip(positions, found.agrees, strict=True) if a
-    ]
-    assert np.quantile(np.abs(errors - 1), 0.99) < 1e-8  # printed digits, not a tolerance that hides

@@ -24,6 +24,15 @@ def command(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("real_accounts")
 
 
+def test_most_published_prices_follow_from_one_pool_an_account(command: ModuleType) -> None:
+    data = command.read(SHARED)
+    found = command.infer(data, data.before, data.schedules, tolerance=1e-4)
+    assert np.count_nonzero(found.tested) == 1_652
+    assert np.count_nonzero(found.agrees) / np.count_nonzero(found.tested) > 0.85
+    errors = found.liquidation_price[found.agrees] / data.before.liq_px.to_numpy()[found.agrees]
+    assert np.quantile(np.abs(errors - 1), 0.99) < 1e-8  # printed digits, not a tolerance that hides
+
+
 def test_prices_lead_from_one_snapshot_to_the_other(command: ModuleType) -> None:
     data = command.read(SHARED)
     coins, start = ["HYPE", "BTC"], np.array([33.15, 76_105.0])
