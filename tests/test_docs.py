@@ -11,7 +11,11 @@ import pytest
 import flushpoint
 
 ROOT = Path(__file__).parents[1]
-MODULES = [m.name for m in pkgutil.iter_modules(flushpoint.__path__) if m.name not in ("cli", "_core")]
+MODULES = [
+    m.name
+    for m in pkgutil.walk_packages(flushpoint.__path__, "flushpoint.")
+    if m.name not in ("flushpoint.cli", "flushpoint._core")
+]
 
 
 def test_readme_example_runs_and_shows_a_cascade(capsys):
@@ -25,7 +29,7 @@ def test_readme_example_runs_and_shows_a_cascade(capsys):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name):
-    module = importlib.import_module(f"flushpoint.{name}")
+    module = importlib.import_module(name)
     public = {k: getattr(flushpoint, k) for k in flushpoint.__all__}
     result = doctest.testmod(module, extraglobs=public)
     assert result.failed == 0
