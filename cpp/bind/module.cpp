@@ -561,6 +561,8 @@ struct PathOutput {
                                add(name, "long_count", view.long_count) || add(name, "short_count", view.short_count) ||
                                add(name, "long_quantity", view.long_quantity) ||
                                add(name, "short_quantity", view.short_quantity) ||
+                               add(name, "long_open_quantity", view.long_open_quantity) ||
+                               add(name, "short_open_quantity", view.short_open_quantity) ||
                                add(name, "long_notional", view.long_notional) ||
                                add(name, "short_notional", view.short_notional) ||
                                add(name, "stop_count", view.stop_count) || add(name, "stop_quantity", view.stop_quantity) ||

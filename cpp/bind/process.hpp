@@ -14,16 +14,18 @@ struct ProcessArrays {
 
     explicit ProcessArrays(const py::tuple& items) : parameters(array_at<Doubles>(items, 1)), returns(items[2]) {
         const auto kind = static_cast<fp::ProcessKind>(items[0].cast<int>());
-        static constexpr std::size_t lengths[] = {2, 5, 3, 5, 2, 0};
-        require(kind >= fp::ProcessKind::gbm && kind <= fp::ProcessKind::returns &&
+        static constexpr std::size_t lengths[] = {2, 5, 3, 5, 2, 0, 2};
+        require(kind >= fp::ProcessKind::gbm && kind <= fp::ProcessKind::bridge &&
                     length(parameters) == lengths[static_cast<int>(kind)],
                 "_core: no such process");
         data = {kind, parameters.data(), nullptr, false, 0};
-        if (kind != fp::ProcessKind::bootstrap && kind != fp::ProcessKind::returns) return;
+        const bool one_row = kind == fp::ProcessKind::bootstrap, bridge = kind == fp::ProcessKind::bridge;
+        if (!one_row && !bridge && kind != fp::ProcessKind::returns) return;
         data.single = py::isinstance<Singles>(returns);
         require(data.single || py::isinstance<Doubles>(returns), "_core: returns must be float or double, in C order");
         const auto array = py::reinterpret_borrow<py::array>(returns);
-        require(array.ndim() == (kind == fp::ProcessKind::returns ? 2 : 1) && array.size() > 0,
+        require(array.ndim() == (one_row ? 1 : 2) && array.size() > 0 &&
+                    (!bridge || (!data.single && array.shape(0) == 2)),
                 "_core: returns have the wrong shape");
         data.returns = array.data();
         data.columns = static_cast<std::size_t>(array.shape(array.ndim() - 1));

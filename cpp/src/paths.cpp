@@ -364,6 +364,11 @@ public:
         if (out.targeting_quantity) out.targeting_quantity[i] = targeted_;
         if (out.support_quantity) out.support_quantity[i] = support_ ? support_->bought() : 0.0;
         if (out.least_liquidity) out.least_liquidity[i] = depth_ ? depth_->least_liquidity() : 1.0;
+        if constexpr (Positions::lives) {
+            const double end = time(clock.steps);
+            if (out.long_open_quantity) out.long_open_quantity[i] = positions_.longs.open_quantity(end);
+            if (out.short_open_quantity) out.short_open_quantity[i] = positions_.shorts.open_quantity(end);
+        }
         if constexpr (std::is_same_v<Positions, DrawnPositions>) {
             if (out.runaway) out.runaway[i] = positions_.runaway();
         }

@@ -1,6 +1,7 @@
 #include "flushpoint/process.hpp"
 
 #include "flushpoint/kernels.hpp"
+#include "flushpoint/math.hpp"
 
 namespace flushpoint {
 
@@ -37,6 +38,10 @@ void Process::start(std::uint64_t first, int count, double log_price, Walk& walk
                              path * data_.columns * (data_.single ? sizeof(float) : sizeof(double));
                 source.at = 0;
                 break;
+            case ProcessKind::bridge:
+                source.at = 0;
+                source.strayed = 0.0;
+                break;
             default: break;
         }
     }
@@ -55,6 +60,10 @@ void Process::draw(Walk& walk, int steps) {
         case ProcessKind::garch: kernel.garch_returns(walk, steps, p); break;
         case ProcessKind::bootstrap: resample(walk, steps); break;
         case ProcessKind::returns: copy_returns(walk, steps); break;
+        case ProcessKind::bridge:
+            kernel.normal_returns(walk, steps, 0.0, 1.0);
+            tie_down(walk, steps);
+            break;
     }
 }
 
@@ -101,6 +110,27 @@ void Process::resample(Walk& walk, int steps) {
             walk.path[s][lane] = mean + entry(data_, data_.returns, source.at);
             source.at = source.at + 1 < data_.columns ? source.at + 1 : 0;
             --source.left;
+        }
+    }
+}
+
+// Turns normals into the steps of Brownian bridges: what is left of the noise comes back in equal parts, on average.
+void Process::tie_down(Walk& walk, int steps) {
+    const double deviation = data_.parameters[0], mean = data_.parameters[1];
+    const double* given = static_cast<const double*>(data_.returns);
+    const double* left = given + data_.columns;
+    for (int lane = 0; lane < walk_lanes; ++lane) {
+        LaneSource& source = source_[lane];
+        for (int s = 0; s < steps; ++s, ++source.at) {
+            const double noise = deviation * walk.path[s][lane];
+            if (source.at >= data_.columns) {
+                walk.path[s][lane] = mean + noise;
+                continue;
+            }
+            const double remaining = left[source.at];
+            const double strays = math::square_root((remaining - 1.0) / remaining) * noise - source.strayed / remaining;
+            source.strayed += strays;
+            walk.path[s][lane] = given[source.at] + strays;
         }
     }
 }

@@ -11,9 +11,11 @@ from flushpoint.account_simulate import AccountSimulationResult
 from flushpoint.account_stress import AccountStressResult
 from flushpoint.accounts import Accounts
 from flushpoint.book import Book
+from flushpoint.calibrate import Calibration, calibrate
 from flushpoint.cascade import CascadeResult, VenueCascadeResult, cascade
 from flushpoint.compare import Comparison, compare
 from flushpoint.contagion import ContagionResult, contagion
+from flushpoint.crowd import Crowd, accounts_of_crowds
 from flushpoint.delever import Delever
 from flushpoint.deleverage import auto_deleverage
 from flushpoint.depth import LivingDepth, Support
@@ -38,10 +40,11 @@ from flushpoint.market import Market
 from flushpoint.markets import Markets
 from flushpoint.mix import EntryPrices, LeverageMix
 from flushpoint.posterior import HiddenBooks, LeveragePosterior, sample_hidden_books
-from flushpoint.process import GARCH, GBM, Bootstrap, JumpDiffusion, Process, Returns, StudentT
+from flushpoint.process import GARCH, GBM, Bootstrap, BrownianBridge, JumpDiffusion, Process, Returns, StudentT
 from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
+from flushpoint.scenario import Scenario
 from flushpoint.script import Script
 from flushpoint.sellers import VolatilityTargeting
 from flushpoint.simulate import (
@@ -55,6 +58,7 @@ from flushpoint.simulate import (
 from flushpoint.size_fund import FundSize, size_fund
 from flushpoint.stress import RandomStressResult, StressResult, VenueStressResult, stress
 from flushpoint.summary import Estimate, Summary
+from flushpoint.target import Target
 from flushpoint.turnover import Turnover
 from flushpoint.venue import Venue
 
@@ -70,9 +74,12 @@ __all__ = [
     "Accounts",
     "Book",
     "Bootstrap",
+    "BrownianBridge",
+    "Calibration",
     "CascadeResult",
     "Comparison",
     "ContagionResult",
+    "Crowd",
     "Delever",
     "DepthImpact",
     "DrawnSimulationResult",
@@ -113,6 +120,7 @@ __all__ = [
     "ResponseResult",
     "Result",
     "Returns",
+    "Scenario",
     "Script",
     "SimulationResult",
     "SquareRootImpact",
@@ -121,6 +129,7 @@ __all__ = [
     "Summary",
     "Support",
     "Table",
+    "Target",
     "Turnover",
     "Uniform",
     "Venue",
@@ -128,9 +137,11 @@ __all__ = [
     "VenueSimulationResult",
     "VenueStressResult",
     "VolatilityTargeting",
+    "accounts_of_crowds",
     "auto_deleverage",
     "bankruptcy_price",
     "build_info",
+    "calibrate",
     "cascade",
     "compare",
     "contagion",

@@ -14,6 +14,14 @@ def ends(time: FloatArray, dt: float) -> FloatArray:
     return np.maximum(np.ceil(time / dt * (1 - 1e-12) - 1e-9), 1.0)
 
 
+def whole_steps(name: str, time: float, dt: float, most: int) -> int:
+    """Return after how many steps, at least one and at most `most`, a time comes that is the end of one."""
+    steps = round(time / dt)
+    if not 1 <= steps <= most or abs(steps * dt - time) > 1e-9 * time:
+        raise ValueError(f"{name} must be a multiple of a step, {dt:g} s, up to {dt * most:g}, was {time:g}")
+    return steps
+
+
 def every(whose: str, interval: float, dt: float, steps: int) -> NDArray[np.int64]:
     """Return the steps, counted from 0, at whose end a multiple of `interval` is reached."""
     if interval < dt * (1 - 1e-12):

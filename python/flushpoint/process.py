@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, count, finite_array, number, read_only, restore
+from flushpoint._clock import ends
+from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, positive, read_only, restore
 
 YEAR = 365 * 86_400.0
 
 # ProcessKind in the engine.
-_GBM, _JUMPS, _STUDENT_T, _GARCH, _BOOTSTRAP, _RETURNS = range(6)
+_GBM, _JUMPS, _STUDENT_T, _GARCH, _BOOTSTRAP, _RETURNS, _BRIDGE = range(7)
 
 EngineProcess = tuple[int, FloatArray, NDArray[np.floating[Any]] | None]
 
@@ -326,6 +327,83 @@ class Returns(Process):
 
     def __repr__(self) -> str:
         return f"Returns(<{self._size()}, {self.array.dtype}>)"
+
+
+@dataclass(frozen=True, eq=False)
+class BrownianBridge(Process):
+    """Geometric Brownian motion that comes through given prices at given times: a known course, with noise in between.
+
+    From one given price to the next the log price is a Brownian bridge on top of a straight line. With n steps left
+    to the given price, this one included, and noise e so far, a step's log return is r = L/N + sqrt((n - 1)/n)
+    volatility sqrt(dt) z - e/n, with z standard normal, L the log move from the given price before to this one and N
+    the steps in between. After the last given price it goes on as a `GBM` without drift.
+
+    Parameters
+    ----------
+    volatility : float
+        Per square root of a year, at least 0.
+    time : array_like, shape (n,)
+        Seconds after the start, above 0 and rising by at least a step of the run; at the end of the step that each
+        falls into the price is met. They may lie beyond the horizon.
+    price : array_like, shape (n,)
+        The exogenous price at each time, positive. The market's own differs by what is sold and bought there.
+    start : float
+        The price at the start, positive: as only ratios count, that of the market, or 1 for prices relative to it.
+
+    Examples
+    --------
+    From 126,000 to 60,000 in a hundred days, and two days later at 70,000:
+
+    >>> print(BrownianBridge(0.45, [100 * 86_400, 102 * 86_400], [60_000, 70_000], start=126_000))
+    Brownian bridge: volatility 45% a year, from 126,000 by 60,000 to 70,000
+    """
+
+    volatility: float
+    time: FloatArray
+    price: FloatArray
+    start: float
+
+    def __post_init__(self) -> None:
+        self._check("volatility", at_least=0)
+        self._check("start", above=0)
+        for name in ("time", "price"):
+            values = np.array(finite_array(name, getattr(self, name))).reshape(-1)
+            positive(name, values)
+            read_only(values)
+            object.__setattr__(self, name, values)
+        if self.time.size != self.price.size or not self.time.size:
+            raise ValueError(
+                f"price must have an entry for each time, at least one, was of length {self.price.size} for "
+                f"{self.time.size}"
+            )
+        check("time", self.time, np.diff(self.time, prepend=0.0) > 0, "rising")
+
+    def _engine(self, dt_seconds: float) -> EngineProcess:
+        step = ends(self.time, dt_seconds)
+        check(
+            "time",
+            self.time,
+            np.diff(step, prepend=0.0) >= 1,
+            f"at least a step, {dt_seconds:g} s, after the one before",
+        )
+        memory("steps until the last time", step[-1], 16)
+        each = np.diff(step, prepend=0.0).astype(np.int64)
+        log_price = _core.log(np.concatenate([[self.start], self.price]))
+        move = np.repeat(np.diff(log_price) / each, each)
+        left = np.concatenate([np.arange(n, 0.0, -1.0) for n in each])
+        dt = dt_seconds / YEAR
+        rest = _parameters(self.volatility * math.sqrt(dt), -0.5 * self.volatility * self.volatility * dt)
+        return _BRIDGE, rest, finite_array("returns of a step", np.stack([move, left]))
+
+    def __str__(self) -> str:
+        by = f" by {', '.join(f'{price:,.6g}' for price in self.price[:-1])}" if self.price.size > 1 else ""
+        return (
+            f"Brownian bridge: volatility {100 * self.volatility:.4g}% a year, from {self.start:,.6g}{by} to "
+            f"{self.price[-1]:,.6g}"
+        )
+
+    def __repr__(self) -> str:
+        return f"BrownianBridge({self.volatility!r}, <{self.time.size:,} times and prices>, start={self.start!r})"
 
 
 def _of_paths(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:

@@ -1,4 +1,4 @@
-"""The report of ``flushpoint run``: first plain data, ready for JSON, then its text."""
+"""The report of ``flushpoint response``: first plain data, ready for JSON, then its text."""
 
 from __future__ import annotations
 
@@ -151,8 +151,8 @@ def render(report: dict[str, Any]) -> None:
             (report["title"], ()),
             ("Book", _book_text(report)),
             ("Impact", _impact_text(report)),
-            ("Largest tipping points", _tipping_text(report)),
-            ("Shocks", _shock_text(report)),
+            ("Largest tipping points", tipping_text(report)),
+            ("Shocks", shock_text(report)),
             *([("This cascade", _single_text(report))] if "final_price" in report else []),
         ]
     )
@@ -170,12 +170,17 @@ def show(sections: Iterable[tuple[str, Iterable[Any]]]) -> None:
         console.print()
 
 
-def _book_text(report: dict[str, Any]) -> Iterable[str]:
+def book_sides(report: dict[str, Any]) -> Iterable[str]:
+    """Say what both sides hold, and how close they are to feeding themselves."""
     price, book = report["market"]["price"], report["book"]
     for name in ("long", "short"):
         yield side_text(name, book[name], price)
     down, up = (_number(book[name]["reproduction_number"]) for name in ("long", "short"))
     yield f"Reproduction number now: {down} downward, {up} upward (1 and above feeds itself)"
+
+
+def _book_text(report: dict[str, Any]) -> Iterable[str]:
+    yield from book_sides(report)
     yield from report["book_notes"]
 
 
@@ -196,7 +201,8 @@ def _impact_text(report: dict[str, Any]) -> Iterable[str]:
         yield f"{money(probe['notional'])} USD sold moves the price {sold}, bought {bought}"
 
 
-def _tipping_text(report: dict[str, Any]) -> Iterable[Any]:
+def tipping_text(report: dict[str, Any]) -> Iterable[Any]:
+    """Tabulate the largest tipping points."""
     tips, price = report["tipping_points"], report["market"]["price"]
     if not tips:
         yield "None: no liquidation sets off another."
@@ -222,7 +228,8 @@ def _tipping_text(report: dict[str, Any]) -> Iterable[Any]:
     )
 
 
-def _shock_text(report: dict[str, Any]) -> Iterable[Any]:
+def shock_text(report: dict[str, Any]) -> Iterable[Any]:
+    """Tabulate what shocks do."""
     price = report["market"]["price"]
     yield table(
         ("shock", "liquidated", "closed", "waves", "final price", "move", "amplif.", "shortfall"),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flushpoint._clock import ends
-from flushpoint._validate import FloatArray, check, finite_array, memory, read_only, restore
+from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only, restore
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,50 @@ class Script:
             object.__setattr__(self, name, full)
 
     __setstate__ = restore
+
+    @classmethod
+    def evenly(cls, start: float, end: float, events: int, *, sell: float = 0.0, move: float = 0.0) -> Script:
+        """Make a script of equal parts, spread over a stretch of time.
+
+        Parameters
+        ----------
+        start, end : float
+            Seconds after the run's start between which it happens, the end later; the events stand at the ends of
+            `events` intervals of one length.
+        events : int
+            How many, at least 1: one a step leaves no gaps.
+        sell : float, default 0.0
+            Sold in all (negative: bought), base units.
+        move : float, default 0.0
+            Log move of the exogenous price in all.
+
+        Returns
+        -------
+        Script
+
+        Examples
+        --------
+        >>> Script.evenly(0.0, 3_600.0, 4, sell=100.0).sell
+        array([25., 25., 25., 25.])
+        """
+        begin = number("start", start, at_least=0)
+        last = number("end", end, above=begin)
+        n = count("events", events, 1)
+        memory("events", n, 24)
+        time = begin + (last - begin) * (np.arange(1.0, n + 1.0) / n)
+        each = [np.array(number(name, value) / n) for name, value in (("sell", sell), ("move", move))]
+        return cls(time, *each)
+
+    def __add__(self, other: Script) -> Script:
+        """Both together."""
+        if not isinstance(other, Script):
+            return NotImplemented
+        return Script(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in ("time", "sell", "move")))
+
+    def until(self, end: float) -> Script | None:
+        """What happens up to a time, in seconds, if anything does."""
+        kept = self.time <= end * (1 + 1e-12)
+        return Script(self.time[kept], self.sell[kept], self.move[kept]) if kept.any() else None
 
     def _step(self, dt: float, steps: int) -> NDArray[np.int64]:
         """The step, counted from 0, at whose end each event happens."""

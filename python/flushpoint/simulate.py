@@ -51,6 +51,7 @@ _OF_MARKET = ("support_quantity", "least_liquidity")
 # What the engine adds up itself where a book's running sums do not tell.
 _DRAWN = ("long_quantity", "short_quantity", "long_notional", "short_notional")
 _OF_SELLERS = ("targeting_quantity",)
+_OF_TURNOVER = ("long_open_quantity", "short_open_quantity")
 _PATHS_AT_ONCE = 8  # that a thread of the engine works on
 _MOST_STEPS = 2**32 - 1
 _NOBODY = Book([], [], [])
@@ -247,9 +248,14 @@ class DrawnSimulationResult(_EngineSums):
     ----------
     runaway : ndarray of bool, shape (paths,)
         Of a random book only: whether more than `max_count` positions would have closed, so that no more did.
+    long_open_quantity, short_open_quantity : ndarray of float64, shape (paths,)
+        With `turnover` only, on demand: base units still open at the end. Which positions of the book have closed of
+        themselves is drawn only when they are crossed; of the others this is the mean.
     """
 
     runaway: NDArray[np.bool_]
+    long_open_quantity: FloatArray
+    short_open_quantity: FloatArray
 
     def _check_groups(self) -> None:
         raise ValueError("book must be a Book, without turnover, for sums by group")
@@ -396,7 +402,12 @@ class _Run:
         """What the engine can be asked for in a path of such a book, but for sums of positions."""
         ledger = () if self.venue is None else (*LEDGER, *BALANCE)
         runaway = ("runaway",) if isinstance(self.book, RandomBook) else ()
-        return (*_ENGINE, *MONEY, *ledger, *_OF_MARKET, *runaway, *(_OF_SELLERS if self.sellers else ()))
+        return (*_ENGINE, *MONEY, *ledger, *_OF_MARKET, *runaway, *self.parts_columns)
+
+    @property
+    def parts_columns(self) -> tuple[str, ...]:
+        """What only sellers or turnover have, on demand."""
+        return (*(_OF_SELLERS if self.sellers else ()), *(_OF_TURNOVER if self.turnover else ()))
 
     def known(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Those of the engine's columns that it can tell."""
@@ -734,7 +745,6 @@ def checked(
         kind = DrawnSimulationResult
     elif funding is not None:
         kind = FundedSimulationResult
-    held = _columns(columns, book, kind, market, _OF_SELLERS if funds else ())
     recorded = _recorded(record, step_count)
     watched = _watched(watch, book, living, venue)
     run = _Run(
@@ -754,6 +764,7 @@ def checked(
         most,
         workers,
     )
+    held = _columns(columns, book, kind, market, run.parts_columns)
     at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
     if living is not None:
         memory("open positions", living._most_open(seconds), 24 * at_once)

@@ -41,6 +41,8 @@ struct PathColumns {
     std::int64_t* short_count;
     double* long_quantity;
     double* short_quantity;
+    double* long_open_quantity;  // with turnover: still open at the end, on average over what closes of itself
+    double* short_open_quantity;
     double* long_notional;
     double* short_notional;
     std::int64_t* stop_count;  // of a venue's book, as the next two

@@ -9,7 +9,7 @@
 
 namespace flushpoint {
 
-enum class ProcessKind : int { gbm = 0, jumps = 1, student_t = 2, garch = 3, bootstrap = 4, returns = 5 };
+enum class ProcessKind : int { gbm = 0, jumps = 1, student_t = 2, garch = 3, bootstrap = 4, returns = 5, bridge = 6 };
 
 // Parameters of one step's log return r, with z standard normal:
 //   gbm        mean, deviation: r = mean + deviation z
@@ -18,10 +18,13 @@ enum class ProcessKind : int { gbm = 0, jumps = 1, student_t = 2, garch = 3, boo
 //   garch      mean, omega, alpha, beta, variance: r = mean + s z; the next s^2 is omega + alpha (s z)^2 + beta s^2
 //   bootstrap  mean, block: r = mean + one of the given returns, `block` in a row, from a random place, round the end
 //   returns    none: path i takes row i of the given returns
+//   bridge     deviation, mean: normal noise that is 0 again at given steps, on top of given returns. Of the two rows given,
+//              the first holds those returns, the second how many steps are left until then, each step's own included;
+//              after the last of them, r = mean + deviation z
 struct ProcessData {
     ProcessKind kind;
     const double* parameters;
-    const void* returns;  // of one row (bootstrap), or one row a path
+    const void* returns;  // of one row (bootstrap), two (bridge), or one row a path
     bool single;          // float rather than double
     std::size_t columns;  // of a row
 };
@@ -52,7 +55,8 @@ struct alignas(64) Walk {
 struct LaneSource {
     random::Generator<std::uint64_t> generator;  // jumps or blocks
     double until_jump;                           // steps
-    std::size_t at, left;                        // bootstrap: the next return, and how many remain of the block
+    std::size_t at, left;                        // the next return; bootstrap: how many remain of the block
+    double strayed;                              // bridge: how far the noise is from 0
     const void* row;                             // returns
 };
 
@@ -74,6 +78,7 @@ private:
     random::Generator<std::uint64_t> generator(std::uint64_t numbers, random::Stream stream) const;
     void add_jumps(Walk& walk, int steps);
     void resample(Walk& walk, int steps);
+    void tie_down(Walk& walk, int steps);
     void copy_returns(Walk& walk, int steps);
 
     ProcessData data_;

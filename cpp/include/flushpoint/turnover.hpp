@@ -86,6 +86,13 @@ public:
     double quantity(const Closed& wave) const { return wave.quantity; }
     std::int64_t count() const { return closed_.count; }
     double notional() const { return notional_; }
+    // Of those opened, what is still open; of the book, whose positions' closes are drawn when they are crossed, the mean.
+    double open_quantity(double seconds) const {
+        double sum = math::exp(-closing_rate_ * seconds) *
+                     (run_.view.quantity_sum[run_.view.count] - run_.view.quantity_sum[run_.closed]);
+        for (const Position& one : opened_) sum += one.closes_at > seconds ? one.quantity : 0.0;
+        return sum;
+    }
     // The nearest trigger of those still open: 0 or inf where there is none.
     double next_trigger() const {
         const double run = run_.next_trigger();

@@ -1,0 +1,265 @@
+"""The report of a scenario: first plain data, ready for JSON, then its text."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flushpoint import report
+from flushpoint.accounts import Accounts
+from flushpoint.book import Book
+from flushpoint.calibrate import compared
+from flushpoint.compare import Comparison
+from flushpoint.contagion import ContagionResult, contagion
+from flushpoint.experiment import Experiment, experiment
+from flushpoint.market import Market
+from flushpoint.markets import Markets
+from flushpoint.response import Response, response
+from flushpoint.scenario import Scenario
+from flushpoint.summary import Estimate
+from flushpoint.target import measured
+from flushpoint.unreconciled import unreconciled
+
+_COLUMNS = (
+    "low_price",
+    "final_price",
+    "high_price",
+    "liquidated_notional",
+    "long_notional",
+    "short_notional",
+    "shortfall",
+    "fund_paid",
+    "unpaid_loss",
+    "adl_quantity",
+    "accounts_closed",
+)
+_LEVEL = 0.99
+_FALL = -0.10  # of the first market, where contagion is looked at
+
+
+class ScenarioRun:
+    """A scenario and everything that its report tells, each worked out once.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    threads : int, default 0
+    progress : callable, optional
+        As of `flushpoint.simulate`.
+    **changes
+        As of `Scenario.simulate`, such as ``paths``.
+
+    Attributes
+    ----------
+    scenario : Scenario
+    result : SimulationResult or AccountSimulationResult
+    response : Response or None
+        Every cascade of the book at the start, where it is a `Book`.
+    simulated : dict of str to float
+        Of each target.
+    experiment : Experiment or None
+        Where the scenario has policies.
+    contagion : ContagionResult or None
+        Where it has accounts, after a fall of 10 % in the first market.
+    """
+
+    def __init__(self, scenario: Scenario, *, threads: int = 0, progress: Any = None, **changes: Any) -> None:
+        self.scenario = scenario
+        self.arguments = scenario.arguments | changes | {"threads": threads}
+        self.result = scenario.simulate(threads=threads, progress=progress, **changes)
+        self.simulated = measured(scenario, scenario.targets, self.result, threads=threads, **changes)
+        book, market = scenario.book, scenario.market
+        self.response: Response | None = None
+        if isinstance(book, Book) and isinstance(market, Market) and market.support is None:
+            self.response = response(book, market)
+        self.contagion: ContagionResult | None = None
+        if isinstance(book, Accounts) and isinstance(market, Markets):
+            self.contagion = contagion(book, market, {market.names[0]: _FALL})
+        self.experiment: Experiment | None = None
+        if scenario.policies:
+            self.experiment = experiment(**self.arguments | {"seed": self.result.seed}, policies=scenario.policies)
+
+    def facts(self) -> dict[str, Any]:
+        """Gather everything as values that JSON can hold; a number that is not finite becomes None."""
+        scenario, result = self.scenario, self.result
+        facts: dict[str, Any] = {} if self.response is None else report.build(self.response)
+        facts |= {
+            "scenario": scenario.name,
+            "title": scenario.title,
+            "description": scenario.description,
+            "sources": list(scenario.sources),
+            "content": _without_dates(scenario.content),
+            "simulation": {
+                "paths": result._count,
+                "horizon": self.arguments.get("horizon", 86_400.0),
+                "steps": self.arguments.get("steps", 1_440),
+                "seed": result.seed,
+                "columns": _figures(result),
+            },
+            "targets": compared(scenario.targets, self.simulated),
+            "unreconciled": unreconciled(scenario, self.simulated),
+        }
+        if self.contagion is not None:
+            facts["contagion"] = {
+                "markets": list(self.contagion.markets),
+                "branching": self.contagion.branching,
+                "spectral_radius": self.contagion.spectral_radius,
+                "spillover": self._spillover(),
+            }
+        if self.experiment is not None:
+            facts["policies"] = _policies(self.experiment)
+        out: dict[str, Any] = report.plain(facts)
+        return out
+
+    def _spillover(self) -> dict[str, float]:
+        """By how much each market's price ends lower for accounts hurt in the first, in log points."""
+        markets = self.scenario.market.names
+        spilled = self.result.spillover(markets[0])
+        return {name: float(column.mean()) for name, column in zip(markets, spilled.T, strict=True)}
+
+
+def _figures(result: Any) -> dict[str, Any]:
+    names = [name for name in result if name.partition(".")[0] in _COLUMNS and result[name].any()]
+    figures = {}
+    for name, one in result.summary(columns=names, levels=(_LEVEL,)).items():
+        quantiles = {str(p): estimate.value for p, estimate in one["quantile"].items()}
+        figures[name] = {
+            "mean": _interval(one["mean"]),
+            "median": one["quantile"][0.5].value,
+            "quantile": quantiles,
+            "tail": one["tail"],
+            "value_at_risk": _interval(one["value_at_risk"][_LEVEL]),
+            "expected_shortfall": _interval(one["expected_shortfall"][_LEVEL]),
+        }
+    return figures
+
+
+def _interval(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def _policies(held: Experiment) -> dict[str, Any]:
+    return {name: _changes(held.comparison(name), held.columns) for name in held.policies}
+
+
+def _changes(figures: Comparison, columns: Iterable[str]) -> dict[str, Any]:
+    return {
+        column: {"baseline": figures[column]["mean_a"], "difference": _interval(figures[column]["difference"])}
+        for column in columns
+    }
+
+
+def _without_dates(value: Any) -> Any:
+    """TOML's dates as text."""
+    if isinstance(value, Mapping):
+        return {name: _without_dates(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_without_dates(one) for one in value]
+    return value.isoformat() if isinstance(value, (datetime.date, datetime.time)) else value
+
+
+def render(facts: dict[str, Any]) -> None:
+    """Print what `ScenarioRun.facts` gathered, readable at 80 columns."""
+    report.show(
+        [
+            (facts["title"], [" ".join(facts["description"].split()), *(f"- {one}" for one in facts["sources"])]),
+            (_simulated_heading(facts["simulation"]), [_simulation_table(facts["simulation"])]),
+            *([("Reported and simulated", [_target_table(facts["targets"])])] if facts["targets"] else []),
+            *(
+                [("What cannot hold together", [one["text"] for one in facts["unreconciled"]])]
+                * bool(facts["unreconciled"])
+            ),
+            *([("Contagion", _contagion_text(facts["contagion"]))] if "contagion" in facts else []),
+            *(
+                [("Policies on the same random numbers", _policy_text(facts["policies"]))]
+                if "policies" in facts
+                else []
+            ),
+            *([("The book at the start", report.book_sides(facts))] if "book" in facts else []),
+            *([("Its largest tipping points", report.tipping_text(facts))] if "book" in facts else []),
+            *([("Shocks to it", report.shock_text(facts))] if "book" in facts else []),
+        ]
+    )
+
+
+def _simulated_heading(simulation: Mapping[str, Any]) -> str:
+    days = simulation["horizon"] / 86_400
+    length = f"{days:,.4g} days" if days >= 2 else f"{24 * days:,.4g} hours"
+    return f"{simulation['paths']:,} paths of {length}, {simulation['steps']:,} steps, seed {simulation['seed']}"
+
+
+def _simulation_table(simulation: Mapping[str, Any]) -> Any:
+    heading = ("", "5%", "median", "95%", "mean", "ES 99%")
+    rows = [
+        (
+            name.replace("_", " "),
+            *(amount(name, one["quantile"].get(p)) for p in ("0.05", "0.5", "0.95")),
+            amount(name, one["mean"]["value"]),
+            amount(name, one["expected_shortfall"]["value"]),
+        )
+        for name, one in simulation["columns"].items()
+    ]
+    return report.table(heading, rows)
+
+
+def _target_table(targets: Mapping[str, Any]) -> Any:
+    rows = [
+        (
+            name.replace("_", " "),
+            target_value(one["reported"], one["relative"]),
+            target_value(one["simulated"], one["relative"]),
+            f"{100 * one['difference']:+.1f} {'%' if one['relative'] else 'points'}",
+            "fitted" if one["fitted"] else "compared",
+        )
+        for name, one in targets.items()
+    ]
+    return report.table(("", "reported", "simulated", "difference", ""), rows)
+
+
+def target_value(value: float | None, relative: bool) -> str:
+    """Write a target's value: an amount, or a change as a share."""
+    if value is None:
+        return "-"
+    if not relative:
+        return report.percent(value, 1)
+    return report.money(value) if abs(value) >= 1e6 else f"{value:,.5g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def amount(name: str, value: float | None) -> str:
+    """Write a value of a column."""
+    if value is None:
+        return "-"
+    if "price" in name:
+        return report.price_text(value)
+    return report.money(value) if abs(value) >= 1e3 else f"{value:,.4g}"
+
+
+def _contagion_text(found: Mapping[str, Any]) -> Iterable[Any]:
+    markets = found["markets"]
+    yield (
+        f"Spectral radius of the branching matrix after a fall of {-_FALL:.0%} in {markets[0]}: "
+        f"{found['spectral_radius']:.3f} (1 and above feeds itself). A fall of 1 in the column's market moves the "
+        "row's by:"
+    )
+    rows = [(name, *(f"{x:.3f}" for x in row)) for name, row in zip(markets, found["branching"], strict=True)]
+    yield report.table(("", *markets), rows)
+    yield f"Log points lower at the end, on average, for accounts that were hurt in {markets[0]}:"
+    yield report.table(markets, [[f"{100 * found['spillover'][name]:.2f}" for name in markets]])
+
+
+def _policy_text(policies: Mapping[str, Any]) -> Iterable[Any]:
+    columns = list(next(iter(policies.values())))
+    yield "Change of the mean, with its 95 % interval:"
+    rows = []
+    for name, one in policies.items():
+        for column in columns:
+            change = one[column]["difference"]
+            value, low, high = (signed(column, change[figure]) for figure in ("value", "low", "high"))
+            rows.append((name, column.replace("_", " "), value, f"{low} to {high}"))
+    yield report.table(("", "", "change", ""), rows)
+
+
+def signed(name: str, value: float | None) -> str:
+    """Write a change of a column."""
+    return "-" if value is None else f"{'-' if value < 0 else '+'}{amount(name, abs(value))}"

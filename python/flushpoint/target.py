@@ -1,0 +1,151 @@
+"""Targets: what was reported of an event, and what of a run is held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flushpoint._validate import FloatArray, number, one_of
+from flushpoint.accounts import Accounts
+from flushpoint.book import Book
+
+_STATISTICS: dict[str, Callable[[FloatArray], Any]] = {"median": np.median, "mean": np.mean}
+#: Columns that add up in time, so that a stretch of it has a value of its own.
+_ADD_UP = ("liquidated_", "long_", "short_", "stop_", "fund_paid", "shortfall", "unpaid_loss", "waves", "accounts_")
+_CHANGE = "_change"
+_OPEN_INTEREST_CHANGE = "open_interest_change"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reported figure, and the measure of a run to hold against it.
+
+    Parameters
+    ----------
+    reported : float
+        Finite, not 0.
+    measure : str
+        A column of the run's result ("low_price"); a column of prices and "_change", for the change relative to the
+        start ("low_price_change"); of accounts with the market's name ("low_price_change.BTC"); or
+        "open_interest_change", that of the longs' notional at the market's price from the start to the end of the run.
+    statistic : {"median", "mean"}, default "median"
+        Over the paths.
+    window : (float, float), optional
+        Seconds after the start: only what happens in between, for columns that add up in time.
+    fit : bool, default True
+        Whether `calibrate` is to meet it; otherwise it is only compared.
+    """
+
+    reported: float
+    measure: str
+    statistic: str = "median"
+    window: tuple[float, float] | None = None
+    fit: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reported", number("reported", self.reported))
+        if self.reported == 0:
+            raise ValueError("reported must not be 0, was 0.0")
+        if not isinstance(self.measure, str) or not self.measure:
+            raise TypeError(f"measure must be the name of a column, was {self.measure!r}")
+        one_of("statistic", self.statistic, tuple(_STATISTICS))
+        if not isinstance(self.fit, bool):
+            raise TypeError(f"fit must be True or False, was {self.fit!r}")
+        if self.window is None:
+            return
+        try:
+            begin, end = self.window
+        except (TypeError, ValueError):
+            raise ValueError(f"window must be two times, was {self.window!r}") from None
+        begin = number("window[0]", begin, at_least=0)
+        object.__setattr__(self, "window", (begin, number("window[1]", end, above=begin)))
+        if not self.measure.startswith(_ADD_UP) or not self.relative:
+            raise ValueError(f"measure must add up in time where window is given, was {self.measure!r}")
+
+    @property
+    def relative(self) -> bool:
+        """Whether its difference is one of shares of `reported`; that of a change is in points instead."""
+        return not self.measure.partition(".")[0].endswith(_CHANGE)
+
+    def difference(self, simulated: float) -> float:
+        """How far a simulated value is off: as a share of the reported one, of changes simulated - reported."""
+        return simulated / self.reported - 1.0 if self.relative else simulated - self.reported
+
+
+def targets_of(table: Mapping[str, Any]) -> dict[str, Target]:
+    """Make targets from tables, by name."""
+    out = {}
+    for name, one in table.items():
+        if not isinstance(one, Mapping):
+            raise ValueError(f"targets.{name} must be a table, was {one!r}")
+        try:
+            out[name] = Target(**one)
+        except TypeError as error:
+            raise ValueError(f"targets.{name}: {str(error).removeprefix('Target.__init__() ')}") from None
+        except ValueError as error:
+            raise ValueError(f"targets.{name}.{error}") from None
+    return out
+
+
+def measured(scenario: Any, targets: Mapping[str, Target], result: Any = None, **changes: Any) -> dict[str, float]:
+    """Run a scenario, and return each target's simulated value.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    targets : mapping of str to Target
+    result : optional
+        The whole run, if it has been made already.
+    **changes
+        As of `Scenario.simulate`.
+    """
+    whole = scenario.simulate(**changes) if result is None else result
+    runs: dict[float, Any] = {scenario.arguments.get("horizon", 86_400.0): whole}
+
+    def until(seconds: float) -> Any:
+        if seconds not in runs:
+            runs[seconds] = scenario.simulate(until=seconds, **changes)
+        return runs[seconds]
+
+    out = {}
+    for name, target in targets.items():
+        if target.window is None:
+            values = _values(scenario, whole, target.measure)
+        else:
+            begin, end = target.window
+            values = _values(scenario, until(end), target.measure)
+            if begin > 0:
+                values = values - _values(scenario, until(begin), target.measure)
+        out[name] = float(_STATISTICS[target.statistic](values))
+    return out
+
+
+def _values(scenario: Any, result: Any, measure: str) -> FloatArray:
+    """One value a path."""
+    if measure == _OPEN_INTEREST_CHANGE:
+        return _open_interest_change(scenario, result)
+    told, _, market = measure.partition(".")
+    column = told.removesuffix(_CHANGE)
+    name = f"{column}.{market}" if market else column
+    try:
+        values = np.asarray(result[name] if name in result else getattr(result, column), dtype=np.float64)
+    except AttributeError:
+        raise ValueError(f"measure must be a column of the result, was {measure!r}") from None
+    if values.ndim != 1:
+        raise ValueError(f"measure must name a market, such as {column}.{scenario.market.names[0]}, was {measure!r}")
+    if column == told:
+        return values
+    start = scenario.market[market].price if market else scenario.market.price
+    return np.asarray(values / start - 1.0)
+
+
+def _open_interest_change(scenario: Any, result: Any) -> FloatArray:
+    book, price = scenario.book, scenario.market.price
+    if isinstance(book, Accounts) or not isinstance(book, Book):
+        raise ValueError(f"measure must be another than {_OPEN_INTEREST_CHANGE!r} but for a Book, was it")
+    held = book.long.quantity.sum()
+    left = result.long_open_quantity if "turnover" in scenario.arguments else held - result.long_quantity
+    return np.asarray(left * result.final_price / (held * price) - 1.0)
