@@ -105,16 +105,15 @@ class ScenarioRun:
                 "markets": list(self.contagion.markets),
                 "branching": self.contagion.branching,
                 "spectral_radius": self.contagion.spectral_radius,
-                "spillover": self._spillover(),
+                "spillover": self._spillover(self.contagion.markets),
             }
         if self.experiment is not None:
             facts["policies"] = _policies(self.experiment)
         out: dict[str, Any] = report.plain(facts)
         return out
 
-    def _spillover(self) -> dict[str, float]:
+    def _spillover(self, markets: tuple[str, ...]) -> dict[str, float]:
         """By how much each market's price ends lower for accounts hurt in the first, in log points."""
-        markets = self.scenario.market.names
         spilled = self.result.spillover(markets[0])
         return {name: float(column.mean()) for name, column in zip(markets, spilled.T, strict=True)}
 
