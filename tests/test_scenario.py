@@ -7,6 +7,7 @@ import datetime
 import json
 import math
 import pickle
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -792,3 +793,21 @@ def test_scripts_add_up_and_end() -> None:
             fp.Script.evenly(*bad)
     with pytest.raises(TypeError):
         evenly + 5  # type: ignore[operator]
+
+
+# --- the page ---
+def test_the_page_of_scenarios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "scenarios.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    exec(compile(example, "docs/scenarios.md", "exec"), {})
+    assert "high_price" in capsys.readouterr().out
+    (file,) = re.findall(r"```toml\n(.*?)```", page, re.S)
+    scenario = written(tmp_path, file)
+    assert len(scenario.parameters) == 2
+    simulated = measured(scenario, scenario.targets, paths=20)
+    assert all(abs(target.difference(simulated[name])) < 0.5 for name, target in scenario.targets.items())
+    (told,) = re.findall(r"^    (mine: .*)$", page, re.M)
+    with pytest.raises(ValueError, match=re.escape(told)):
+        made(market={**CONTENT["market"], "impact": {"kind": "LinearImpact", "coefficient": -1.0}})
+    for name in NAMES:
+        assert f"### {name}\n" in page
