@@ -1,4 +1,4 @@
-"""Calibration: known values are found again, what the targets do not tell is said, and the search keeps its promises."""
+"""Calibration: known values are found again, what targets do not tell is said, and the search keeps its promises."""
 
 from __future__ import annotations
 
@@ -129,9 +129,10 @@ def test_bounds_hold() -> None:
 
     out_of_reach = {"low": fp.Target(60.0, "low_price")}
     c = fp.calibrate(Watched("mine", CONTENT), out_of_reach, {LOW: (80.0, 96.0)})
-    assert 80.0 <= min(seen)
+    assert min(seen) >= 80.0
     assert max(seen) <= 96.0
-    assert c.value[0] == pytest.approx(80.0, abs=0.05)
+    assert c.value[0] == pytest.approx(80.0, abs=0.01)
+    assert ", from 90, at its bound\n" in str(c)
     assert c.residual[0] > 10
 
 
@@ -184,6 +185,7 @@ def test_own_targets_and_parameters_of_the_scenario() -> None:
     assert set(c.simulated) == set(tables)
     assert "closed: " in str(c)
     assert "not fitted" in str(c)
+    assert "at its bound" not in str(c)
     # A number is another reported value.
     other = fp.calibrate(scenario, {"low": own["low"].reported * 1.02}, {LOW: (80, 96)})
     assert other.simulated["low"] == pytest.approx(own["low"].reported * 1.02, rel=1e-3)
@@ -226,14 +228,14 @@ TARGETS = {"low": fp.Target(88.0, "low_price")}
         ),
         ((SCENARIO, TARGETS, {}), {}, ValueError, r"^parameters must be a mapping of at least one place"),
         ((SCENARIO, TARGETS, 5), {}, ValueError, r"^parameters must be a mapping of at least one place"),
-        ((SCENARIO, TARGETS, {"a.b": (0, 1)}), {}, ValueError, r"^mine: place must be one in the scenario, was 'a\.b'$"),
+        ((SCENARIO, TARGETS, {"a.b": (0, 1)}), {}, ValueError, r"^mine: place must be one in the scenario, was 'a\.b"),
         ((SCENARIO, TARGETS, {5: (0, 1)}), {}, TypeError, r"^place must be a text or a tuple of texts, was 5$"),
         (
             (SCENARIO, TARGETS, {"book.kind": (0, 1)}), {}, ValueError,
             r"^mine: parameters\['book\.kind'\] must be the place of a number, was of 'Book\.from_leverage_mix'$",
         ),
-        ((SCENARIO, TARGETS, {LOW: (1, 1)}), {}, ValueError, r"^mine: parameters\['process\.price\.0'\]\[1\] must be abov"),
-        ((SCENARIO, TARGETS, {LOW: 5}), {}, ValueError, r"^mine: parameters\['process\.price\.0'\] must be two bounds, was"),
+        ((SCENARIO, TARGETS, {LOW: (1, 1)}), {}, ValueError, r"^mine: parameters\['process\.price\.0'\]\[1\] must be"),
+        ((SCENARIO, TARGETS, {LOW: 5}), {}, ValueError, r"^mine: parameters\['process\.price\.0'\] must be two b"),
         (
             (SCENARIO, TARGETS, {LOW: (80, 96), (FINAL, LOW): (80, 96)}), {}, ValueError,
             r"^mine: parameters must hold each place once, was with 'process\.price\.0' again$",
@@ -259,4 +261,4 @@ def test_the_page_of_calibration(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
     exec(compile(example, "docs/calibration.md", "exec"), names)
     assert "identified: condition number 1" in capsys.readouterr().out
-    assert np.median(names["again"]["high_price"]) == pytest.approx(65_000.0, rel=0.01)
+    assert np.median(names["again"]["high_price"]) == pytest.approx(62_000.0, rel=1e-3)

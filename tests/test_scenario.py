@@ -804,8 +804,7 @@ def test_the_page_of_scenarios(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (file,) = re.findall(r"```toml\n(.*?)```", page, re.S)
     scenario = written(tmp_path, file)
     assert len(scenario.parameters) == 2
-    simulated = measured(scenario, scenario.targets, paths=20)
-    assert all(abs(target.difference(simulated[name])) < 0.5 for name, target in scenario.targets.items())
+    assert_met(scenario, measured(scenario, scenario.targets))
     (told,) = re.findall(r"^    (mine: .*)$", page, re.M)
     with pytest.raises(ValueError, match=re.escape(told)):
         made(market={**CONTENT["market"], "impact": {"kind": "LinearImpact", "coefficient": -1.0}})
