@@ -119,8 +119,8 @@ class Scenario:
         for name in (*wanted, "process"):
             if name not in content:
                 raise ValueError(self._told(f"{name} must be given, was missing"))
-        for name in set(one + several) - set(wanted):
-            if name in content:
+        for name in one + several:
+            if name in content and name not in wanted:
                 raise ValueError(self._told(f"{name} must be left out where {' or '.join(several)} is given"))
         if wanted is several and content.get("policies"):
             raise ValueError(self._told("policies must be left out where accounts are given, as experiment has none"))
