@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flushpoint.plot._axes import LONG, SHORT, axes, clean, each_bin, scale_of, thousands
+from flushpoint.book import Book
+from flushpoint.levels import LevelsOverTime
+from flushpoint.plot._axes import LONG, SHORT, axes, check_kind, clean, each_bin, scale_of, thousands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from flushpoint.book import Book
-    from flushpoint.levels import LevelsOverTime
 
 
 def levels(
@@ -48,6 +47,7 @@ def levels(
     -------
     matplotlib.axes.Axes
     """
+    check_kind("book", book, Book, "a Book")
     ax = axes(ax)
     edges = np.linspace(0.4 * price, 2 * price, bins + 1) if isinstance(bins, int) else np.asarray(bins, dtype=float)
     notional = book.heatmap(edges)
@@ -87,6 +87,7 @@ def levels_over_time(levels: LevelsOverTime, ax: Axes | None = None, *, currency
     -------
     matplotlib.axes.Axes
     """
+    check_kind("levels", levels, LevelsOverTime, "LevelsOverTime")
     ax = axes(ax)
     colors = importlib.import_module("matplotlib.colors")
     notional = np.stack([levels.long_notional, levels.short_notional])
@@ -118,9 +119,6 @@ def levels_over_time(levels: LevelsOverTime, ax: Axes | None = None, *, currency
         ax.set_xlabel("time (UTC)")
     else:
         ax.set_xlabel("time since the first row (hours)")
-    ax.set_title(
-        f"inferred anew {levels.books} times; in between only what the price crossed is taken out", fontsize="small"
-    )
     ax.legend(loc="lower left", fontsize="small")
     clean(ax)
     return ax

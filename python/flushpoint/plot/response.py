@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flushpoint.plot._axes import LONG, SHORT, axes, clean, panel_below, scale_of, thousands
+from flushpoint.plot._axes import LONG, SHORT, axes, check_kind, clean, panel_below, scale_of, thousands
 from flushpoint.report import largest
+from flushpoint.response import Response
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from flushpoint.response import Response
 
 _MARKED = 4  # tipping points marked on each side
 
@@ -38,6 +37,7 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
     matplotlib.axes.Axes
         The upper panel.
     """
+    check_kind("r", r, Response, "a Response")
     ax = axes(ax)
     below = panel_below(ax)
     shock = np.linspace(-0.5, 0.5, 4001) if shocks is None else np.asarray(shocks, dtype=np.float64)
