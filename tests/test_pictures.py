@@ -245,7 +245,7 @@ def test_contagion_shows_the_matrix() -> None:
     c = fp.contagion(accounts, markets)
     ax = drawn(plot.contagion(c, empty()))
     np.testing.assert_array_equal(ax.images[0].get_array(), c.branching)
-    assert [text.get_text() for text in ax.texts] == ["2.0", "2.0", "0.5", "0.5"]
+    assert [text.get_text() for text in ax.texts] == ["2.00", "2.00", "0.50", "0.50"]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["A", "B"]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["A", "B"]
     assert ax.get_title() == f"spectral radius {c.spectral_radius:.3g}"

@@ -148,7 +148,7 @@ def test_the_picture_of_levels_over_time() -> None:
     assert ax.get_ylabel() == "liquidation price (USD)"
     assert ax.get_xlabel() == "time (UTC)"
     labels = [each.get_ylabel() for each in figure.axes[1:]]
-    assert "notional per bin of 0.5% (M USD); shorts orange, longs blue" in labels
+    assert "notional per bin of 0.5% (M USD)\nshorts orange, longs blue" in labels
     timeless = levels.over_time({k: v for k, v in HISTORY.items() if k != "time"}, maintenance_rate=0.01, period=900)
     assert timeless.time[-1] == 15
     assert plot.levels_over_time(timeless, Figure().subplots()).get_xlabel() == "time since the first row (hours)"

@@ -44,7 +44,7 @@ def contagion(c: ContagionResult, ax: Axes | None = None) -> Axes:
     shown = ax.imshow(c.branching, cmap=shade, vmin=least, vmax=most, aspect="auto")
     cast("Figure", ax.figure).colorbar(shown, ax=ax, pad=0.02, aspect=30).set_label("log move per log move")
     if len(c.markets) <= _MOST_NUMBERS:
-        digits = max(1 - math.floor(math.log10(most)), 0)  # two of the largest number's
+        digits = max(2 - math.floor(math.log10(most)), 0)  # three of the largest number's
         for (row, column), value in np.ndenumerate(c.branching):
             color = "white" if abs(value) > 0.6 * most else "black"
             ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", color=color)

@@ -107,7 +107,7 @@ def levels_over_time(levels: LevelsOverTime, ax: Axes | None = None, *, currency
         bar = figure.colorbar(mesh, ax=ax, extend="max", pad=0.01, aspect=35)
         if side == "longs":
             each = each_bin(levels.edges, currency)
-            bar.set_label(f"notional per bin{each} ({unit}{currency}); shorts orange, longs blue")
+            bar.set_label(f"notional per bin{each} ({unit}{currency})\nshorts orange, longs blue")
         else:  # to the left of the longs', which has the numbers of both
             bar.set_ticks([])
     ax.plot(levels.time[:-1], levels.price, color="black", linewidth=1.1, label="price")
@@ -115,8 +115,10 @@ def levels_over_time(levels: LevelsOverTime, ax: Axes | None = None, *, currency
     ax.yaxis.set_major_formatter(thousands())
     if np.issubdtype(levels.time.dtype, np.datetime64):
         dates = importlib.import_module("matplotlib.dates")
-        ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
-        ax.set_xlabel("time (UTC)")
+        ticks = dates.AutoDateLocator(minticks=2, maxticks=5)
+        ax.xaxis.set_major_locator(ticks)
+        ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(ticks))
+        ax.set_xlabel("time (UTC)", loc="left")
     else:
         ax.set_xlabel("time since the first row (hours)")
     ax.legend(loc="lower left", fontsize="small")

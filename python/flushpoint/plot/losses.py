@@ -66,7 +66,8 @@ def losses(
     scale, unit = scale_of(curve["value"])
     unit += unit_of(column, currency)
     value = curve["value"] / scale
-    label = f"with its {percent(confidence)} interval"
+    runs = "scenarios" if e.provenance["question"] == "stress" else "paths"
+    label = f"share of {runs}, {percent(confidence)} interval"
     ax.fill_between(value, curve["low"], curve["high"], step="pre", color=LONG, alpha=0.25, linewidth=0)
     ax.plot(value, curve["probability"], drawstyle="steps-pre", color=LONG, label=label)
     for name, color in (("value_at_risk", SHORT), ("expected_shortfall", RISK)):
@@ -76,7 +77,6 @@ def losses(
         ax.axvline(at if math.isfinite(at) else math.nan, color=color, linewidth=2, label=label)
         if at > 0 and math.isfinite(high - low):
             ax.axvspan(low, high, color=color, alpha=0.2, linewidth=0)
-    runs = "scenarios" if e.provenance["question"] == "stress" else "paths"
     none = "0" if column_of(e, column).min(initial=0) == 0 else "0 or less"
     without = percent(1 - figures["positive"].value)
     ax.set_title(f"{none} in {without} of {figures['count']:,} {runs}", fontsize="medium")

@@ -18,7 +18,9 @@ _MARKED = 4  # tipping points marked on each side
 
 
 def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = None, currency: str = "USD") -> Axes:
-    """Draw the final price against the shock, its largest tipping points marked, and below it what is closed.
+    """Draw the final price against the shock, and below it what is closed.
+
+    The largest tipping points are marked where they lead, with an area that goes by their notional.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
             edgecolors="black",
             linewidths=1.1,
             zorder=3,
-            label="largest tipping points: price after, area by notional",
+            label="largest tipping points",
         )
         for tip in tips["shock"]:
             below.axvline(100 * tip, color="black", linewidth=0.7, linestyle=":")
