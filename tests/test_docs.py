@@ -27,6 +27,14 @@ def test_readme_example_runs_and_shows_a_cascade(capsys):
     assert "nan" not in out
 
 
+def test_the_page_of_pictures_runs_and_shows_every_picture():
+    pytest.importorskip("matplotlib").use("Agg")
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/pictures.md").read_text(), re.S)
+    assert set(flushpoint.plot.__all__) - {"require"} == {*re.findall(r"fp\.plot\.(\w+)\(", "".join(blocks))}
+    exec(compile("".join(blocks), "pictures.md", "exec"), {})
+    importlib.import_module("matplotlib.pyplot").close("all")
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name):
     module = importlib.import_module(name)
