@@ -20,6 +20,7 @@ from flushpoint.depth import LivingDepth, Support
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
 from flushpoint.factor_model import FactorModel
+from flushpoint.fragility import Fragility, SideFragility, TippingSurface, fragility, tipping_surface
 from flushpoint.funding import Funding
 from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
@@ -83,6 +84,7 @@ __all__ = [
     "Experiment",
     "Exponential",
     "FactorModel",
+    "Fragility",
     "FundSize",
     "FundedSimulationResult",
     "Funding",
@@ -114,6 +116,7 @@ __all__ = [
     "Result",
     "Returns",
     "Script",
+    "SideFragility",
     "SimulationResult",
     "SquareRootImpact",
     "StressResult",
@@ -121,6 +124,7 @@ __all__ = [
     "Summary",
     "Support",
     "Table",
+    "TippingSurface",
     "Turnover",
     "Uniform",
     "Venue",
@@ -135,6 +139,7 @@ __all__ = [
     "compare",
     "contagion",
     "experiment",
+    "fragility",
     "infer_margin",
     "io",
     "liquidation_price",
@@ -145,6 +150,7 @@ __all__ = [
     "simulate",
     "size_fund",
     "stress",
+    "tipping_surface",
 ]
 
 
