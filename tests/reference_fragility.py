@@ -65,7 +65,7 @@ def largest_reproduction_number(
     book: reference.Positions, market: reference.Venue, side: int, reach: float, width: float
 ) -> float:
     """The largest at many prices, among them all at which a trigger comes into sight."""
-    prices = [market.price * math.exp(-side * reach * i / 500) for i in range(501)]
+    prices = [market.price * math.exp(-side * reach * i / 40) for i in range(41)]
     for s, t in zip(book.side, book.trigger, strict=True):
         if s == side and 0 < t < math.inf:
             seen = t * math.exp(side * width)

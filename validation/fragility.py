@@ -168,8 +168,8 @@ def data_block(data: Data, looks: Looks) -> str:
     when = data.when[looks.row]
     days = np.array([each[:10] for each in when])
     falls = " and ".join(
-        f"{np.count_nonzero(looks.fall >= x)} times by {x:.0%} or more, looked at on {np.unique(days[looks.fall >= x]).size} days"
-        for x in FALLS
+        f"{np.count_nonzero(fell)} times, after looks on {np.unique(days[fell]).size} days, by {least:.0%} or more"
+        for least, fell in ((least, looks.fall >= least) for least in FALLS)
     )
     return (
         f"{len(looks)} looks, one every {EVERY} hours from {days[0]} to {days[-1]}. In the {AHEAD} hours after a look\n"
@@ -277,19 +277,9 @@ def largest_block(data: Data, looks: Looks) -> str:
     return table(rows)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Look at everything and rewrite the page's blocks."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=SHARED / "btc_hourly_price_liquidations_oi_2025-12_2026-02.csv.gz")
-    parser.add_argument("--ether", type=Path, default=SHARED / "eth_1m_quotes_liquidations_2021-01.csv.gz")
-    parser.add_argument("--output", type=Path, default=PAGE, help="the page (default: docs/fragility.md)")
-    parser.add_argument("--warm-up", type=int, default=500, help="hours before the first look")
-    options = parser.parse_args(argv)
-
-    data = read_bitcoin(options.data, options.warm_up)
-    ether = read_ether(options.ether, options.warm_up * 3 // 10)
-    looks = look(data)
-    blocks: dict[str, Callable[[], str]] = {
+def blocks(data: Data, ether: Data, looks: Looks) -> dict[str, Callable[[], str]]:
+    """Name the page's blocks."""
+    return {
         "data": lambda: data_block(data, looks),
         "colours": lambda: colours_block(looks),
         "by colour": lambda: by_colour_block(looks),
@@ -299,7 +289,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         "ether": lambda: ether_block(ether),
         "largest": lambda: largest_block(data, looks),
     }
-    write(options.output, blocks, "validation/fragility.py")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Look at everything and rewrite the page's blocks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=SHARED / "btc_hourly_price_liquidations_oi_2025-12_2026-02.csv.gz")
+    parser.add_argument("--ether", type=Path, default=SHARED / "eth_1m_quotes_liquidations_2021-01.csv.gz")
+    parser.add_argument("--output", type=Path, default=PAGE, help="the page (default: docs/fragility.md)")
+    parser.add_argument("--warm-up", type=int, default=500, help="hours of bitcoin before the first look")
+    options = parser.parse_args(argv)
+
+    data = read_bitcoin(options.data, options.warm_up)
+    ether = read_ether(options.ether, options.warm_up * 3 // 10)
+    write(options.output, blocks(data, ether, look(data)), "validation/fragility.py")
 
 
 if __name__ == "__main__":
