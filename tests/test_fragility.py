@@ -345,7 +345,9 @@ def test_the_back_test_looks_ahead_only_for_what_follows(command: ModuleType) ->
         "open_interest": np.full(120, 1e9),
     }
     measured = (rng.exponential(1e6, 120), np.zeros(120))
-    made_up = SimpleNamespace(history=history, measured=measured, compared=np.arange(120) >= 72)
+    made_up = SimpleNamespace(
+        history=history, measured=measured, compared=np.arange(120) >= 72, when=np.full(120, "2026-01-01T00:00")
+    )
     markets = {"linear": command.linear(1e8)}
     looks = command.look(made_up, markets, every=8, ahead=24)
     assert looks.row.tolist() == [72, 80, 88]
@@ -370,7 +372,9 @@ def test_the_back_test_finds_what_was_put_in(command: ModuleType, monkeypatch: p
     score, fall = rng.uniform(0.0, 1.5, 300), rng.exponential(0.03, 300)
     liquidated = 1e8 * fall * (1 + score) * rng.lognormal(0, 0.1, 300)
     zeros = np.zeros(300)
-    looks = command.Looks(np.arange(300), {"made up": score}, zeros + 0.02, zeros, fall, liquidated)
+    looks = command.Looks(
+        np.arange(300), np.full(300, "2026-01-01"), {"made up": score}, zeros + 0.02, zeros, fall, liquidated
+    )
     value, low, high = command.with_interval(command.rank_correlation, score, fall)
     assert low < 0 < high
     assert low < value < high
@@ -397,5 +401,5 @@ def test_partial_rank_correlation_by_hand(command: ModuleType) -> None:
 
 def test_the_page_has_a_place_for_each_block(command: ModuleType) -> None:
     page = (ROOT / "docs" / "fragility.md").read_text()
-    for name in command.blocks(None, None, None):
+    for name in command.blocks(None, None):
         importlib.import_module("page").insert(page, name, "", "validation/fragility.py")

@@ -21,14 +21,14 @@ from scipy import stats
 
 import flushpoint as fp
 from flushpoint import example
-from flushpoint.fragility import AMBER_SCORE
+from flushpoint.fragility import AMBER_SCORE, ORDINARY_DEVIATIONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "fragility.md"
 EVERY = 6  # hours from one look at the light to the next
 AHEAD = 24  # hours that are looked at after it
 MEMORY = 30  # days of returns behind the daily volatility
 BLOCK = 12  # looks that are drawn together: three days
-DRAWS = 2_000
+DRAWS = 1_000
 CONFIDENCE = 0.9
 FALLS = (0.02, 0.04)
 LARGEST = 5
@@ -60,6 +60,7 @@ class Looks:
     """What was seen at each look, and what followed."""
 
     row: NDArray[np.int64]
+    day: NDArray[np.str_]
     score: dict[str, Floats]  # of each market
     volatility: Floats  # of a day, known then
     at_risk: Floats  # longs whose trigger is near, USD
@@ -96,6 +97,7 @@ def look(
         liquidated.append(float(data.measured[0][following].sum()))
     return Looks(
         rows,
+        np.array([when[:10] for when in data.when[rows]]),
         {name: np.array(values) for name, values in score.items()},
         *(np.array(values) for values in (volatility, at_risk, fall, liquidated)),
     )
@@ -163,19 +165,19 @@ def shown(values: tuple[float, float, float], form: str) -> str:
     return value if low == high else f"{value} [{low}, {high}]"
 
 
-def data_block(data: Data, looks: Looks) -> str:
+def counted(looks: Looks, chosen: NDArray[np.bool_]) -> str:
+    """Count looks, and the days that they are of."""
+    return f"{np.count_nonzero(chosen)} on {np.unique(looks.day[chosen]).size} days"
+
+
+def data_block(looks: Looks) -> str:
     """Say what is looked at."""
-    when = data.when[looks.row]
-    days = np.array([each[:10] for each in when])
-    falls = " and ".join(
-        f"{np.count_nonzero(fell)} times, after looks on {np.unique(days[fell]).size} days, by {least:.0%} or more"
-        for least, fell in ((least, looks.fall >= least) for least in FALLS)
-    )
+    falls = " and ".join(f"{counted(looks, looks.fall >= least)} by {least:.0%} or more" for least in FALLS)
     return (
-        f"{len(looks)} looks, one every {EVERY} hours from {days[0]} to {days[-1]}. In the {AHEAD} hours after a look\n"
-        f"the price fell {falls}\n(log price, to the lowest low). Daily volatility, over the {MEMORY} days before, "
-        f"was {looks.volatility.min():.1%} to {looks.volatility.max():.1%}.\nIntervals are of {CONFIDENCE:.0%}, "
-        f"from blocks of {BLOCK * EVERY // 24} days.\n"
+        f"{len(looks)} looks, one every {EVERY} hours from {looks.day[0]} to {looks.day[-1]}; the price fell, to its "
+        f"lowest\nin the {AHEAD} hours after, in {falls}. Daily volatility, over\n"
+        f"the {MEMORY} days before, was {looks.volatility.min():.1%} to {looks.volatility.max():.1%}. "
+        f"Intervals are of {CONFIDENCE:.0%}, from blocks of {BLOCK * EVERY // 24} days.\n"
     )
 
 
@@ -198,13 +200,10 @@ def outcomes(looks: Looks, names: Sequence[str], groups: Callable[[Floats], Sequ
             for there in chosen:
                 rate = per_percent(there, looks.liquidated, looks.fall) / 1e6
                 mean = looks.liquidated[there].mean() / 1e6 if there.any() else np.nan
-                cells.append(f"{rate:.1f}; {mean:.0f} ({np.count_nonzero(there)})" if there.any() else "-")
+                cells.append(f"{rate:.1f}; {mean:.0f} ({counted(looks, there)})" if there.any() else "-")
             last = shown(with_interval(ratio, chosen[0], chosen[-1], looks.liquidated, looks.fall), ".2f")
             rows.append([name, f"{least:.0%}", *cells, last])
-    return (
-        table(rows)
-        + "\nM USD of longs liquidated: per 1 % of fall; a look (number of looks). The ratio is of the first.\n"
-    )
+    return table(rows) + "\nM USD of longs liquidated: per 1 % of fall; a look (looks). The ratio is of the first.\n"
 
 
 def by_colour_block(looks: Looks) -> str:
@@ -224,20 +223,21 @@ def by_third_block(looks: Looks) -> str:
 
 def hits_block(looks: Looks) -> str:
     """Set how often a fall after a warning was a heavy one: more liquidated per fall than in the median fall."""
-    rows = [["market", "amber or red", "of the falls", "heavy after a warning", "heavy without"]]
+    rows = [["market", "amber or red"]]
+    rows[0] += [f"{what} {after}" for what in ("fall", "heavy fall") for after in ("after a warning", "without")]
     fell = looks.fall >= FALLS[0]
     rate = looks.liquidated / np.where(fell, looks.fall, 1.0)
     heavy = rate > np.median(rate[fell])
 
-    def share(there: NDArray[np.bool_], heavy: NDArray[np.bool_]) -> float:
-        return float(np.mean(heavy[there])) if there.any() else np.nan
+    def share(there: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+        return float(np.mean(truth[there])) if there.any() else np.nan
 
     for name, score in looks.score.items():
         warned = score >= AMBER_SCORE
-        shares = [shown(with_interval(np.mean, warned), ".0%"), shown(with_interval(share, fell, warned), ".0%")]
-        hits = [shown(with_interval(share, fell & (warned == after), heavy), ".0%") for after in (True, False)]
-        rows.append([name, *shares, *hits])
-    return table(rows) + f"\nFalls of {FALLS[0]:.0%} or more.\n"
+        cells = [shown(with_interval(share, warned == after, fell), ".0%") for after in (True, False)]
+        cells += [shown(with_interval(share, fell & (warned == after), heavy), ".0%") for after in (True, False)]
+        rows.append([name, shown(with_interval(np.mean, warned), ".0%"), *cells])
+    return table(rows) + f"\nFalls of {FALLS[0]:.0%} or more; heavy ones as a share of them.\n"
 
 
 def ranks_block(looks: Looks) -> str:
@@ -261,9 +261,9 @@ def ether_block(data: Data) -> str:
     return f"{len(looks)} looks, of which {falls} or more fell in the {AHEAD} hours after.\n\n" + ranks_block(looks)
 
 
-def largest_block(data: Data, looks: Looks) -> str:
+def largest_block(looks: Looks) -> str:
     """Set the days of the largest falls, and what the light said before."""
-    rows = [["look", "fall that came", "longs liquidated", *looks.score]]
+    rows = [["look", "fall that came", "ordinary fall then", "longs liquidated", *looks.score]]
     taken: list[int] = []
     for k in np.argsort(-looks.fall):
         if len(taken) == LARGEST:
@@ -272,22 +272,23 @@ def largest_block(data: Data, looks: Looks) -> str:
             taken.append(int(k))
     for k in sorted(taken):
         cells = [f"{light(s)[k]}, {s[k]:.2f} (above {np.mean(s < s[k]):.0%})" for s in looks.score.values()]
-        falls = [f"{looks.fall[k]:.1%}", f"{looks.liquidated[k] / 1e6:,.0f} M USD"]
-        rows.append([data.when[looks.row[k]][:10], *falls, *cells])
+        ordinary = ORDINARY_DEVIATIONS * looks.volatility[k]
+        falls = [f"{looks.fall[k]:.1%}", f"{ordinary:.1%}", f"{looks.liquidated[k] / 1e6:,.0f} M USD"]
+        rows.append([str(looks.day[k]), *falls, *cells])
     return table(rows)
 
 
-def blocks(data: Data, ether: Data, looks: Looks) -> dict[str, Callable[[], str]]:
+def blocks(looks: Looks, ether: Data) -> dict[str, Callable[[], str]]:
     """Name the page's blocks."""
     return {
-        "data": lambda: data_block(data, looks),
+        "data": lambda: data_block(looks),
         "colours": lambda: colours_block(looks),
         "by colour": lambda: by_colour_block(looks),
         "by third": lambda: by_third_block(looks),
         "hits": lambda: hits_block(looks),
         "ranks": lambda: ranks_block(looks),
         "ether": lambda: ether_block(ether),
-        "largest": lambda: largest_block(data, looks),
+        "largest": lambda: largest_block(looks),
     }
 
 
@@ -302,7 +303,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     data = read_bitcoin(options.data, options.warm_up)
     ether = read_ether(options.ether, options.warm_up * 3 // 10)
-    write(options.output, blocks(data, ether, look(data)), "validation/fragility.py")
+    write(options.output, blocks(look(data), ether), "validation/fragility.py")
 
 
 if __name__ == "__main__":

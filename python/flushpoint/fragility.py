@@ -14,6 +14,7 @@ from flushpoint._validate import threads as check_threads
 from flushpoint.book import Book, Side
 from flushpoint.impact import SquareRootImpact
 from flushpoint.market import Market
+from flushpoint.outcome import frozen
 from flushpoint.report import plain
 from flushpoint.response import Response, response
 from flushpoint.stress import stress
@@ -317,7 +318,7 @@ def fragility(
     --------
     >>> book = Book([1, 1, -1], [4.0, 8.0, 5.0], [97.0, 96.5, 108.0])
     >>> f = fragility(book, Market(100.0, LinearImpact(0.003)), daily_volatility=0.02)
-    >>> f.light, f.long.tipping_shock.__round__(3), f.amplification.round(2)
+    >>> f.light, round(f.long.tipping_shock, 3), f.amplification.round(2)
     ('red', -0.03, array([1.7 , 1.34, 1.16]))
     """
     r = response(book, market, threads=check_threads(threads))
@@ -341,18 +342,6 @@ def fragility(
     both = long.at_risk + short.at_risk
     with np.errstate(invalid="ignore"):
         imbalance = (long.at_risk - short.at_risk) / both
-    columns = (
-        prices,
-        np.asarray(r.reproduction_number(prices, step)),
-        moves,
-        s.final_price[:-1],
-        s.amplification[:-1],
-        s.liquidated_notional[:-1],
-        distances,
-        imbalance,
-    )
-    read_only(columns)
-    prices, reproduction, moves, final, amplification, notional, distances, imbalance = columns
     amplified = float(s.amplification[-1])
     largest = _largest(r, False, fall, step)[0]
     return Fragility(
@@ -360,15 +349,15 @@ def fragility(
         positions=len(book),
         long=long,
         short=short,
-        prices=prices,
-        reproduction_number=reproduction,
+        prices=frozen(prices),
+        reproduction_number=frozen(np.asarray(r.reproduction_number(prices, step))),
         width=step,
         shocks=moves,
-        final_price=final,
-        amplification=amplification,
-        liquidated_notional=notional,
+        final_price=frozen(s.final_price[:-1]),
+        amplification=frozen(s.amplification[:-1]),
+        liquidated_notional=frozen(s.liquidated_notional[:-1]),
         within=distances,
-        imbalance=imbalance,
+        imbalance=frozen(imbalance),
         leverage_ratio=max(long.open_interest, short.open_interest) / value,
         trigger_drift=_PAYMENTS * float(np.log1p(rate)),
         daily_volatility=deviation,
@@ -428,11 +417,11 @@ def tipping_surface(
 
     Examples
     --------
-    >>> book = Book(+1, [10.0, 10.0], [92.0, 89.0])
-    >>> s = tipping_surface(book, Market(100.0, LinearImpact(0.003)), [-0.05, -0.1], [0.5, 1.0, 2.0])
+    >>> book = Book(+1, [10.0, 10.0], [92.0, 90.5])
+    >>> s = tipping_surface(book, Market(100.0, LinearImpact(0.003)), [-0.05, -0.08], [0.5, 1.0, 2.0])
     >>> s.liquidated_notional
-    array([[   0., 1810.],
-           [   0., 1810.],
+    array([[   0., 1825.],
+           [   0., 1825.],
            [   0.,  920.]])
     >>> s.tipping_shock
     array([-0.08, -0.08,   nan])
@@ -453,16 +442,13 @@ def tipping_surface(
         # A market x times as deep is the same market for a book of quantities divided by x.
         scaled = r if depth == 1 else Response(book._with(quantity=book.quantity / depth), market, threads)
         tipping[k] = _tipping_shocks(scaled, bool(moves[0] > 0), step)[0]
-    columns = (*(column.reshape(shape) for column in (s.final_price, s.amplification, s.liquidated_notional)), tipping)
-    read_only(columns)
-    final, amplification, notional, tipping = columns
     return TippingSurface(
         shocks=moves,
         liquidity=depths,
-        final_price=final,
-        amplification=amplification,
-        liquidated_notional=notional,
-        tipping_shock=tipping,
+        final_price=frozen(s.final_price.reshape(shape)),
+        amplification=frozen(s.amplification.reshape(shape)),
+        liquidated_notional=frozen(s.liquidated_notional.reshape(shape)),
+        tipping_shock=frozen(tipping),
         width=step,
     )
 
@@ -481,8 +467,6 @@ def _of_side(
     quantity = side.cumulative_quantity[-1]
     shares = np.sort(side.quantity)[::-1] / quantity if len(side) else np.array([np.nan])
     leverage, paid = _margin_left(side, shorts, price, rate)
-    to_cover = at_risk / volume
-    read_only((at_risk, to_cover))
     return SideFragility(
         open_interest=float(quantity * price),
         reproduction_number=float(r.reproduction_number(now, width)),
@@ -490,8 +474,8 @@ def _of_side(
         largest_reproduction_price=largest_price,
         tipping_shock=first,
         largest_tipping_shock=most,
-        at_risk=at_risk,
-        days_to_cover=to_cover,
+        at_risk=frozen(at_risk),
+        days_to_cover=frozen(at_risk / volume),
         concentration=float((shares * shares).sum()),
         largest_share=float(shares[:_LARGEST].sum()),
         leverage=leverage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -89,28 +90,31 @@ def tipping_surface(
     """
     one_of("show", show, ("amplification", "liquidated_notional"))
     ax = axes(ax)
-    colors = importlib.import_module("matplotlib.colors")
+    colors, ticker = (importlib.import_module(f"matplotlib.{name}") for name in ("colors", "ticker"))
     if show == "amplification":
         values, label = s.amplification, "amplification"
-        # Past the frontier it is many times what it is before; where the depth is used up it is inf.
-        norm = colors.LogNorm(1.0, max(1.1, float(np.max(values, where=np.isfinite(values), initial=1.0))))
-        values = np.clip(values, norm.vmin, norm.vmax)
+        # A few cells just past the frontier would leave the rest dark; where the depth is used up it is inf.
+        norm = colors.LogNorm(1.0, max(1.1, float(np.quantile(np.append(1.0, values[np.isfinite(values)]), 0.98))))
+        values = np.minimum(values, sys.float_info.max)
     else:
         scale, unit = scale_of(s.liquidated_notional)
         values, label = s.liquidated_notional / scale, f"liquidated ({unit}{currency})"
         norm = colors.Normalize(0.0, float(values.max()) or 1.0)
     xs, ys = 100 * _edges(s.shocks), np.exp(_edges(np.log(s.liquidity)))
     mesh = ax.pcolormesh(xs, ys, values, cmap="cividis", norm=norm)
-    bar = cast("Figure", ax.figure).colorbar(mesh, ax=ax, pad=0.01)
+    more = "max" if values.max() > norm.vmax else "neither"
+    bar = cast("Figure", ax.figure).colorbar(mesh, ax=ax, pad=0.01, extend=more)
     bar.set_label(label)
+    if show == "amplification":
+        bar.ax.yaxis.set_minor_formatter(ticker.LogFormatter(minor_thresholds=(2, 0.5)))
+        bar.ax.yaxis.set_major_formatter(thousands())
     label = f"smallest shock that tips, by {100 * s.width:.3g}% or more" if s.width else "smallest shock that tips"
     ax.plot(100 * s.tipping_shock, s.liquidity, color=_FRONTIER, linewidth=2.2, label=label)
     ax.set_xlim(xs.min(), xs.max())
     ax.set_yscale("log")
     ax.set_ylim(ys.min(), ys.max())
-    for axis in (ax.yaxis, bar.ax.yaxis):
-        axis.set_major_formatter(thousands())
-        axis.set_minor_formatter(thousands())
+    ax.yaxis.set_major_formatter(thousands())
+    ax.yaxis.set_minor_formatter(thousands())
     ax.set_xlabel("shock (%)")
     ax.set_ylabel("liquidity, as a factor on the depth")
     ax.legend(loc="upper right", fontsize="small")
