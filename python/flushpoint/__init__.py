@@ -22,6 +22,7 @@ from flushpoint.depth import LivingDepth, Support
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
 from flushpoint.factor_model import FactorModel
+from flushpoint.fragility import Fragility, SideFragility, TippingSurface, fragility, tipping_surface
 from flushpoint.funding import Funding
 from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
@@ -90,6 +91,7 @@ __all__ = [
     "Experiment",
     "Exponential",
     "FactorModel",
+    "Fragility",
     "FundSize",
     "FundedSimulationResult",
     "Funding",
@@ -122,6 +124,7 @@ __all__ = [
     "Returns",
     "Scenario",
     "Script",
+    "SideFragility",
     "SimulationResult",
     "SquareRootImpact",
     "StressResult",
@@ -130,6 +133,7 @@ __all__ = [
     "Support",
     "Table",
     "Target",
+    "TippingSurface",
     "Turnover",
     "Uniform",
     "Venue",
@@ -146,6 +150,7 @@ __all__ = [
     "compare",
     "contagion",
     "experiment",
+    "fragility",
     "infer_margin",
     "io",
     "liquidation_price",
@@ -156,6 +161,7 @@ __all__ = [
     "simulate",
     "size_fund",
     "stress",
+    "tipping_surface",
 ]
 
 

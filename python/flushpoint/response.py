@@ -243,8 +243,13 @@ class Response:
         ``price`` (the start price), ``shock`` (the move that leads there), ``side`` (+1 longs, -1 shorts), ``count``,
         ``quantity`` and ``notional`` of the run, stop orders among it, ``final_price`` once it has closed.
         """
+        return self._tips[0]
+
+    @cached_property
+    def _tips(self) -> tuple[NDArray[np.void], FloatArray]:
+        """The tipping points, and the log move that each one's run alone causes, inf where it uses up the depth."""
         price = self._market.price
-        found = []
+        found, jumps = [], []
         for side, one, steps in zip((1, -1), (self._book.long, self._book.short), self._shock_steps, strict=True):
             rows = steps[0]
             first, end = rows["closed"][:-1], rows["closed"][1:]
@@ -257,9 +262,12 @@ class Response:
             points["count"] = end - first
             points["quantity"] = one.cumulative_quantity[end] - one.cumulative_quantity[first]
             points["notional"] = one.cumulative_notional[end] - one.cumulative_notional[first]
-            points["final_price"] = points["price"] * rows["price_factor"][1:][tips]
+            before, after = rows["price_factor"][:-1][tips], rows["price_factor"][1:][tips]
+            points["final_price"] = points["price"] * after
             found.append(points)
-        out = np.concatenate(found)
+            with np.errstate(divide="ignore"):
+                jumps.append(np.abs(_core.log(after / before)))
+        out = np.concatenate(found), np.concatenate(jumps)
         read_only(out)
         return out
 

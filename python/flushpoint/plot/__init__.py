@@ -3,6 +3,7 @@
 from flushpoint.plot._axes import require
 from flushpoint.plot.contagion import contagion
 from flushpoint.plot.fan import fan
+from flushpoint.plot.fragility import fragility, tipping_surface
 from flushpoint.plot.levels import levels, levels_over_time
 from flushpoint.plot.losses import losses
 from flushpoint.plot.policies import policies
@@ -13,6 +14,7 @@ from flushpoint.plot.waves import path, waves
 __all__ = [
     "contagion",
     "fan",
+    "fragility",
     "levels",
     "levels_over_time",
     "losses",
@@ -21,5 +23,6 @@ __all__ = [
     "require",
     "response",
     "supply_and_depth",
+    "tipping_surface",
     "waves",
 ]
