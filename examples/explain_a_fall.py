@@ -1,0 +1,29 @@
+"""What share of a crash is the market's own, and what do liquidations, stop orders, funds and thin depth add?"""
+
+import numpy as np
+
+import flushpoint as fp
+
+PRICE, OPEN_INTEREST = 100_000.0, 20e9
+mix, entries = fp.LeverageMix.power_law(highest=100), fp.EntryPrices.normal(0.03)
+book = fp.Book.from_leverage_mix(OPEN_INTEREST, PRICE, mix, entries)
+# A quarter of the longs have a stop order 6 % below the price.
+book = book.with_stops(np.where((np.arange(len(book)) % 4 == 0) & (book.side > 0), 0.94 * PRICE, np.nan))
+market = fp.Market(
+    PRICE,
+    fp.LinearImpact(0.01 / (2.5e9 / PRICE)),  # 2.5 bn USD move the price by 1 %
+    half_life=1_800,
+    depth=fp.LivingDepth(0.8, elasticity=0.25),
+)
+e = fp.explain(
+    book,
+    market,
+    fp.GBM(0.6),
+    script=fp.Script(np.array([43_200.0]), move=np.log(0.95)),  # at noon news worth 5 %
+    sellers=fp.VolatilityTargeting(10_000, 0.6),
+    venue=fp.Venue(fund=10e6, adl="queue"),
+    steps=288,
+    paths=500,
+    seed=7,
+)
+print(e)
