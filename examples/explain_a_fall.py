@@ -11,7 +11,7 @@ book = fp.Book.from_leverage_mix(OPEN_INTEREST, PRICE, mix, entries)
 book = book.with_stops(np.where((np.arange(len(book)) % 4 == 0) & (book.side > 0), 0.94 * PRICE, np.nan))
 market = fp.Market(
     PRICE,
-    fp.LinearImpact(0.01 / (2.5e9 / PRICE)),  # 2.5 bn USD move the price by 1 %
+    fp.LinearImpact(0.01 / (1.5e9 / PRICE)),  # 1.5 bn USD move the price by 1 %
     half_life=1_800,
     depth=fp.LivingDepth(0.8, elasticity=0.25),
 )
@@ -19,9 +19,9 @@ e = fp.explain(
     book,
     market,
     fp.GBM(0.6),
-    script=fp.Script(np.array([43_200.0]), move=np.log(0.95)),  # at noon news worth 5 %
-    sellers=fp.VolatilityTargeting(10_000, 0.6),
-    venue=fp.Venue(fund=10e6, adl="queue"),
+    script=fp.Script(np.array([43_200.0]), move=np.log(0.93)),  # at noon news worth 7 %
+    sellers=fp.VolatilityTargeting(20_000, 0.6),
+    venue=fp.Venue(fund=100e6, adl="queue"),
     steps=288,
     paths=500,
     seed=7,

@@ -14,7 +14,7 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from flushpoint import _core
-from flushpoint._shown import percent
+from flushpoint._shown import percent, short
 from flushpoint._validate import FloatArray, one_of, read_only, restore
 from flushpoint._validate import progress as check_progress
 from flushpoint.book import Book
@@ -55,6 +55,7 @@ LABELS = {
 }
 _COLUMNS = ("low_price", "high_price", "final_price")
 _CAP = 10.0
+_ROUNDING = 1e-12  # of log prices
 _SHARES = np.dtype([(name, np.float64) for name in (EXOGENOUS, *PLAYERS)])
 _FIGURES = ("mean", "median", "share_of_total", "quote")
 _ENDS = {"": 0, "_low": 1, "_high": 2}
@@ -240,25 +241,25 @@ class Explanation:
         rows = [["", "share of total", "mean, log points", "median", "mean, quote units"]]
         for name, figures in self.summary().items():
             share = Estimate(*(100 * end for end in figures["share_of_total"]))
-            ends = [_short(share, " %"), *(_short(figures[what]) for what in ("mean", "quote"))]
-            rows.append([LABELS[name], *ends[:2], f"{figures['median'].value:,.4g}", ends[2]])
+            ends = [_told(share, " %"), *(_told(figures[what]) for what in ("mean", "quote"))]
+            rows.append([LABELS[name], *ends[:2], short(figures["median"].value), ends[2]])
         lines += table(rows)
         if self._lost:
             lines.append(f"{self._lost:,} paths left out, on which the market was used up")
         if self._counterfactuals:
             compared = next(iter(self._counterfactuals.values())).items()
             rows = [["change of the mean", *(column for column, _ in compared)]]
-            rows.append([BASELINE, *(f"{figures['mean_a']:.5g}" for _, figures in compared)])
+            rows.append([BASELINE, *(short(figures["mean_a"]) for _, figures in compared)])
             rows += [
-                [name, *(_short(figures["difference"]) for figures in one.values())]
+                [name, *(_told(figures["difference"]) for figures in one.values())]
                 for name, one in self._counterfactuals.items()
             ]
             lines += ["", *table(rows)]
         return "\n".join(lines)
 
 
-def _short(estimate: Estimate, unit: str = "") -> str:
-    return f"{estimate.value:,.4g}{unit} [{estimate.low:,.4g}, {estimate.high:,.4g}]"
+def _told(estimate: Estimate, unit: str = "") -> str:
+    return f"{short(estimate.value)}{unit} [{short(estimate.low)}, {short(estimate.high)}]"
 
 
 def _median(values: FloatArray, confidence: float, pairs: Pairs) -> Estimate:
@@ -267,7 +268,7 @@ def _median(values: FloatArray, confidence: float, pairs: Pairs) -> Estimate:
 
 def _ratio(part: FloatArray, whole: FloatArray, confidence: float, pairs: Pairs) -> Estimate:
     """Mean of a part / mean of the whole, with Fieller's interval: all r at which part - r whole may have mean 0."""
-    if not whole.size or not whole.mean():
+    if not whole.size or abs(whole.mean()) <= _ROUNDING:
         return Estimate(math.nan, math.nan, math.nan)
     s, t, reach = float(part.mean()), float(whole.mean()), normal_quantile(confidence)
     both = standard_error(part + whole, pairs) ** 2 - standard_error(part - whole, pairs) ** 2
@@ -360,7 +361,7 @@ def explain(
     counterfactuals : mapping of str to Policy, optional
         What else is held against the baseline, by name. By default, each only where it applies: "no leverage above
         10x" (a cap that some position or opening exceeds, in a book with entry and bankruptcy prices), "twice the fund"
-        (a venue with a finite fund), "depth that does not thin" and "no forced sales". Where `venue` is None and a
+        (a venue with a fund), "depth that does not thin" and "no forced sales". Where `venue` is None and a
         policy needs one, all runs are with ``Venue()``.
     confidence : float, default 0.95
         Of the intervals, above 0 and below 1.
@@ -514,7 +515,7 @@ def _usual(baseline: Parts) -> dict[str, Policy]:
         told = book.entry_price is not None and book.bankruptcy_price is not None
         if exceeds(book, _CAP).any() or (opened and (told or not len(book))):
             policies[f"no leverage above {_CAP:g}x"] = Policy(leverage_cap=_CAP)
-    if venue is not None and 0 < venue.fund < math.inf:
+    if venue is not None and venue.fund > 0:
         policies["twice the fund"] = Policy(fund=2 * venue.fund)
     return policies
 

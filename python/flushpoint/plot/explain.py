@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flushpoint._shown import short
 from flushpoint.explain import LABELS, TOTAL
 from flushpoint.plot._axes import axes, clean, thousands
 
@@ -52,14 +53,15 @@ def explanation(e: Explanation, ax: Axes | None = None, *, percent: bool = False
         ax.bar(place, size, bottom=begin, width=0.6, color=_COLORS[name])
         reach = [[size - low], [high - size]]
         ax.errorbar(place, end, reach, color="black", linewidth=1.1, capsize=4)
-        text = f"{size:+.3g} %" if percent else f"{size:+,.4g}"
-        ax.annotate(text, (place + 0.34, (begin + end) / 2), va="center", fontsize="small")
+        text = f"{short(size)} %" if percent else short(size)
+        lowest = np.nanmin([begin, end, end + low - size])
+        ax.annotate(text, (place, lowest), (0, -4), textcoords="offset points", ha="center", va="top", fontsize="small")
         if name != TOTAL:
             ax.plot([place, place + 1], [end, end], color="black", linewidth=0.6, linestyle=":")
             at = end
     ax.axhline(0.0, color="black", linewidth=0.8)
     ax.set_xticks(range(len(figures)), [LABELS[name].replace(" and ", "\nand ") for name in figures])
-    ax.set_xlim(-0.6, len(figures) - 0.15)
+    ax.margins(y=0.1)
     ax.set_ylabel(f"mean change of the {e.column.replace('_', ' ')} ({unit})")
     ax.yaxis.set_major_formatter(thousands())
     ax.set_title(f"from {e.start:,.6g} {currency}; bars of error: {e.confidence:.0%} intervals", fontsize="medium")
