@@ -8,7 +8,7 @@ PRICE, OPEN_INTEREST = 100_000.0, 20e9
 mix, entries = fp.LeverageMix.power_law(highest=100), fp.EntryPrices.normal(0.03)
 book = fp.Book.from_leverage_mix(OPEN_INTEREST, PRICE, mix, entries)
 # A quarter of the longs have a stop order 6 % below the price.
-book = book.with_stops(np.where((np.arange(len(book)) % 4 == 0) & (book.side > 0), 0.94 * PRICE, np.nan))
+stopped = book.with_stops(np.where((np.arange(len(book)) % 4 == 0) & (book.side > 0), 0.94 * PRICE, np.nan))
 market = fp.Market(
     PRICE,
     fp.LinearImpact(0.01 / (1.5e9 / PRICE)),  # 1.5 bn USD move the price by 1 %
@@ -16,12 +16,13 @@ market = fp.Market(
     depth=fp.LivingDepth(0.8, elasticity=0.25),
 )
 e = fp.explain(
-    book,
+    stopped,
     market,
     fp.GBM(0.6),
     script=fp.Script(np.array([43_200.0]), move=np.log(0.93)),  # at noon news worth 7 %
     sellers=fp.VolatilityTargeting(20_000, 0.6),
     venue=fp.Venue(fund=100e6, adl="queue"),
+    without_stops=book,
     steps=288,
     paths=500,
     seed=7,

@@ -42,7 +42,7 @@ def a_book(n: int = 300, stops: bool = True) -> fp.Book:
     return book.with_stops(np.where(np.arange(len(book)) % 4 == 0, price, np.nan)) if stops else book
 
 
-BOOK = a_book()
+BOOK, UNSTOPPED = a_book(), a_book(stops=False)
 
 
 def by_orders(worth: dict[frozenset[str], float], players: tuple[str, ...]) -> dict[str, float]:
@@ -82,12 +82,12 @@ def test_shapley_values_are_means_over_all_orders(n, worths):
     )
 
 
-def runs_by_hand(sellers: Any, venue: Any, **run: Any) -> dict[frozenset[str], fp.SimulationResult]:
+def runs_by_hand(sellers: Any, venue: Any, known: bool, **run: Any) -> dict[frozenset[str], fp.SimulationResult]:
     stop = BOOK.stop
     assert stop is not None
     books = {
         (True, True): BOOK,
-        (True, False): idle(BOOK, stop),
+        (True, False): UNSTOPPED if known else idle(BOOK, stop),
         (False, True): idle(BOOK, ~stop),
         (False, False): idle(BOOK, np.ones(len(BOOK), dtype=bool)),
     }
@@ -110,13 +110,15 @@ def runs_by_hand(sellers: Any, venue: Any, **run: Any) -> dict[frozenset[str], f
     st.sampled_from([None, FUNDS]),
     st.sampled_from([None, fp.Venue(fund=500.0, adl="queue"), fp.Venue("fraction", 100.0, fraction=0.5)]),
     st.booleans(),
+    st.booleans(),
     st.integers(0, 99),
 )
-def test_shares_are_those_of_runs_made_by_hand(column, sellers, venue, antithetic, seed):
+def test_shares_are_those_of_runs_made_by_hand(column, sellers, venue, known, antithetic, seed):
     run = {**RUN, "paths": range(10, 30), "seed": seed, "antithetic": antithetic}
     run["script"] = fp.Script(40_000.0, sell=300.0, move=-0.02)
-    e = fp.explain(BOOK, LIVING, CRASH, column=column, sellers=sellers, venue=venue, counterfactuals={}, **run)
-    want = runs_by_hand(sellers, venue, **run)
+    how: dict[str, Any] = {"column": column, "counterfactuals": {}, "without_stops": UNSTOPPED if known else None}
+    e = fp.explain(BOOK, LIVING, CRASH, sellers=sellers, venue=venue, **how, **run)
+    want = runs_by_hand(sellers, venue, known, **run)
     assert e.players == PLAYERS
     assert set(e.runs) == set(want)
     for there, result in want.items():
@@ -160,6 +162,22 @@ def test_a_sale_that_liquidates_what_sets_off_stops():
     assert e.shares["stops_and_algorithms"] == pytest.approx(-SLOPE * STOPPED)
 
 
+def test_stops_in_place_of_liquidations():
+    # The sale reaches the stop order of a position that would have been liquidated there, too.
+    held = fp.Book(1, HELD, [99.5])
+    book = held.with_stops(99.8)
+    e = fp.explain(book, FLAT, STILL, without_stops=held, **CLOCK)
+    assert e.players == ("forced", "stops_and_algorithms")
+    assert e.baseline.stop_count.tolist() == [1, 1]
+    # Either would do: they share what is sold, and only without both nothing is.
+    assert e.shares["forced"] == pytest.approx(-SLOPE * HELD / 2)
+    assert e.shares["stops_and_algorithms"] == pytest.approx(-SLOPE * HELD / 2)
+    # As long as where it would have been liquidated is not known, all is the stop order's.
+    e = fp.explain(book, FLAT, STILL, **CLOCK)
+    assert e.players == ("stops_and_algorithms",)
+    assert e.shares["stops_and_algorithms"] == pytest.approx(-SLOPE * HELD)
+
+
 def test_depth_that_thins_before_a_sale():
     fall = -0.05
     returns = np.zeros((2, 10))
@@ -178,7 +196,7 @@ def test_depth_that_thins_before_a_sale():
 
 
 def test_one_player_has_the_plain_difference():
-    book = a_book(stops=False)
+    book = UNSTOPPED
     e = fp.explain(book, MARKET, CRASH, **RUN)
     alone, nobody = (fp.simulate(one, MARKET, CRASH, **RUN) for one in (book, fp.Book([], [], [])))
     assert e.players == ("forced",)
@@ -211,7 +229,7 @@ def test_who_is_liquidated_besides_a_known_book(what):
     elif what == "random book":
         book, more = fp.RandomBook(count=200, distance=fp.Exponential(0.1), quantity=10.0), {"max_count": 150}
     else:
-        book, more = a_book(stops=False), {"funding": fp.Funding(0.001)}
+        book, more = UNSTOPPED, {"funding": fp.Funding(0.001)}
     e = fp.explain(book, LIVING, CRASH, **RUN, **more)
     assert e.players == ("forced", "depth")
     assert np.array_equal(e.baseline.low_price, fp.simulate(book, LIVING, CRASH, **RUN, **more).low_price)
@@ -225,7 +243,7 @@ def test_who_is_liquidated_besides_a_known_book(what):
 
 def test_a_position_whose_close_is_left_out_is_still_a_winner():
     # All shorts have stop orders: without these they are what auto-deleveraging closes.
-    book = a_book(stops=False).with_stops(np.where(a_book(stops=False).side < 0, 103.0, np.nan))
+    book = UNSTOPPED.with_stops(np.where(UNSTOPPED.side < 0, 103.0, np.nan))
     venue = fp.Venue(fund=1.0, adl="queue")
     e = fp.explain(book, MARKET, CRASH, venue=venue, **RUN)
     forced = e.runs[frozenset({"forced"})]
@@ -269,7 +287,7 @@ def test_figures_and_their_intervals():
 
 
 def test_a_share_of_what_may_be_nothing_has_no_bounds():
-    e = fp.explain(a_book(stops=False), MARKET, fp.GBM(0.2), column="final_price", **{**RUN, "seed": 1})
+    e = fp.explain(UNSTOPPED, MARKET, fp.GBM(0.2), column="final_price", **{**RUN, "seed": 1})
     assert e.summary()["exogenous"]["share_of_total"][1:] == (-math.inf, math.inf)
     e = fp.explain(fp.Book([], [], []), FLAT, STILL, **{**CLOCK, "script": None})
     assert np.isnan(e.summary()["total"]["share_of_total"]).all()
@@ -408,6 +426,19 @@ CROWD = fp.RandomBook(count=10, distance=fp.Exponential(0.1), quantity=1.0)
         ({"sellers": 3}, TypeError, r"^sellers must be a VolatilityTargeting "),
         ({"script": 3}, TypeError, r"^script must be a Script, was int$"),
         ({"max_count": 3}, ValueError, r"^max_count must be left out "),
+        ({"without_stops": 3}, TypeError, r"^without_stops must be a Book, was int$"),
+        ({"without_stops": BOOK}, ValueError, r"^without_stops must hold no stop orders, was <Book: "),
+        (
+            {"without_stops": CROWD, "book": UNSTOPPED},
+            ValueError,
+            r"^without_stops must be left out where book holds no ",
+        ),
+        ({"without_stops": UNSTOPPED.scaled(1.0, 100.0)}, ValueError, r"^without_stops must hold the sides and quant"),
+        (
+            {"without_stops": UNSTOPPED._with(trigger_price=UNSTOPPED.trigger_price * 0.99)},
+            ValueError,
+            r"^trigger_price of without_stops must be that of book, and no nearer .*, was .* at index \d+$",
+        ),
         ({"paths": 0}, ValueError, r"^paths must be at least 1, was 0$"),
         ({"progress": 3}, TypeError, r"^progress must be callable, was 3$"),
         ({"counterfactuals": [fp.Policy(fund=1.0)]}, TypeError, r"^counterfactuals must be a mapping .* was list$"),

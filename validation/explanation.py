@@ -40,6 +40,7 @@ def explanation() -> fp.Explanation:
         fp.GBM(0.6),
         paths=PATHS,
         seed=1,
+        without_stops=book,
         script=fp.Script(np.array([43_200.0]), move=np.log(0.94)),
         sellers=fp.VolatilityTargeting(10_000.0, 0.6),
         venue=fp.Venue(fund=100e6, adl="queue"),

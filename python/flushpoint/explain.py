@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from flushpoint import _core
 from flushpoint._shown import percent, short
-from flushpoint._validate import FloatArray, one_of, read_only, restore
+from flushpoint._validate import FloatArray, check, one_of, read_only, restore
 from flushpoint._validate import progress as check_progress
 from flushpoint.book import Book
 from flushpoint.compare import Comparison, compare
@@ -327,6 +327,7 @@ def explain(
     funding: Funding | None = None,
     antithetic: bool = False,
     max_count: int | None = None,
+    without_stops: Book | None = None,
     counterfactuals: Mapping[str, Policy] | None = None,
     confidence: float = 0.95,
     threads: int = 0,
@@ -358,6 +359,10 @@ def explain(
         Whose move from the market's price is split.
     horizon, steps, paths, seed, script, turnover, sellers, venue, funding, antithetic, max_count, threads
         As in `simulate`.
+    without_stops : Book, optional
+        What `book` would be without its stop orders, such as the book that `Book.with_stops` was called on: the same
+        positions, with liquidations beyond the stop prices. By default their owners are neither stopped nor liquidated
+        where stop orders are left out, as a book does not keep where they would have been liquidated.
     counterfactuals : mapping of str to Policy, optional
         What else is held against the baseline, by name. By default, each only where it applies: "no leverage above
         10x" (a cap that some position or opening exceeds, in a book with entry and bankruptcy prices), "twice the fund"
@@ -379,9 +384,8 @@ def explain(
 
     Notes
     -----
-    A position whose close is left out is still held: it never triggers. Without stop orders their owners are neither
-    stopped nor liquidated, as the book does not know where they would have been liquidated instead. `Support` and
-    the evaporation of an `EvaporatingImpact` are the market's, in all runs.
+    A position whose close is left out is still held: it never triggers. `Support` and the evaporation of an
+    `EvaporatingImpact` are the market's, in all runs.
 
     L. S. Shapley, A value for n-person games, Contributions to the Theory of Games II, Princeton 1953, 307-317.
     E. C. Fieller, Some problems in interval estimation, Journal of the Royal Statistical Society B 16, 1954, 175-185.
@@ -411,10 +415,11 @@ def explain(
     algorithms = check_sellers(sellers)
     own = counterfactuals or {}
     baseline = Parts(book, market, venue_of(own, venue), turnover)
-    players = _players(book, market, living, algorithms)
+    unstopped = _check_without_stops(book, without_stops)
+    players = _players(book, unstopped, market, living, algorithms)
     sets = [frozenset(some) for size in range(len(players), -1, -1) for some in combinations(players, size)]
     policies = own if counterfactuals is not None else _usual(baseline)
-    plans = [("", _without(baseline, there), sellers if STOPS in there else None) for there in sets]
+    plans = [("", _only(there, baseline, unstopped), sellers if STOPS in there else None) for there in sets]
     plans += [(name, parts, sellers) for name, parts in with_policies("counterfactuals", policies, baseline).items()]
 
     all_checked: list[Checked] = []
@@ -471,39 +476,71 @@ def explain(
         )
 
 
-def _players(
-    book: Book | RandomBook, market: Market, turnover: Turnover | None, sellers: Sequence[VolatilityTargeting]
-) -> tuple[str, ...]:
-    """Who there is besides the market."""
-    there = {FORCED: turnover is not None or isinstance(book, RandomBook)}
-    there |= {STOPS: bool(sellers), DEPTH: market.depth is not None}
-    if isinstance(book, Book):
-        fires, stop = (book.trigger_price > 0) & (book.trigger_price < np.inf), _stops(book)
-        there[FORCED] |= bool((fires & ~stop).any())
-        there[STOPS] |= bool((fires & stop).any())
-    return tuple(player for player in PLAYERS if there[player])
+def _check_without_stops(book: Book | RandomBook, given: Book | None) -> Book | RandomBook:
+    """Return the book without its stop orders: with positions that never trigger, unless it is given."""
+    if not isinstance(book, Book) or book.stop is None:
+        if given is not None:
+            raise ValueError(f"without_stops must be left out where book holds no stop orders, was {given!r}")
+        return book
+    if given is None:
+        return _idle(book, book.stop)
+    if not isinstance(given, Book):
+        raise TypeError(f"without_stops must be a Book, was {type(given).__name__}")
+    if given.stop is not None:
+        raise ValueError(f"without_stops must hold no stop orders, was {given!r}")
+    if not (np.array_equal(given.side, book.side) and np.array_equal(given.quantity, book.quantity)):
+        raise ValueError(f"without_stops must hold the sides and quantities of book, was {given!r}")
+    old, new = book.trigger_price, given.trigger_price
+    beyond = np.where(book.side > 0, new <= old, new >= old)
+    rule = "that of book, and no nearer where that is a stop order"
+    check("trigger_price of without_stops", new, np.where(book.stop, beyond, new == old), rule)
+    return given
 
 
-def _without(baseline: Parts, there: frozenset[str]) -> Parts:
-    """Return the baseline with no players but those who are there."""
-    book, market, venue, turnover = baseline
-    if DEPTH not in there:
-        market = replace(market, depth=None)
-    if FORCED not in there:
-        turnover = None
-    if isinstance(book, Book):
-        stop = _stops(book)
-        idle = np.where(stop, STOPS not in there, FORCED not in there)
-        if idle.any():
-            never = np.where(book.side > 0, 0.0, np.inf)
-            book = book._with(trigger_price=np.where(idle, never, book.trigger_price), stop=stop & ~idle)
-    elif FORCED not in there:
-        book = _NOBODY
-    return Parts(book, market, venue, turnover)
+def _idle(book: Book, rows: NDArray[np.bool_]) -> Book:
+    """Return the book with some positions held, but never closed."""
+    if not rows.any():
+        return book
+    trigger = np.where(rows, np.where(book.side > 0, 0.0, np.inf), book.trigger_price)
+    return book._with(trigger_price=trigger, stop=_stops(book) & ~rows)
 
 
 def _stops(book: Book) -> NDArray[np.bool_]:
     return np.zeros(len(book), dtype=bool) if book.stop is None else book.stop
+
+
+def _fires(book: Book | RandomBook, stops: bool) -> bool:
+    """Whether any liquidation, or any stop order, can be triggered."""
+    if not isinstance(book, Book):
+        return not stops
+    able = (book.trigger_price > 0) & (book.trigger_price < np.inf)
+    return bool((able & (_stops(book) == stops)).any())
+
+
+def _players(
+    book: Book | RandomBook,
+    unstopped: Book | RandomBook,
+    market: Market,
+    turnover: Turnover | None,
+    sellers: Sequence[VolatilityTargeting],
+) -> tuple[str, ...]:
+    """Who there is besides the market."""
+    there = {
+        FORCED: turnover is not None or any(_fires(one, stops=False) for one in (book, unstopped)),
+        STOPS: bool(sellers) or _fires(book, stops=True),
+        DEPTH: market.depth is not None,
+    }
+    return tuple(player for player in PLAYERS if there[player])
+
+
+def _only(there: frozenset[str], baseline: Parts, unstopped: Book | RandomBook) -> Parts:
+    """Return the baseline with no players but those who are there."""
+    book = baseline.book if STOPS in there else unstopped
+    market = baseline.market if DEPTH in there else replace(baseline.market, depth=None)
+    if FORCED in there:
+        return baseline._replace(book=book, market=market)
+    book = _idle(book, ~_stops(book)) if isinstance(book, Book) else _NOBODY
+    return Parts(book, market, baseline.venue, None)
 
 
 def _usual(baseline: Parts) -> dict[str, Policy]:
