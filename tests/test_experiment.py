@@ -209,7 +209,9 @@ def test_what_opens_obeys_the_cap_and_the_tier():
         fp.experiment(BOOK, MARKET, fp.GBM(1.5), {"x": fp.Policy(schedule=TIERS)}, turnover=turnover, **RUN)
     message = r"^policies\['x'\]: maintenance_rate must be below 1 / the highest leverage, 0\.02, was 0\.04$"
     with pytest.raises(ValueError, match=message):
-        fp.experiment(BOOK, MARKET, fp.GBM(1.5), {"x": fp.Policy(schedule=flat)}, turnover=turnover, **RUN)
+        fp.experiment(
+            fp.Book([], [], []), MARKET, fp.GBM(1.5), {"x": fp.Policy(schedule=flat)}, turnover=turnover, **RUN
+        )
     with pytest.raises(TypeError, match=r"^turnover must be a Turnover, was float$"):
         fp.experiment(BOOK, MARKET, fp.GBM(1.5), {"x": fp.Policy(leverage_cap=5)}, turnover=0.1, **RUN)
 

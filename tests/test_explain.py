@@ -346,6 +346,7 @@ def test_counterfactuals_apply_only_where_something_would_be_otherwise():
     cap = ["no leverage above 10x", "no forced sales"]
     assert names(slow, turnover=fp.Turnover(0.01, 1.0)) == cap
     assert names(slow, turnover=fp.Turnover(0.01, 1.0, fp.LeverageMix([5], [1]))) == ["no forced sales"]
+    assert names(slow, turnover=fp.Turnover(0.0, 1.0, closing_rate=1e-5)) == ["no forced sales"]
     assert names(fp.Book(1, 10.0, [90.0])) == ["no forced sales"]
     assert names(fp.Book(1, 10.0, [90.0]), turnover=fp.Turnover(0.01, 1.0)) == ["no forced sales"]
     assert names(fp.Book([], [], []), turnover=fp.Turnover(0.01, 1.0)) == cap
@@ -377,7 +378,7 @@ def test_an_explanation_is_frozen_pickles_and_tells_itself():
     assert repr(e) == "<Explanation: low_price by exogenous, forced, stops_and_algorithms, depth; 60 paths, seed 4>"
     text = str(e)
     for words in (
-        "from 100 is: 60 paths",
+        "what moved low_price from 100: 60 paths",
         "forced sales",
         "stops and algorithms",
         "depth that thins",

@@ -2,7 +2,7 @@
 
     python validation/explanation.py
 
-Only the text between the page's marks is replaced. Takes less than a minute.
+Only the text between the page's marks is replaced. Takes about a minute.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flushpoint.explain import LABELS
 PAGE = Path(__file__).parents[1] / "docs" / "explanation.md"
 USD_PER_PERCENT = 1.5e9
 STOPPED = 0.92  # of the price: where one in four longs has a stop order
-PATHS = 5_000
+PATHS = 2_000
 
 
 @functools.cache
@@ -62,7 +62,7 @@ def orders_block() -> str:
     for player in e.players:
         first = low[frozenset({player})] - low[frozenset()]
         last = total - low[everyone - {player}]
-        row = np.array([first, last, e.shares[player].mean()]) / total
+        row = np.array([first, last, e.shares[player].mean()]) / total + 0.0  # no -0
         sums += row
         rows.append([LABELS[player], *(f"{x:.1%}" for x in row)])
     rows.append(["together", *(f"{x:.1%}" for x in sums)])

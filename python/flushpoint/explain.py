@@ -59,6 +59,7 @@ _ROUNDING = 1e-12  # of log prices
 _SHARES = np.dtype([(name, np.float64) for name in (EXOGENOUS, *PLAYERS)])
 _FIGURES = ("mean", "median", "share_of_total", "quote")
 _ENDS = {"": 0, "_low": 1, "_high": 2}
+_SHOWN = ("liquidated_notional", "unpaid_loss")
 _MISSING = {"depth that does not thin": DEPTH, "no forced sales": FORCED}
 _NOBODY = Book([], [], [])
 
@@ -234,8 +235,8 @@ class Explanation:
 
     def __str__(self) -> str:
         lines = [
-            f"whose the move of {self.column} from {self.start:,.6g} is: {self.paths:,} paths on the same random "
-            f"numbers, intervals at {percent(self.confidence)} confidence",
+            f"what moved {self.column} from {self.start:,.6g}: {self.paths:,} paths on the same random numbers, "
+            f"intervals at {percent(self.confidence)} confidence",
             "",
         ]
         rows = [["", "share of total", "mean, log points", "median", "mean, quote units"]]
@@ -247,11 +248,12 @@ class Explanation:
         if self._lost:
             lines.append(f"{self._lost:,} paths left out, on which the market was used up")
         if self._counterfactuals:
-            compared = next(iter(self._counterfactuals.values())).items()
-            rows = [["change of the mean", *(column for column, _ in compared)]]
-            rows.append([BASELINE, *(short(figures["mean_a"]) for _, figures in compared)])
+            first = next(iter(self._counterfactuals.values()))
+            columns = [name for name in (self.column, *_SHOWN) if name in first]
+            rows = [["change of the mean", *columns]]
+            rows.append([BASELINE, *(short(first[column]["mean_a"]) for column in columns)])
             rows += [
-                [name, *(_told(figures["difference"]) for figures in one.values())]
+                [name, *(_told(one[column]["difference"]) for column in columns)]
                 for name, one in self._counterfactuals.items()
             ]
             lines += ["", *table(rows)]
@@ -548,7 +550,7 @@ def _usual(baseline: Parts) -> dict[str, Policy]:
     book, _, venue, turnover = baseline
     policies = {}
     if isinstance(book, Book):
-        opened = turnover is not None and turnover.leverage_mix.leverage[-1] > _CAP
+        opened = turnover is not None and turnover.opening_rate > 0 and turnover.leverage_mix.leverage[-1] > _CAP
         told = book.entry_price is not None and book.bankruptcy_price is not None
         if exceeds(book, _CAP).any() or (opened and (told or not len(book))):
             policies[f"no leverage above {_CAP:g}x"] = Policy(leverage_cap=_CAP)

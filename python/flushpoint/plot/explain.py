@@ -54,7 +54,7 @@ def explanation(e: Explanation, ax: Axes | None = None, *, percent: bool = False
         reach = [[size - low], [high - size]]
         ax.errorbar(place, end, reach, color="black", linewidth=1.1, capsize=4)
         text = f"{short(size)} %" if percent else short(size)
-        lowest = np.nanmin([begin, end, end + low - size])
+        lowest = np.fmin.reduce([begin, end, end + low - size])
         ax.annotate(text, (place, lowest), (0, -4), textcoords="offset points", ha="center", va="top", fontsize="small")
         if name != TOTAL:
             ax.plot([place, place + 1], [end, end], color="black", linewidth=0.6, linestyle=":")
@@ -64,7 +64,7 @@ def explanation(e: Explanation, ax: Axes | None = None, *, percent: bool = False
     ax.margins(y=0.1)
     ax.set_ylabel(f"mean change of the {e.column.replace('_', ' ')} ({unit})")
     ax.yaxis.set_major_formatter(thousands())
-    ax.set_title(f"from {e.start:,.6g} {currency}; bars of error: {e.confidence:.0%} intervals", fontsize="medium")
+    ax.set_title(f"from {e.start:,.6g} {currency}; error bars: {100 * e.confidence:g}% intervals", fontsize="medium")
     clean(ax)
     ax.grid(visible=False, axis="x")
     return ax
