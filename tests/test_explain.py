@@ -481,3 +481,18 @@ def test_the_picture_adds_up(percent):
     assert ax.get_xticklabels()[0].get_text() == "exogenous"
     assert ax.get_ylabel() == f"mean change of the low price ({'% of the start' if percent else 'EUR'})"
     ax.figure.canvas.draw()
+
+
+def test_pictures_of_a_rise_and_of_nothing():
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    e = fp.explain(fp.Book(-1, HELD, [100.5]), FLAT, fp.GBM(0.6), column="high_price", **RUN)
+    ax = plot.explanation(e, figure().subplots())
+    heights = [bar.get_height() for bar in ax.patches]
+    assert min(heights) > 0
+    assert all(text.xyann[1] > 0 for text in ax.texts)
+    returns = np.zeros((1, 4))
+    returns[0, 1] = -0.1
+    market = fp.Market(100.0, fp.EvaporatingImpact(1e-3, 1.0))
+    e = fp.explain(fp.Book(1, 1_000.0, [95.0]), market, fp.Returns(returns), horizon=240.0, steps=4, paths=1)
+    assert all(np.isnan(one).all() for one in e.summary()["total"].values())
+    plot.explanation(e, figure().subplots()).figure.canvas.draw()

@@ -54,8 +54,12 @@ def explanation(e: Explanation, ax: Axes | None = None, *, percent: bool = False
         reach = [[size - low], [high - size]]
         ax.errorbar(place, end, reach, color="black", linewidth=1.1, capsize=4)
         text = f"{short(size)} %" if percent else short(size)
-        lowest = np.fmin.reduce([begin, end, end + low - size])
-        ax.annotate(text, (place, lowest), (0, -4), textcoords="offset points", ha="center", va="top", fontsize="small")
+        up = size > 0
+        edge = np.fmax(end, begin + high) if up else np.fmin(end, begin + low)  # of bar and interval
+        where = ("bottom", 4) if up else ("top", -4)
+        ax.annotate(
+            text, (place, edge), (0, where[1]), textcoords="offset points", ha="center", va=where[0], fontsize="small"
+        )
         if name != TOTAL:
             ax.plot([place, place + 1], [end, end], color="black", linewidth=0.6, linestyle=":")
             at = end
