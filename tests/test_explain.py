@@ -241,6 +241,25 @@ def test_who_is_liquidated_besides_a_known_book(what):
     assert caps == (what != "random book")
 
 
+@pytest.mark.parametrize(
+    "process",
+    [
+        fp.GBM(1.0),
+        CRASH,
+        fp.StudentT(1.0, 4.0),
+        fp.GARCH(1e-6, 0.1, 0.8),
+        fp.Bootstrap(np.random.default_rng(1).normal(0, 0.01, 100), 5),
+    ],
+)
+def test_where_nothing_moves_the_price_all_is_exogenous(process):
+    deep = replace(LIVING, impact=fp.LinearImpact(0.0))
+    crowd = fp.RandomBook(density=500.0, quantity=10.0)
+    for book, more in ((crowd, {}), (UNSTOPPED, {"turnover": fp.Turnover(0.05, 2.0)})):
+        e = fp.explain(book, deep, process, sellers=FUNDS, **RUN, **more)
+        assert e.baseline.waves.any()
+        assert not any(e.shares[player].any() for player in PLAYERS)
+
+
 def test_a_position_whose_close_is_left_out_is_still_a_winner():
     # All shorts have stop orders: without these they are what auto-deleveraging closes.
     book = UNSTOPPED.with_stops(np.where(UNSTOPPED.side < 0, 103.0, np.nan))
