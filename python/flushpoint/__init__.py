@@ -21,6 +21,7 @@ from flushpoint.deleverage import auto_deleverage
 from flushpoint.depth import LivingDepth, Support
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
+from flushpoint.explain import Explanation, explain
 from flushpoint.factor_model import FactorModel
 from flushpoint.fragility import Fragility, SideFragility, TippingSurface, fragility, tipping_surface
 from flushpoint.funding import Funding
@@ -89,6 +90,7 @@ __all__ = [
     "Estimate",
     "EvaporatingImpact",
     "Experiment",
+    "Explanation",
     "Exponential",
     "FactorModel",
     "Fragility",
@@ -150,6 +152,7 @@ __all__ = [
     "compare",
     "contagion",
     "experiment",
+    "explain",
     "fragility",
     "infer_margin",
     "io",

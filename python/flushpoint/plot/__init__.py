@@ -2,6 +2,7 @@
 
 from flushpoint.plot._axes import require
 from flushpoint.plot.contagion import contagion
+from flushpoint.plot.explain import explanation
 from flushpoint.plot.fan import fan
 from flushpoint.plot.fragility import fragility, tipping_surface
 from flushpoint.plot.levels import levels, levels_over_time
@@ -13,6 +14,7 @@ from flushpoint.plot.waves import path, waves
 
 __all__ = [
     "contagion",
+    "explanation",
     "fan",
     "fragility",
     "levels",
