@@ -21,6 +21,7 @@ from flushpoint.deleverage import auto_deleverage
 from flushpoint.depth import LivingDepth, Support
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
+from flushpoint.explain import Explanation, explain
 from flushpoint.factor_model import FactorModel
 from flushpoint.funding import Funding
 from flushpoint.hidden import LiquidationForecast, predict_liquidations
@@ -88,6 +89,7 @@ __all__ = [
     "Estimate",
     "EvaporatingImpact",
     "Experiment",
+    "Explanation",
     "Exponential",
     "FactorModel",
     "FundSize",
@@ -146,6 +148,7 @@ __all__ = [
     "compare",
     "contagion",
     "experiment",
+    "explain",
     "infer_margin",
     "io",
     "liquidation_price",
