@@ -6,11 +6,11 @@ import base64
 import importlib
 import io
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -21,18 +21,17 @@ from flushpoint.book import Book
 from flushpoint.explain import LABELS
 from flushpoint.fragility import AMBER_SCORE, ORDINARY_DEVIATIONS
 from flushpoint.market import Market
-from flushpoint.markets import Markets
 from flushpoint.scenario import Scenario
 from flushpoint.scenario_report import ScenarioRun, amount, signed
 from flushpoint.seed import shown
 from flushpoint.simulate import SimulationResult
 
-_SIZE = (6.0, 4.2)  # inches: small, so that text stays readable on a phone
+_SIZE = (5.4, 4.0)  # inches: small, so that text stays readable on a phone
 _SALT = "flushpoint"  # of the identifiers in pictures, which would be random
 _LINES = 3  # single paths in the fan
 _SHOCK = 0.10  # at which supply is drawn against depth
 # Columns that headlines and pictures are of, those first that say most.
-_HEADLINES = ("final_price", "liquidated_notional", "fund_paid", "unpaid_loss", "shortfall", "accounts_closed")
+_HEADLINES = ("final_price", "liquidated_notional", "accounts_closed", "shortfall", "fund_paid", "unpaid_loss")
 _LOSSES = ("liquidated_notional", "unpaid_loss", "shortfall", "accounts_closed")
 _CHANGED = ("low_price", "liquidated_notional", "unpaid_loss", "shortfall", "final_price")
 _MOST = 2  # pictures of a kind
@@ -67,8 +66,8 @@ class _Light:
 class _Table:
     kind: ClassVar[str] = "table"
     caption: str
-    heading: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    heading: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -192,37 +191,32 @@ def _picture(title: str, caption: str, draw: Callable[..., Any], *what: Any, **h
     with matplotlib.rc_context({"svg.hashsalt": _SALT, "svg.fonttype": "path", "font.size": 10}):
         figure = importlib.import_module("matplotlib.figure").Figure(figsize=_SIZE, layout="constrained")
         draw(*what, ax=figure.add_subplot(), **how)
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
+        figure.savefig(drawn, format="svg", dpi=200, metadata={"Date": None})
     return _Picture(title, caption, f"data:image/svg+xml;base64,{base64.b64encode(drawn.getvalue()).decode()}")
 
 
 def _headlines(run: ScenarioRun, facts: _Facts) -> Iterator[_Headline]:
-    columns = facts["simulation"]["columns"]
-    one = isinstance(run.scenario.market, Market)
-    extreme = "high_price" if one and run.rises else "low_price"
-    for column, figures in columns.items():
-        name, _, market = column.partition(".")
-        if name != extreme and (market or name not in _HEADLINES):
+    columns, market = facts["simulation"]["columns"], run.scenario.market
+    extreme = "high_price" if isinstance(market, Market) and run.rises else "low_price"
+    starts = {"": market.price} if isinstance(market, Market) else {name: market[name].price for name in market.names}
+    for wanted in (*(f"{extreme}.{name}".strip(".") for name in starts), *_HEADLINES):
+        if wanted not in columns or (wanted == "shortfall" and "fund_paid" in columns):
             continue
-        told = f"{name.replace('_', ' ')}{f' of {market}' if market else ''}"
-        low, middle, high = (amount(name, figures["quantile"].get(p)) for p in ("0.05", "0.5", "0.95"))
-        if name.endswith("price") and figures["median"] is not None:
-            start = _start(run, market)
-            told_move = report.percent(figures["median"] / start - 1, 1)
-            yield _Headline(
-                f"{told}, median", middle, f"{told_move} from {report.price_text(start)}; {low} to {high} in 90 % of paths"
-            )
+        figures, told = columns[wanted], scenario_report.label(wanted)
+        low, high = (amount(wanted, figures["quantile"].get(p)) for p in ("0.05", "0.95"))
+        if "price" in wanted:
+            start, median = starts[wanted.partition(".")[2]], figures["median"]
+            move = report.percent(None if median is None else median / start - 1, 1)
+            more = f"{move} from {report.price_text(start)}; {low} to {high} in 90 % of paths"
+            yield _Headline(f"{told}, median", amount(wanted, median), more)
         else:
-            tail = amount(name, figures["expected_shortfall"]["value"])
-            mean = amount(name, figures["mean"]["value"])
-            yield _Headline(f"{told}, mean", mean, f"{low} to {high} in 90 % of paths; worst 1 %: {tail} on average")
+            mean, tail = (amount(wanted, figures[figure]["value"]) for figure in ("mean", "expected_shortfall"))
+            unit = "accounts" if wanted == "accounts_closed" else "USD"
+            more = f"{low} to {high} in 90 % of paths; worst 1 %: {tail} on average"
+            yield _Headline(f"{told}, mean", f"{mean} {unit}", more)
     if run.fragility is not None:
         f = run.fragility
         yield _Headline("fragility at the start", f.light, f"score {f.score:.2f}; from 1 on it is red")
-
-
-def _start(run: ScenarioRun, market: str) -> float:
-    return float(cast(Markets, run.scenario.market)[market].price if market else cast(Market, run.scenario.market).price)
 
 
 def _targets(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
@@ -250,8 +244,8 @@ def _course(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
         (
             _picture(
                 "Prices in the course of time",
-                f"The thick line is the median of {numbers.size:,} paths, the bands hold the middle half and 90 % of them; "
-                "thin lines are single paths.",
+                f"The thick line is the median of {numbers.size:,} paths, the bands hold the middle half and 90 % of "
+                "them; thin lines are single paths.",
                 plot.fan,
                 result,
                 lines=min(_LINES, numbers.size),
@@ -270,9 +264,10 @@ def _course(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
 def _liquidated(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
     pictures = [
         _picture(
-            f"How likely: {column.replace('_', ' ')}",
-            f"Share of paths with at least as much of {column.replace('_', ' ')}; both scales are logarithmic, so that "
-            "the tail shows. Lines mark value at risk and expected shortfall, bands their intervals.",
+            f"How likely: {scenario_report.label(column)}",
+            f"Share of paths with at least as much of {scenario_report.label(column)}; the scale of shares is "
+            "logarithmic, so that the tail shows. Lines mark value at risk and expected shortfall, bands their "
+            "intervals.",
             plot.losses,
             run.result,
             column=column,
@@ -317,9 +312,9 @@ def _shares(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
     told, paths = e.to_dict(), facts["simulation"]["paths"]
     fewer = "" if e.paths == paths else f" of {paths:,}: positions open meanwhile, which makes a run long"
     yield _Text(
-        f"The move from the start to the {e.column.replace('_', ' ')}, on {e.paths:,} paths{fewer}. The same random numbers "
-        "are run with and without each player. A share is what a player adds on average over all orders in which the "
-        "players can join: its Shapley value."
+        f"The move from the start to the {scenario_report.label(e.column)}, on {e.paths:,} paths{fewer}. The same "
+        "random numbers are run with and without each player. A share is what a player adds on average over all orders "
+        "in which the players can join: its Shapley value."
     )
     yield _Pictures(
         (
@@ -348,7 +343,7 @@ def _shares(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
         columns = [c for c in _CHANGED if all(c in one for one in told["counterfactuals"].values())]
         yield _Table(
             "What would be otherwise: change of the mean.",
-            ("", *(column.replace("_", " ") for column in columns)),
+            ("", *map(scenario_report.label, columns)),
             [
                 (name, *(_changed(column, one[column]["difference"]) for column in columns))
                 for name, one in told["counterfactuals"].items()
@@ -357,9 +352,8 @@ def _shares(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
 
 
 def _interval(estimate: Mapping[str, float | None], scale: float = 1.0, unit: str = "") -> str:
-    value, low, high = (None if estimate[end] is None else scale * estimate[end] for end in ("value", "low", "high"))
-    told = "-" if value is None else f"{short(value)}{unit}"
-    return told if low is None or high is None else f"{told} [{short(low)}, {short(high)}]"
+    value, low, high = ("-" if one is None else short(scale * one) for one in estimate.values())
+    return f"{value}{unit} [{low}, {high}]"
 
 
 def _changed(column: str, change: Mapping[str, float | None]) -> str:
@@ -373,11 +367,13 @@ def _fragility(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
         return
     yield _Light(
         f.light,
-        f"An ordinary fall, {percent(f.ordinary_fall)} ({ORDINARY_DEVIATIONS:g} daily standard deviations of "
-        f"{percent(f.daily_volatility)}), is amplified {f.ordinary_amplification:.3g} times, with a reproduction number of "
-        f"{f.ordinary_reproduction_number:.3g} at most on the way: score {f.score:.2f}, amber from {AMBER_SCORE:g}, red from 1. "
-        "The light says what such a fall would set off, not whether one comes.",
+        f"An ordinary fall, {report.percent(f.ordinary_fall, 1)} ({ORDINARY_DEVIATIONS:g} daily standard deviations of "
+        f"{percent(f.daily_volatility)}), is amplified {f.ordinary_amplification:.3g} times, with a reproduction "
+        f"number of {f.ordinary_reproduction_number:.3g} at most on the way: score {f.score:.2f}, amber from "
+        f"{AMBER_SCORE:g}, red from 1. The light says what such a fall would set off, not whether one comes.",
     )
+    tips = np.any(np.isfinite(surface.tipping_shock))
+    line = "The line is the smallest shock that tips the book." if tips else "No shock tips the book at these depths."
     yield _Pictures(
         (
             _picture(
@@ -389,8 +385,7 @@ def _fragility(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
             ),
             _picture(
                 "Shock and depth",
-                "Colour: total move over the shock alone. The line is the smallest shock that tips the book at each "
-                "depth, 1 being the scenario's.",
+                f"Colour: total move over the shock alone. {line} Depth 1 is the scenario's.",
                 plot.tipping_surface,
                 surface,
             ),
@@ -448,8 +443,8 @@ def _supply(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
         (
             _picture(
                 f"Forced supply and depth after a shock of {shock:+.0%}",
-                "Colour: what is triggered up to each price. Line: what must be traded to bring the price there. A cascade "
-                "ends where they first meet.",
+                "Colour: what is triggered up to each price. Line: what must be traded to bring the price there. A "
+                "cascade ends where they first meet.",
                 plot.supply_and_depth,
                 run.response.book,
                 run.response.market,
@@ -467,8 +462,8 @@ def _contagion(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
         (
             _picture(
                 "Who moves whom",
-                "Through forced sales of accounts that hold several markets: how far a further move of a column's market "
-                "moves the row's.",
+                "Through forced sales of accounts that hold several markets: how far a further move of a column's "
+                "market moves the row's.",
                 plot.contagion,
                 run.contagion,
             ),
@@ -486,8 +481,8 @@ def _policies(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
     yield _Pictures(
         tuple(
             _picture(
-                f"Change of the {column.replace('_', ' ')}",
-                f"Mean change of the {column.replace('_', ' ')} under each policy, on the same random numbers.",
+                f"Change of the {scenario_report.label(column)}",
+                f"Mean change of the {scenario_report.label(column)} under each policy, on the same random numbers.",
                 plot.policies,
                 x,
                 column=column,
@@ -504,7 +499,6 @@ def _parameters(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
 
 
 def _again(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
-    seed = run.result.seed
     shipped = run.scenario.name in Scenario.names() and Scenario.load(run.scenario.name).content == _content(run)
     name = run.scenario.name if shipped else _file(run)
     if not shipped:
@@ -521,7 +515,8 @@ def _again(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
     if others:
         yield _Text(f"This run was besides given: {'; '.join(others)}.")
     yield _Text(
-        f"Seed {seed if isinstance(seed, int) else shown(seed)}, flushpoint {__version__}: the same numbers on any machine, with any number of threads."
+        f"Seed {shown(facts['simulation']['seed'])}, flushpoint {__version__}: the same numbers on any machine, with "
+        "any number of threads."
     )
 
 

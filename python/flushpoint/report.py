@@ -27,7 +27,7 @@ SHOCK_NOTE = (
 )
 
 #: A table's heading and its rows.
-Rows: TypeAlias = "tuple[tuple[str, ...], list[tuple[str, ...]]]"
+Rows: TypeAlias = "tuple[Sequence[str], Sequence[Sequence[str]]]"
 
 
 def build(response: Response, *, shock: float | None = None, sell: float | None = None) -> dict[str, Any]:
@@ -221,8 +221,8 @@ def tipping_note(report: dict[str, Any]) -> str:
     if not report["tipping_points"]:
         return "None: no liquidation sets off another."
     return (
-        f"The {len(report['tipping_points'])} largest of {report['tipping_point_count']:,}. Each of these shocks closes "
-        "a whole run of positions at once; a hair less spares all of them."
+        f"The {len(report['tipping_points'])} largest of {report['tipping_point_count']:,}. Each of these shocks "
+        "closes a whole run of positions at once; a hair less spares all of them."
     )
 
 

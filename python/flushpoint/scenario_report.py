@@ -100,8 +100,7 @@ class ScenarioRun:
     def rises(self) -> bool:
         """Whether a market's price goes further up than down, by the medians of low and high in log price."""
         low, high = (float(np.median(self.result[name])) for name in ("low_price", "high_price"))
-        start = self.scenario.market.price  # type: ignore[union-attr]  # not asked of several
-        return low * high > start * start
+        return bool(low * high > self.scenario.market.price**2)
 
     @cached_property
     def explanation(self) -> Explanation | None:
@@ -124,7 +123,9 @@ class ScenarioRun:
         if self.response is None:
             return None
         context, market = self.scenario.context, self.response.market
-        known = {name: context[name] for name in ("daily_volume", "daily_volatility") if name in context}
+        known: dict[str, Any] = {
+            name: context[name] for name in ("daily_volume", "daily_volatility") if name in context
+        }
         if "coins" in context:
             known["market_value"] = context["coins"] * market.price
         return fragility(self.response.book, market, threads=self.arguments["threads"], **known)
@@ -177,7 +178,7 @@ class ScenarioRun:
         """How many accounts each group has, and how many of them are closed, mean over paths."""
         closed = self.result.group_closed.mean(0)
         return {
-            str(name): {"accounts": np.count_nonzero(group == name), "closed": mean}
+            str(name): {"accounts": int(np.count_nonzero(group == name)), "closed": mean}
             for name, mean in zip(self.result.groups, closed, strict=True)
         }
 
@@ -263,7 +264,7 @@ def simulation_rows(simulation: Mapping[str, Any]) -> report.Rows:
     heading = ("", "5%", "median", "95%", "mean", "ES 99%")
     rows = [
         (
-            name.replace("_", " "),
+            label(name),
             *(amount(name, one["quantile"].get(p)) for p in ("0.05", "0.5", "0.95")),
             amount(name, one["mean"]["value"]),
             amount(name, one["expected_shortfall"]["value"]),
@@ -285,7 +286,13 @@ def target_rows(targets: Mapping[str, Any]) -> report.Rows:
         )
         for name, one in targets.items()
     ]
-    return ("", "reported", "simulated", "difference", ""), rows
+    return ("target", "reported", "simulated", "difference", ""), rows
+
+
+def label(column: str) -> str:
+    """Name a column, of one among several markets, too."""
+    name, _, market = column.partition(".")
+    return f"{name.replace('_', ' ')}{f', {market}' if market else ''}"
 
 
 def target_value(value: float | None, relative: bool) -> str:
@@ -354,8 +361,8 @@ def policy_rows(policies: Mapping[str, Any]) -> report.Rows:
         for column, figures in one.items():
             change = figures["difference"]
             value, low, high = (signed(column, change[figure]) for figure in ("value", "low", "high"))
-            rows.append((name, column.replace("_", " "), value, f"{low} to {high}"))
-    return ("", "", "change", ""), rows
+            rows.append((name, label(column), value, f"{low} to {high}"))
+    return ("policy", "", "change", "interval"), rows
 
 
 def signed(name: str, value: float | None) -> str:

@@ -93,7 +93,7 @@ def each_bin(edges: Any, currency: str) -> str:
 
 def thousands() -> Any:
     """Make a format of ticks with commas."""
-    return importlib.import_module("matplotlib.ticker").StrMethodFormatter("{x:,.6g}")
+    return importlib.import_module("matplotlib.ticker").StrMethodFormatter("{x:,.7g}")
 
 
 def few_ticks(most: int = 4, *, whole: bool = False) -> Any:

@@ -101,7 +101,7 @@ def tipping_surface(
         values, label = s.liquidated_notional / scale, f"liquidated ({unit}{currency})"
         norm = colors.Normalize(0.0, float(values.max()) or 1.0)
     xs, ys = 100 * _edges(s.shocks), np.exp(_edges(np.log(s.liquidity)))
-    mesh = ax.pcolormesh(xs, ys, values, cmap="cividis", norm=norm)
+    mesh = ax.pcolormesh(xs, ys, values, cmap="cividis", norm=norm, rasterized=True)
     more = "max" if values.max() > norm.vmax else "neither"
     bar = cast("Figure", ax.figure).colorbar(mesh, ax=ax, pad=0.01, extend=more)
     bar.set_label(label)

@@ -73,7 +73,8 @@ def losses(
     for name, color in (("value_at_risk", SHORT), ("expected_shortfall", RISK)):
         risk: Estimate = figures[name][level]
         low, at, high = risk.low / scale, risk.value / scale, risk.high / scale
-        label = f"{name.replace('_', ' ')}, {percent(level)}\n{at:,.3g} [{low:,.3g}, {high:,.3g}] {unit}"
+        known = "interval not known" if math.isnan(low) else f"[{_digits(low)}, {_digits(high)}]"
+        label = f"{name.replace('_', ' ')}, {percent(level)}\n{_digits(at)} {unit}, {known}"
         ax.axvline(at if math.isfinite(at) else math.nan, color=color, linewidth=2, label=label)
         if at > 0 and math.isfinite(high - low):
             ax.axvspan(low, high, color=color, alpha=0.2, linewidth=0)
@@ -86,6 +87,11 @@ def losses(
     ax.legend(frameon=False, fontsize="small", loc="lower left")
     clean(ax)
     return ax
+
+
+def _digits(value: float) -> str:
+    """Show three digits of a number."""
+    return f"{value:,.3g}" if abs(value) < 1e3 or math.isinf(value) else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def _scales(ax: Axes, value: FloatArray, count: int) -> None:
