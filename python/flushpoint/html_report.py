@@ -33,7 +33,7 @@ _SHOCK = 0.10  # at which supply is drawn against depth
 # Columns that headlines and pictures are of, those first that say most.
 _HEADLINES = ("final_price", "liquidated_notional", "accounts_closed", "shortfall", "fund_paid", "unpaid_loss")
 _LOSSES = ("liquidated_notional", "unpaid_loss", "shortfall", "accounts_closed")
-_CHANGED = ("low_price", "liquidated_notional", "unpaid_loss", "shortfall", "final_price")
+_CHANGED = ("low_price", "high_price", "liquidated_notional", "unpaid_loss", "shortfall", "final_price")
 _MOST = 2  # pictures of a kind
 
 
@@ -340,7 +340,7 @@ def _shares(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
         ],
     )
     if told["counterfactuals"]:
-        columns = [c for c in _CHANGED if all(c in one for one in told["counterfactuals"].values())]
+        columns = [c for c in _compared(run) if all(c in one for one in told["counterfactuals"].values())]
         yield _Table(
             "What would be otherwise: change of the mean.",
             ("", *map(scenario_report.label, columns)),
@@ -354,6 +354,11 @@ def _shares(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
 def _interval(estimate: Mapping[str, float | None], scale: float = 1.0, unit: str = "") -> str:
     value, low, high = ("-" if one is None else short(scale * one) for one in estimate.values())
     return f"{value}{unit} [{low}, {high}]"
+
+
+def _compared(run: ScenarioRun) -> Iterator[str]:
+    """Columns whose changes are shown: of low and high the one that the scenario is about."""
+    return (column for column in _CHANGED if column != ("low_price" if run.rises else "high_price"))
 
 
 def _changed(column: str, change: Mapping[str, float | None]) -> str:
@@ -477,7 +482,7 @@ def _policies(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
     x = run.experiment
     if x is None:
         return
-    columns = [column for column in _CHANGED if column in x.columns][: 2 * _MOST]
+    columns = [column for column in _compared(run) if column in x.columns][: 2 * _MOST]
     yield _Pictures(
         tuple(
             _picture(
@@ -511,7 +516,8 @@ def _again(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
         f"run = ScenarioRun(Scenario.load({name!r}))\n"
         f"html_report.write(run, {f'{run.scenario.name}.html'!r})"
     )
-    others = [f"{key} = {value!r}" for key, value in run.changes.items() if key not in _content(run).get("run", {})]
+    held = _content(run)["run"]
+    others = [f"{key} = {value!r}" for key, value in run.changes.items() if key not in held or held[key] is not value]
     if others:
         yield _Text(f"This run was besides given: {'; '.join(others)}.")
     yield _Text(

@@ -67,7 +67,7 @@ def levels(
     ax.xaxis.set_major_locator(few_ticks(6))
     ax.xaxis.set_major_formatter(thousands())
     ax.set_xlim(edges[0], edges[-1])
-    ax.legend(frameon=False, fontsize="small")
+    ax.legend(edgecolor="none", fontsize="small")  # readable across the line, too
     clean(ax)
     return ax
 
