@@ -1,4 +1,4 @@
-"""What the documents show is run: the README's example and every docstring's."""
+"""What the documents show is run: the examples of the README, of the pages and of every docstring."""
 
 import doctest
 import importlib
@@ -6,11 +6,16 @@ import pkgutil
 import re
 from pathlib import Path
 
+import matplotlib
 import pytest
+from matplotlib import pyplot
 
 import flushpoint
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+EXAMPLE = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL)
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if EXAMPLE.search(page.read_text())]
 MODULES = [
     m.name
     for m in pkgutil.walk_packages(flushpoint.__path__, "flushpoint.")
@@ -25,6 +30,49 @@ def test_readme_example_runs_and_shows_a_cascade(capsys):
     assert "positions" in out
     assert "waves" in out
     assert "nan" not in out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_pages_show_what_their_examples_print(page, tmp_path, monkeypatch, capsys):
+    """`python validation/examples.py` writes it."""
+    matplotlib.use("Agg")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code, shown in EXAMPLE.findall(page.read_text()):
+        exec(compile(code, page.name, "exec"), names)
+        assert capsys.readouterr().out == shown
+    pyplot.close("all")
+
+
+def test_figures_of_the_summary_are_those_of_their_pages(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "validation"))
+    summary = importlib.import_module("summary")
+    again = tmp_path / "validation.md"
+    again.write_text((DOCS / "validation.md").read_text())
+    monkeypatch.setattr(summary, "PAGE", again)
+    summary.main()
+    assert again.read_text() == (DOCS / "validation.md").read_text()
+
+
+def test_tests_that_pages_name_are_there():
+    tests = "\n".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
+    named = {name for page in DOCS.rglob("*.md") for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    assert len(named) > 20
+    assert [name for name in sorted(named) if f"def {name}(" not in tests] == []
+
+
+def test_every_public_name_has_its_place_in_the_reference():
+    reference = "\n".join(page.read_text() for page in (DOCS / "api").glob("*.md"))
+    shown = re.findall(r"^::: (\S+)$", reference, re.MULTILINE)
+    public = [f"flushpoint.{name}" for name in flushpoint.__all__]
+    public += [f"flushpoint.io.{name}" for name in flushpoint.io.__all__]
+    public += [f"flushpoint.plot.{name}" for name in flushpoint.plot.__all__ if name != "require"]
+    assert sorted(shown) == sorted(public)
+
+
+def test_every_page_has_its_place_in_the_site():
+    placed = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
+    assert sorted(placed) == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
 
 
 @pytest.mark.parametrize("name", MODULES)
