@@ -45,6 +45,15 @@ def test_pages_show_what_their_examples_print(page, tmp_path, monkeypatch, capsy
     pyplot.close("all")
 
 
+def test_what_an_example_prints_is_written_below_it(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "validation"))
+    examples = importlib.import_module("examples")
+    page = "```python\nx = 1\n```\n\n```python\nprint(x)\n```\n\n```text\n2\n```\n\n```py\nunknown\n```\n"
+    written = page.replace("2", "1")
+    assert examples.rewritten(page) == written
+    assert examples.rewritten(written.replace("```text\n1\n```\n\n", "")) == written
+
+
 def test_figures_of_the_summary_are_those_of_their_pages(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "validation"))
     summary = importlib.import_module("summary")

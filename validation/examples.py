@@ -3,8 +3,8 @@
     python validation/examples.py        all pages of docs/ that have such blocks, or those named
 
 A page's blocks run in order, in one namespace and an empty directory. tests/test_docs.py checks that they still print
-what stands there. Blocks marked ``py`` instead of ``python`` need data of the reader's own, and are left alone. Takes
-less than a minute.
+what stands there. Blocks marked ``py`` instead of ``python`` need data of the reader's own, and are left alone. Takes a
+few seconds.
 """
 
 from __future__ import annotations
