@@ -132,13 +132,13 @@ def stress(
     finish("stress", out, facts, stress_report.render, pictures, stress_report.columns(result, moves, depths))
 
 
-def _numbers(option: str, text: str | None, usual: Sequence[float]) -> list[float]:
+def _numbers(option: str, text: str | None, usual: Sequence[float], rule: str = "numbers") -> list[float]:
     if text is None:
         return list(usual)
     try:
         return [float(each) for each in text.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"must be numbers, was {text!r}", param_hint=option) from None
+        raise typer.BadParameter(f"must be {rule}, was {text!r}", param_hint=option) from None
 
 
 def _between(facts: dict[str, Any]) -> dict[str, Any]:
@@ -148,9 +148,10 @@ def _between(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _steps(text: str | None) -> Sequence[float]:
-    steps = _numbers("--distances", text, level_report.DISTANCES)
+    rule = "increasing numbers between 0 and 1"
+    steps = _numbers("--distances", text, level_report.DISTANCES, rule)
     if not all(low < high for low, high in pairwise([0.0, *steps, 1.0])):
-        raise typer.BadParameter(f"must be increasing numbers between 0 and 1, was {text!r}", param_hint="--distances")
+        raise typer.BadParameter(f"must be {rule}, was {text!r}", param_hint="--distances")
     return steps
 
 
