@@ -93,7 +93,7 @@ def each_bin(edges: Any, currency: str) -> str:
 
 def thousands() -> Any:
     """Make a format of ticks with commas."""
-    return importlib.import_module("matplotlib.ticker").StrMethodFormatter("{x:,.6g}")
+    return importlib.import_module("matplotlib.ticker").StrMethodFormatter("{x:,.10g}")
 
 
 def few_ticks(most: int = 4, *, whole: bool = False) -> Any:
@@ -106,3 +106,11 @@ def clean(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
+
+
+def legend(ax: Axes, where: str = "best") -> None:
+    """Add a legend without a frame, legible on what it happens to lie on."""
+    outline = importlib.import_module("matplotlib.patheffects").withStroke(linewidth=2.5, foreground="white")
+    place: Any = where
+    for text in ax.legend(frameon=False, fontsize="small", loc=place).get_texts():
+        text.set_path_effects([outline])

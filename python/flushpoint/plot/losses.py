@@ -11,7 +11,7 @@ import numpy as np
 from flushpoint._shown import percent
 from flushpoint._validate import FloatArray
 from flushpoint.ensemble import Ensemble
-from flushpoint.plot._axes import LONG, RISK, SHORT, axes, check_kind, clean, scale_of, thousands, unit_of
+from flushpoint.plot._axes import LONG, RISK, SHORT, axes, check_kind, clean, legend, scale_of, thousands, unit_of
 from flushpoint.summary import Estimate, check_columns, column_of, inside
 
 if TYPE_CHECKING:
@@ -72,8 +72,9 @@ def losses(
     ax.plot(value, curve["probability"], drawstyle="steps-pre", color=LONG, label=label)
     for name, color in (("value_at_risk", SHORT), ("expected_shortfall", RISK)):
         risk: Estimate = figures[name][level]
-        low, at, high = risk.low / scale, risk.value / scale, risk.high / scale
-        label = f"{name.replace('_', ' ')}, {percent(level)}\n{at:,.3g} [{low:,.3g}, {high:,.3g}] {unit}"
+        at, low, high = (end / scale for end in risk)
+        between = "" if math.isnan(low) else f" [{_short(low)}, {_short(high)}]"
+        label = f"{name.replace('_', ' ')}, {percent(level)}\n{_short(at)}{between} {unit}"
         ax.axvline(at if math.isfinite(at) else math.nan, color=color, linewidth=2, label=label)
         if at > 0 and math.isfinite(high - low):
             ax.axvspan(low, high, color=color, alpha=0.2, linewidth=0)
@@ -83,9 +84,13 @@ def losses(
     ax.set_xlabel(f"{column.replace('_', ' ')} ({unit})")
     ax.set_ylabel(f"{runs} with at least as much")
     _scales(ax, value, figures["count"])
-    ax.legend(frameon=False, fontsize="small", loc="lower left")
+    legend(ax, "lower left")
     clean(ax)
     return ax
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if 1_000 <= abs(value) < math.inf else f"{value:.3g}"
 
 
 def _scales(ax: Axes, value: FloatArray, count: int) -> None:

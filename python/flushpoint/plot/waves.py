@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flushpoint.cascade import CascadeResult
-from flushpoint.plot._axes import BOTH, axes, check_kind, clean, duration, few_ticks, panel_below, scale_of, thousands
+from flushpoint.plot._axes import (
+    BOTH,
+    axes,
+    check_kind,
+    clean,
+    duration,
+    few_ticks,
+    legend,
+    panel_below,
+    scale_of,
+    thousands,
+)
 from flushpoint.simulate import PathResult
 
 if TYPE_CHECKING:
@@ -100,7 +111,7 @@ def _finish(ax: Axes, below: Axes, notional: NDArray[Any], currency: str) -> Non
     ax.set_ylabel(f"price ({currency})")
     ax.yaxis.set_major_formatter(thousands())
     ax.tick_params(labelbottom=False)
-    ax.legend(frameon=False, fontsize="small")
+    legend(ax)
     below.set_ylim(0, None if np.any(notional) else 1)
     for panel in (ax, below):
         panel.margins(x=0.02)
