@@ -16,7 +16,7 @@ BOTH = "#009E73"  # longs and shorts together
 RISK = "#D55E00"
 
 
-# Columns in base units and in counts end in these; other columns named here have units of their own; the rest is money.
+# Units of columns by how their names end; all others are money, or prices in it.
 _UNITS = {
     "quantity": "base units",
     "count": "positions",
@@ -38,7 +38,7 @@ def unit_of(column: str, currency: str) -> str:
     return next((unit for end, unit in _UNITS.items() if name.endswith(end)), currency)
 
 
-def check_kind(name: str, value: object, kind: type | tuple[type, ...], rule: str) -> None:
+def check_kind(name: str, value: object, kind: type, rule: str) -> None:
     """Raise unless a picture is asked of what it can show."""
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {rule}, was {type(value).__name__}")

@@ -52,9 +52,7 @@ def waves(c: CascadeResult, ax: Axes | None = None, *, currency: str = "USD") ->
     number = np.arange(1, c.waves.size + 1)
     price = np.append(c.waves["price"], c.final_price)
     scale, unit = scale_of(c.waves["notional"])
-    ax.plot(
-        np.append(0, number), price, "o-", color="black", markersize=3, linewidth=1.2, label="price after each wave"
-    )
+    ax.plot(np.append(0, number), price, "o-", color="black", markersize=3, linewidth=1, label="price after each wave")
     ax.axhline(c.final_price, color="black", linewidth=0.8, linestyle=":", label=f"final price {c.final_price:,.6g}")
     below.bar(number, c.waves["notional"] / scale, color=BOTH, width=0.8)
     below.set_xlabel("wave")
