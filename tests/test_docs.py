@@ -82,6 +82,11 @@ def test_every_public_name_has_its_place_in_the_reference():
     assert {name: count for name, count in places.items() if count != 1} == {}
 
 
+def test_the_page_of_pictures_shows_every_picture():
+    shown = re.findall(r"fp\.plot\.(\w+)\(", (DOCS / "pictures.md").read_text())
+    assert set(flushpoint.plot.__all__) - {"require"} == set(shown)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name):
     module = importlib.import_module(name)

@@ -107,31 +107,24 @@ HISTORY = {
 
 def test_levels_over_time_are_those_of_the_books_then() -> None:
     over = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600)
-    assert over.books == 47
-    assert over.long_notional.shape == over.short_notional.shape == (over.price.size, over.edges.size - 1)
+    assert over.long_notional.shape == over.short_notional.shape == (54, over.edges.size - 1)
     assert over.time[-1] == HISTORY["time"][-1] + np.timedelta64(1, "h")
-    np.testing.assert_array_equal(over.time[:-1], HISTORY["time"][-over.price.size :])
-    for column in (0, 20, over.price.size - 3):
-        row = 60 - over.price.size + column
-        known = {name: values[: row + 1] for name, values in HISTORY.items()}
-        long, short = fp.Book.from_open_interest(known, maintenance_rate=0.01).heatmap(over.edges)
-        # Where the book is not inferred anew, what opened since the last one is not there yet.
-        assert (over.long_notional[column] <= long + 1e-3 * long.max()).all()
-        assert over.short_notional[column].sum() == pytest.approx(short.sum(), rel=0.1)
-    for column, price in enumerate(over.price):
-        assert not over.long_notional[column][over.edges[:-1] > price].any()
-        assert not over.short_notional[column][over.edges[1:] < price].any()
+    np.testing.assert_array_equal(over.time[:-1], HISTORY["time"][6:])
+    np.testing.assert_array_equal(over.price, CLOSE[6:])
+    for column in range(54):
+        known = {name: values[: column + 7] for name, values in HISTORY.items()}
+        book = fp.Book.from_open_interest(known, maintenance_rate=0.01)
+        for mine, expected in zip((over.long_notional, over.short_notional), book.heatmap(over.edges), strict=True):
+            np.testing.assert_allclose(mine[column], expected, rtol=1e-9, atol=1e-9 * expected.max())
 
 
-def test_levels_over_time_take_out_what_the_price_crosses() -> None:
-    over = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600, effort=100)
-    assert over.books == 3  # after rows 15, 30 and 45
-    first = over.long_notional[:15]
-    assert (np.diff(first, axis=0) <= 0).all()
-    assert first[-1].sum() < first[0].sum()
-    standing = over.edges[1:] < HISTORY["low"][29]
-    np.testing.assert_array_equal(first[-1][standing], first[0][standing])
-    np.testing.assert_array_equal(over.short_notional[14], over.short_notional[0])
+def test_levels_over_time_of_some_rows() -> None:
+    over = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600, columns=4)
+    every = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600)
+    shown = [0, 17, 35, 53]
+    np.testing.assert_array_equal(over.price, every.price[shown])
+    np.testing.assert_array_equal(over.time, [*every.time[shown], every.time[-1]])
+    np.testing.assert_array_equal(over.long_notional, every.long_notional[shown])
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
@@ -154,9 +147,8 @@ def test_the_picture_of_levels_over_time() -> None:
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), over.price)
     assert ax.get_ylabel() == "liquidation price (USD)"
     assert ax.get_xlabel() == "time (UTC)"
-    assert ax.get_title().startswith("inferred anew 47 times")
     labels = [each.get_ylabel() for each in figure.axes[1:]]
-    assert "notional per bin of 0.5% (M USD); shorts orange, longs blue" in labels
+    assert "notional per bin of 0.5% (M USD)\nshorts orange, longs blue" in labels
     timeless = levels.over_time({k: v for k, v in HISTORY.items() if k != "time"}, maintenance_rate=0.01, period=900)
     assert timeless.time[-1] == 15
     assert plot.levels_over_time(timeless, Figure().subplots()).get_xlabel() == "time since the first row (hours)"

@@ -17,6 +17,7 @@ from flushpoint.cli.options import OfBook, OfMarket, OfOutput
 from flushpoint.cli.output import Pictures, finish, naming, print_json, progress
 from flushpoint.scenario import Scenario
 from flushpoint.scenario_report import ScenarioRun
+from flushpoint.simulate import SimulationResult
 
 _MAIN = "post-election-flush"
 _DEFAULTS = (OfBook(), OfMarket(), None, None)
@@ -106,9 +107,16 @@ def _ran(name: str | None, paths: int | None, seed: int | None, threads: int) ->
 
 def _pictures(done: ScenarioRun) -> Pictures:
     pictures: Pictures = {}
+    if isinstance(done.result, SimulationResult):
+        pictures["fan.png"] = partial(plot.fan, done.result)
+        pictures["path.png"] = partial(plot.path, done.median_path)
     if done.response is not None:
         pictures["response.png"] = partial(plot.response, done.response)
         pictures["levels.png"] = partial(plot.levels, done.scenario.book, done.response.market.price)
+    if done.contagion is not None:
+        pictures["contagion.png"] = partial(plot.contagion, done.contagion)
+    if done.experiment is not None:
+        pictures["policies.png"] = partial(plot.policies, done.experiment, column="liquidated_notional")
     return pictures
 
 
