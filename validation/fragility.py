@@ -167,16 +167,16 @@ def shown(values: tuple[float, float, float], form: str) -> str:
 
 def counted(looks: Looks, chosen: NDArray[np.bool_]) -> str:
     """Count looks, and the days that they are of."""
-    return f"{np.count_nonzero(chosen)} on {np.unique(looks.day[chosen]).size} days"
+    return f"{np.count_nonzero(chosen)}, on {np.unique(looks.day[chosen]).size} days"
 
 
 def data_block(looks: Looks) -> str:
     """Say what is looked at."""
-    falls = " and ".join(f"{counted(looks, looks.fall >= least)} by {least:.0%} or more" for least in FALLS)
+    falls = ", and ".join(f"by {least:.0%} or more in {counted(looks, looks.fall >= least)}" for least in FALLS)
     return (
         f"{len(looks)} looks, one every {EVERY} hours from {looks.day[0]} to {looks.day[-1]}; the price fell, to its "
-        f"lowest\nin the {AHEAD} hours after, in {falls}. Daily volatility, over\n"
-        f"the {MEMORY} days before, was {looks.volatility.min():.1%} to {looks.volatility.max():.1%}. "
+        f"lowest\nin the {AHEAD} hours after, {falls}. Daily volatility,\n"
+        f"over the {MEMORY} days before, was {looks.volatility.min():.1%} to {looks.volatility.max():.1%}. "
         f"Intervals are of {CONFIDENCE:.0%}, from blocks of {BLOCK * EVERY // 24} days.\n"
     )
 
