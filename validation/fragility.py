@@ -21,7 +21,7 @@ from scipy import stats
 
 import flushpoint as fp
 from flushpoint import example
-from flushpoint.fragility import AMBER_SCORE, ORDINARY_DEVIATIONS
+from flushpoint.fragility import ORDINARY_DEVIATIONS, light_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "fragility.md"
 EVERY = 6  # hours from one look at the light to the next
@@ -105,7 +105,7 @@ def look(
 
 def light(score: Floats) -> NDArray[np.str_]:
     """Return the colour of each score."""
-    return np.where(score >= 1, LIGHTS[2], np.where(score >= AMBER_SCORE, LIGHTS[1], LIGHTS[0]))
+    return np.array([light_of(each) for each in score])
 
 
 def with_interval(statistic: Callable[..., float], *columns: NDArray[Any]) -> tuple[float, float, float]:
@@ -233,7 +233,7 @@ def hits_block(looks: Looks) -> str:
         return float(np.mean(truth[there])) if there.any() else np.nan
 
     for name, score in looks.score.items():
-        warned = score >= AMBER_SCORE
+        warned = light(score) != LIGHTS[0]
         cells = [shown(with_interval(share, warned == after, fell), ".0%") for after in (True, False)]
         cells += [shown(with_interval(share, fell & (warned == after), heavy), ".0%") for after in (True, False)]
         rows.append([name, shown(with_interval(np.mean, warned), ".0%"), *cells])

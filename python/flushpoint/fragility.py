@@ -164,7 +164,7 @@ class Fragility:
     @property
     def light(self) -> Light:
         """Red, amber or green: what an ordinary fall would set off, not whether one comes."""
-        return "red" if self.score >= 1 else "amber" if self.score >= AMBER_SCORE else "green"
+        return light_of(self.score)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures under the same names as values that JSON can hold; what is not finite becomes None."""
@@ -366,6 +366,11 @@ def fragility(
         ordinary_reproduction_number=largest,
         score=_score(fall, largest, amplified, long.tipping_shock),
     )
+
+
+def light_of(score: float) -> Light:
+    """Return the colour of a score."""
+    return "red" if score >= 1 else "amber" if score >= AMBER_SCORE else "green"
 
 
 def _score(fall: float, reproduction_number: float, amplification: float, tipping_shock: float) -> float:
