@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -333,9 +334,9 @@ def fragility(
     deviation = _daily_volatility(market, daily_volatility)
 
     fall = ORDINARY_DEVIATIONS * deviation
-    ordinary = float(np.expm1(-fall))
+    ordinary = float(_core.exp(np.array([-fall]))[0]) - 1
     s = stress(book, market, np.append(moves, ordinary), threads=threads)
-    reach = min(max(2 * fall, float(np.abs(np.log1p(moves)).max())), _FARTHEST)
+    reach = min(max(2 * fall, float(np.abs(_core.log(1 + moves)).max())), _FARTHEST)
     prices = market.price * _core.exp(np.linspace(-reach, reach, 2 * _GRID + 1))
     prices[_GRID] = market.price
     long, short = (_of_side(r, shorts, reach, step, distances, volume, rate) for shorts in (False, True))
@@ -359,7 +360,7 @@ def fragility(
         within=distances,
         imbalance=frozen(imbalance),
         leverage_ratio=max(long.open_interest, short.open_interest) / value,
-        trigger_drift=_PAYMENTS * float(np.log1p(rate)),
+        trigger_drift=_PAYMENTS * _log(1 + rate),
         daily_volatility=deviation,
         ordinary_fall=ordinary,
         ordinary_amplification=amplified,
@@ -375,12 +376,11 @@ def light_of(score: float) -> Light:
 
 def _score(fall: float, reproduction_number: float, amplification: float, tipping_shock: float) -> float:
     """How far an ordinary fall, of log price, leads towards red; 1 is red."""
-    with np.errstate(divide="ignore"):
-        distance = -np.log1p(tipping_shock)
+    distance = -_log(1 + tipping_shock)
     return max(
         reproduction_number / RED_REPRODUCTION_NUMBER,
         (amplification - 1) / (RED_AMPLIFICATION - 1),
-        0.0 if np.isnan(distance) else float(fall / distance),
+        0.0 if np.isnan(distance) else fall / distance,
     )
 
 
@@ -521,7 +521,7 @@ def _margin_left(side: Side, shorts: bool, price: float, rate: float) -> tuple[f
     left = sign * float((quantity * (price - bankruptcy)).sum())
     if not left > 0:
         return np.nan, np.nan
-    paid = sign * float((quantity * bankruptcy).sum()) * float(np.expm1(_PAYMENTS * np.log1p(rate)))
+    paid = sign * float((quantity * bankruptcy).sum()) * (math.prod([1 + rate] * _PAYMENTS) - 1)
     return float(quantity.sum()) * price / left, paid / left
 
 
@@ -538,6 +538,10 @@ def _daily_volatility(market: Market, given: float | None) -> float:
         return number("daily_volatility", given, at_least=_LEAST_VOLATILITY, at_most=1)
     own = market.impact.daily_volatility if isinstance(market.impact, SquareRootImpact) else 0.0
     return own if _LEAST_VOLATILITY <= own <= 1 else DAILY_VOLATILITY
+
+
+def _log(value: float) -> float:
+    return float(_core.log(np.array([value]))[0])
 
 
 def _row(name: str, values: ArrayLike) -> FloatArray:
