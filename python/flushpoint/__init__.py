@@ -23,6 +23,7 @@ from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
 from flushpoint.explain import Explanation, explain
 from flushpoint.factor_model import FactorModel
+from flushpoint.fragility import Fragility, SideFragility, TippingSurface, fragility, tipping_surface
 from flushpoint.funding import Funding
 from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
@@ -92,6 +93,7 @@ __all__ = [
     "Explanation",
     "Exponential",
     "FactorModel",
+    "Fragility",
     "FundSize",
     "FundedSimulationResult",
     "Funding",
@@ -124,6 +126,7 @@ __all__ = [
     "Returns",
     "Scenario",
     "Script",
+    "SideFragility",
     "SimulationResult",
     "SquareRootImpact",
     "StressResult",
@@ -132,6 +135,7 @@ __all__ = [
     "Support",
     "Table",
     "Target",
+    "TippingSurface",
     "Turnover",
     "Uniform",
     "Venue",
@@ -149,6 +153,7 @@ __all__ = [
     "contagion",
     "experiment",
     "explain",
+    "fragility",
     "infer_margin",
     "io",
     "liquidation_price",
@@ -159,6 +164,7 @@ __all__ = [
     "simulate",
     "size_fund",
     "stress",
+    "tipping_surface",
 ]
 
 
