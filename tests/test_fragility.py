@@ -25,6 +25,7 @@ from test_response import edges_apart
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
+HOURLY = DATA / "btc_hourly_price_liquidations_oi_2025-12_2026-02.csv.gz"
 WITHIN = (0.02, 0.1)
 VOLATILITY = 0.04
 GIVEN = {"within": WITHIN, "funding_rate": 0.003, "daily_volume": 1e5}
@@ -397,6 +398,22 @@ def test_partial_rank_correlation_by_hand(command: ModuleType) -> None:
     assert command.rank_correlation(a, b, c) == pytest.approx(expected)
     assert math.isnan(command.rank_correlation(a[:3], b[:3]))
     assert math.isnan(command.rank_correlation(np.ones(20), b))
+
+
+@pytest.mark.skipif(not HOURLY.exists(), reason=f"needs {HOURLY.name} in {DATA}")
+def test_the_page_tells_the_eve_of_the_largest_fall(command: ModuleType) -> None:
+    data = command.read_bitcoin(HOURLY, 0)
+    row = int(np.flatnonzero(data.when == "2026-02-05T04:00:00.000Z")[0])
+    history = {name: values[: row + 25] for name, values in data.history.items()}
+    eve = SimpleNamespace(
+        history=history, measured=data.measured, compared=np.arange(row + 25) >= row, when=data.when[: row + 25]
+    )
+    looks = command.look(eve, every=1_000)
+    assert len(looks) == 1
+    (told,) = command.largest_block(looks).splitlines()[2:]
+    page = (ROOT / "docs" / "fragility.md").read_text()
+    shown = [cell.split(" (above")[0] for cell in told.split("|")]
+    assert shown in [[cell.split(" (above")[0] for cell in line.split("|")] for line in page.splitlines()]
 
 
 def test_the_page_has_a_place_for_each_block(command: ModuleType) -> None:

@@ -21,7 +21,7 @@ from scipy import stats
 
 import flushpoint as fp
 from flushpoint import example
-from flushpoint.fragility import AMBER_SCORE, ORDINARY_DEVIATIONS
+from flushpoint.fragility import ORDINARY_DEVIATIONS, light_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "fragility.md"
 EVERY = 6  # hours from one look at the light to the next
@@ -105,7 +105,7 @@ def look(
 
 def light(score: Floats) -> NDArray[np.str_]:
     """Return the colour of each score."""
-    return np.where(score >= 1, LIGHTS[2], np.where(score >= AMBER_SCORE, LIGHTS[1], LIGHTS[0]))
+    return np.array([light_of(each) for each in score])
 
 
 def with_interval(statistic: Callable[..., float], *columns: NDArray[Any]) -> tuple[float, float, float]:
@@ -167,16 +167,16 @@ def shown(values: tuple[float, float, float], form: str) -> str:
 
 def counted(looks: Looks, chosen: NDArray[np.bool_]) -> str:
     """Count looks, and the days that they are of."""
-    return f"{np.count_nonzero(chosen)} on {np.unique(looks.day[chosen]).size} days"
+    return f"{np.count_nonzero(chosen)}, on {np.unique(looks.day[chosen]).size} days"
 
 
 def data_block(looks: Looks) -> str:
     """Say what is looked at."""
-    falls = " and ".join(f"{counted(looks, looks.fall >= least)} by {least:.0%} or more" for least in FALLS)
+    falls = ", and ".join(f"by {least:.0%} or more in {counted(looks, looks.fall >= least)}" for least in FALLS)
     return (
         f"{len(looks)} looks, one every {EVERY} hours from {looks.day[0]} to {looks.day[-1]}; the price fell, to its "
-        f"lowest\nin the {AHEAD} hours after, in {falls}. Daily volatility, over\n"
-        f"the {MEMORY} days before, was {looks.volatility.min():.1%} to {looks.volatility.max():.1%}. "
+        f"lowest\nin the {AHEAD} hours after, {falls}. Daily volatility,\n"
+        f"over the {MEMORY} days before, was {looks.volatility.min():.1%} to {looks.volatility.max():.1%}. "
         f"Intervals are of {CONFIDENCE:.0%}, from blocks of {BLOCK * EVERY // 24} days.\n"
     )
 
@@ -233,7 +233,7 @@ def hits_block(looks: Looks) -> str:
         return float(np.mean(truth[there])) if there.any() else np.nan
 
     for name, score in looks.score.items():
-        warned = score >= AMBER_SCORE
+        warned = light(score) != LIGHTS[0]
         cells = [shown(with_interval(share, warned == after, fell), ".0%") for after in (True, False)]
         cells += [shown(with_interval(share, fell & (warned == after), heavy), ".0%") for after in (True, False)]
         rows.append([name, shown(with_interval(np.mean, warned), ".0%"), *cells])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
 from flushpoint._validate import FloatArray, check, number, positive, read_only, real_array, restore
@@ -16,14 +17,14 @@ from flushpoint.impact import SquareRootImpact
 from flushpoint.market import Market
 from flushpoint.outcome import frozen
 from flushpoint.report import plain
-from flushpoint.response import Response, response
+from flushpoint.response import Response, check_mapped, response, tips_at
 from flushpoint.stress import stress
 
 Light = Literal["green", "amber", "red"]
 
 #: An ordinary fall, in standard deviations of a day's log return.
 ORDINARY_DEVIATIONS = 2.0
-#: Red: the forced sales on the way push the price as far on as it came, and the fall goes on of itself.
+#: Red: what the next stretch of the fall forces to be sold pushes the price on by as much, and it goes on of itself.
 RED_REPRODUCTION_NUMBER = 1.0
 #: Red: what a reproduction number of 0.2 all the way gives, 1/(1 - 0.2); 0.1 to 0.2 were measured in flight in the fall
 #: of 10 October 2025 (arXiv 2608.03616).
@@ -164,7 +165,7 @@ class Fragility:
     @property
     def light(self) -> Light:
         """Red, amber or green: what an ordinary fall would set off, not whether one comes."""
-        return "red" if self.score >= 1 else "amber" if self.score >= AMBER_SCORE else "green"
+        return light_of(self.score)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures under the same names as values that JSON can hold; what is not finite becomes None."""
@@ -333,9 +334,9 @@ def fragility(
     deviation = _daily_volatility(market, daily_volatility)
 
     fall = ORDINARY_DEVIATIONS * deviation
-    ordinary = float(np.expm1(-fall))
+    ordinary = float(_core.exp(np.array([-fall]))[0]) - 1
     s = stress(book, market, np.append(moves, ordinary), threads=threads)
-    reach = min(max(2 * fall, float(np.abs(np.log1p(moves)).max())), _FARTHEST)
+    reach = min(max(2 * fall, float(np.abs(_core.log(1 + moves)).max())), _FARTHEST)
     prices = market.price * _core.exp(np.linspace(-reach, reach, 2 * _GRID + 1))
     prices[_GRID] = market.price
     long, short = (_of_side(r, shorts, reach, step, distances, volume, rate) for shorts in (False, True))
@@ -359,7 +360,7 @@ def fragility(
         within=distances,
         imbalance=frozen(imbalance),
         leverage_ratio=max(long.open_interest, short.open_interest) / value,
-        trigger_drift=_PAYMENTS * float(np.log1p(rate)),
+        trigger_drift=_PAYMENTS * _log(1 + rate),
         daily_volatility=deviation,
         ordinary_fall=ordinary,
         ordinary_amplification=amplified,
@@ -368,14 +369,18 @@ def fragility(
     )
 
 
+def light_of(score: float) -> Light:
+    """Return the colour of a score."""
+    return "red" if score >= 1 else "amber" if score >= AMBER_SCORE else "green"
+
+
 def _score(fall: float, reproduction_number: float, amplification: float, tipping_shock: float) -> float:
     """How far an ordinary fall, of log price, leads towards red; 1 is red."""
-    with np.errstate(divide="ignore"):
-        distance = -np.log1p(tipping_shock)
+    distance = -_log(1 + tipping_shock)
     return max(
         reproduction_number / RED_REPRODUCTION_NUMBER,
         (amplification - 1) / (RED_AMPLIFICATION - 1),
-        0.0 if np.isnan(distance) else float(fall / distance),
+        0.0 if np.isnan(distance) else fall / distance,
     )
 
 
@@ -426,7 +431,8 @@ def tipping_surface(
     >>> s.tipping_shock
     array([-0.08, -0.08,   nan])
     """
-    r = response(book, market, threads=check_threads(threads))
+    workers = check_threads(threads)
+    check_mapped(book, market)
     moves, depths = _row("shocks", shocks), _row("liquidity", liquidity)
     check("shocks", moves, np.sign(moves) == np.sign(moves[0]), "all falls or all rises")
     check("shocks", moves, (moves > -1) & (moves != 0) & np.isfinite(moves), "above -1, finite and not 0")
@@ -437,11 +443,10 @@ def tipping_surface(
     step = number("width", width, at_least=0, at_most=1)
     s = stress(book, market, moves, liquidity=depths[:, None], threads=threads)
     shape = (depths.size, moves.size)
-    tipping = np.empty(depths.size)
-    for k, depth in enumerate(depths):
-        # A market x times as deep is the same market for a book of quantities divided by x.
-        scaled = r if depth == 1 else Response(book._with(quantity=book.quantity / depth), market, threads)
-        tipping[k] = _tipping_shocks(scaled, bool(moves[0] > 0), step)[0]
+    shorts = bool(moves[0] > 0)
+    side = book.short if shorts else book.long
+    found = [tips_at(side, market, shorts, float(depth), workers) for depth in depths]
+    tipping = np.array([_tipping_shocks(*points, step)[0] for points in found])
     return TippingSurface(
         shocks=moves,
         liquidity=depths,
@@ -461,7 +466,7 @@ def _of_side(
     side = r.book.short if shorts else r.book.long
     now = np.nextafter(price, np.inf) if shorts else price  # at the price itself it is the longs that answer
     largest, largest_price = _largest(r, shorts, reach, width)
-    first, most = _tipping_shocks(r, shorts, width)
+    first, most = _tipping_shocks(*r._tips(shorts), width)
     edges = price * (1 + within if shorts else 1 - within)
     at_risk = side.cumulative_quantity[_core.crossed(side._engine, shorts, edges)] * price
     quantity = side.cumulative_quantity[-1]
@@ -498,10 +503,9 @@ def _largest(r: Response, shorts: bool, reach: float, width: float) -> tuple[flo
     return float(numbers[k]), float(prices[k])
 
 
-def _tipping_shocks(r: Response, shorts: bool, width: float) -> tuple[float, float]:
+def _tipping_shocks(points: NDArray[np.void], jumps: FloatArray, width: float) -> tuple[float, float]:
     """Return the shocks that lead to the first tipping point that counts, and to that of most notional, or nan."""
-    points, jumps = r._tips
-    points = points[(points["side"] == (-1 if shorts else 1)) & (jumps >= width)]
+    points = points[jumps >= width]
     if not points.size:
         return np.nan, np.nan
     return float(points["shock"][0]), float(points["shock"][np.argmax(points["notional"])])
@@ -517,7 +521,7 @@ def _margin_left(side: Side, shorts: bool, price: float, rate: float) -> tuple[f
     left = sign * float((quantity * (price - bankruptcy)).sum())
     if not left > 0:
         return np.nan, np.nan
-    paid = sign * float((quantity * bankruptcy).sum()) * float(np.expm1(_PAYMENTS * np.log1p(rate)))
+    paid = sign * float((quantity * bankruptcy).sum()) * (math.prod([1 + rate] * _PAYMENTS) - 1)
     return float(quantity.sum()) * price / left, paid / left
 
 
@@ -534,6 +538,10 @@ def _daily_volatility(market: Market, given: float | None) -> float:
         return number("daily_volatility", given, at_least=_LEAST_VOLATILITY, at_most=1)
     own = market.impact.daily_volatility if isinstance(market.impact, SquareRootImpact) else 0.0
     return own if _LEAST_VOLATILITY <= own <= 1 else DAILY_VOLATILITY
+
+
+def _log(value: float) -> float:
+    return float(_core.log(np.array([value]))[0])
 
 
 def _row(name: str, values: ArrayLike) -> FloatArray:

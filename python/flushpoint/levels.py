@@ -250,7 +250,7 @@ def _level_text(facts: dict[str, Any]) -> Iterable[Any]:
     else:
         yield f"None within {facts['distances'][-1]:.0%} of the price."
     yield (
-        "All amounts are USD at the trigger prices, if the price gets there by itself: `flushpoint run` adds what "
+        "All amounts are USD at the trigger prices, if the price gets there by itself: `flushpoint response` adds what "
         "forced sales do to the price. total: all from the price to there; of side: its share of all of that side that "
         "can be liquidated."
     )

@@ -16,7 +16,7 @@ BOTH = "#009E73"  # longs and shorts together
 RISK = "#D55E00"
 
 
-# Columns in base units and in counts end in these; other columns named here have units of their own; the rest is money.
+# Units of columns by how their names end; all others are money, or prices in it.
 _UNITS = {
     "quantity": "base units",
     "count": "positions",
@@ -38,7 +38,7 @@ def unit_of(column: str, currency: str) -> str:
     return next((unit for end, unit in _UNITS.items() if name.endswith(end)), currency)
 
 
-def check_kind(name: str, value: object, kind: type | tuple[type, ...], rule: str) -> None:
+def check_kind(name: str, value: object, kind: type, rule: str) -> None:
     """Raise unless a picture is asked of what it can show."""
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {rule}, was {type(value).__name__}")
@@ -93,7 +93,7 @@ def each_bin(edges: Any, currency: str) -> str:
 
 def thousands() -> Any:
     """Make a format of ticks with commas."""
-    return importlib.import_module("matplotlib.ticker").StrMethodFormatter("{x:,.7g}")
+    return importlib.import_module("matplotlib.ticker").StrMethodFormatter("{x:,.10g}")
 
 
 def few_ticks(most: int = 4, *, whole: bool = False) -> Any:
@@ -106,3 +106,11 @@ def clean(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
+
+
+def legend(ax: Axes, where: str = "best") -> None:
+    """Add a legend without a frame, legible on what it happens to lie on."""
+    outline = importlib.import_module("matplotlib.patheffects").withStroke(linewidth=2.5, foreground="white")
+    place: Any = where
+    for text in ax.legend(frameon=False, fontsize="small", loc=place).get_texts():
+        text.set_path_effects([outline])

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MOST_NUMBERS = 12  # markets beyond which numbers would run into each other
+_LETTER = 0.65  # width of a letter, share of its size
+_SMALLEST = 5.0  # points: numbers that would have to be smaller are left out
 
 
 def contagion(c: ContagionResult, ax: Axes | None = None) -> Axes:
@@ -42,12 +43,8 @@ def contagion(c: ContagionResult, ax: Axes | None = None) -> Axes:
     shades = ["white", LONG] if least == 0 else [RISK, "white", LONG]
     shade = colors.LinearSegmentedColormap.from_list("", shades)
     shown = ax.imshow(c.branching, cmap=shade, vmin=least, vmax=most, aspect="auto")
-    cast("Figure", ax.figure).colorbar(shown, ax=ax, pad=0.02, aspect=30).set_label("log move per log move")
-    if len(c.markets) <= _MOST_NUMBERS:
-        digits = max(2 - math.floor(math.log10(most)), 0)  # three of the largest number's
-        for (row, column), value in np.ndenumerate(c.branching):
-            color = "white" if abs(value) > 0.6 * most else "black"
-            ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", color=color)
+    figure = cast("Figure", ax.figure)
+    figure.colorbar(shown, ax=ax, pad=0.02, aspect=30).set_label("log move per log move")
     ticks = np.arange(len(c.markets))
     ax.set_xticks(ticks, c.markets, rotation=0 if max(map(len, c.markets)) * len(c.markets) < 30 else 90)
     ax.set_yticks(ticks, c.markets)
@@ -55,4 +52,14 @@ def contagion(c: ContagionResult, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("market that is moved")
     ax.set_title(f"spectral radius {c.spectral_radius:.3g}", fontsize="medium")
     ax.spines[:].set_visible(False)
+
+    digits = max(1 - math.floor(math.log10(most)), 2)
+    numbers = [f"{value:.{digits}f}" for value in (np.round(c.branching, digits) + 0.0).flat]  # no negative zero
+    figure.draw_without_rendering()  # only now is known how wide a cell is
+    cell = 72 / figure.dpi * ax.get_window_extent().width / len(c.markets)
+    size = min(cell / (_LETTER * max(map(len, numbers))), 10.0)
+    for (row, column), number in zip(np.ndindex(c.branching.shape), numbers, strict=True):
+        if size >= _SMALLEST:
+            color = "white" if abs(c.branching[row, column]) > 0.6 * most else "black"
+            ax.text(column, row, number, ha="center", va="center", color=color, fontsize=size)
     return ax

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from flushpoint._shown import percent
 from flushpoint._validate import count, finite_array
-from flushpoint.plot._axes import LONG, axes, check_kind, clean, duration, thousands
+from flushpoint.plot._axes import LONG, axes, check_kind, clean, duration, legend, thousands
 from flushpoint.simulate import SimulationResult
 
 if TYPE_CHECKING:
@@ -73,6 +73,6 @@ def fan(
     ax.set_ylabel(f"price ({currency})")
     ax.yaxis.set_major_formatter(thousands())
     ax.margins(x=0)
-    ax.legend(frameon=False, fontsize="small", loc="best" if shown else "upper left")
+    legend(ax, "best" if shown else "upper left")
     clean(ax)
     return ax

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from flushpoint.book import Book
 from flushpoint.levels import LevelsOverTime
-from flushpoint.plot._axes import LONG, SHORT, axes, check_kind, clean, each_bin, few_ticks, scale_of, thousands
+from flushpoint.plot._axes import LONG, SHORT, axes, check_kind, clean, each_bin, few_ticks, legend, scale_of, thousands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def levels(
     ax.xaxis.set_major_locator(few_ticks(6))
     ax.xaxis.set_major_formatter(thousands())
     ax.set_xlim(edges[0], edges[-1])
-    ax.legend(edgecolor="none", fontsize="small")  # readable across the line, too
+    legend(ax)
     clean(ax)
     return ax
 
@@ -122,6 +122,6 @@ def levels_over_time(levels: LevelsOverTime, ax: Axes | None = None, *, currency
         ax.set_xlabel("time (UTC)", loc="left")
     else:
         ax.set_xlabel("time since the first row (hours)")
-    ax.legend(loc="lower left", fontsize="small")
+    legend(ax, "lower left")
     clean(ax)
     return ax

@@ -11,13 +11,13 @@ import numpy as np
 from flushpoint._shown import percent
 from flushpoint._validate import FloatArray
 from flushpoint.ensemble import Ensemble
-from flushpoint.plot._axes import LONG, RISK, SHORT, axes, check_kind, clean, scale_of, thousands, unit_of
+from flushpoint.plot._axes import LONG, RISK, SHORT, axes, check_kind, clean, legend, scale_of, thousands, unit_of
 from flushpoint.summary import Estimate, check_columns, column_of, inside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_DECADES = 1e4  # of sizes that are shown, at most
+_NARROW, _WIDEST = 10.0, 1e4  # ratios of losses: up to which their scale is linear, and of those that are shown
 
 
 def losses(
@@ -31,8 +31,9 @@ def losses(
 ) -> Axes:
     """Draw how likely a loss of at least each size is, with value at risk and expected shortfall.
 
-    Both axes are logarithmic, so that the tail shows. All figures are those of `Ensemble.exceedance` and
-    `Ensemble.summary`.
+    Probabilities are on a logarithmic scale, so that the tail shows; losses are, too, where they differ by more than a
+    factor of 10, and then those below 1/10,000 of the largest are left out. All figures are those of
+    `Ensemble.exceedance` and `Ensemble.summary`.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def losses(
     Returns
     -------
     matplotlib.axes.Axes
-        The share of paths without a loss, which has no place on a logarithmic axis, is in the title.
+        The share of paths without a loss is in the title.
     """
     check_kind("e", e, Ensemble, "a result of many paths or scenarios")
     inside("level", level)
@@ -66,15 +67,18 @@ def losses(
     scale, unit = scale_of(curve["value"])
     unit += unit_of(column, currency)
     value = curve["value"] / scale
+    wide = value.size > 0 and value[-1] > _NARROW * value[0]
+    # Anything that the least loss reaches is reached as likely.
+    curve, value = np.append(curve[:1], curve), np.append(value[:1] / 2 if wide else 0.0 * value[:1], value)
     runs = "scenarios" if e.provenance["question"] == "stress" else "paths"
     label = f"share of {runs}, {percent(confidence)} interval"
     ax.fill_between(value, curve["low"], curve["high"], step="pre", color=LONG, alpha=0.25, linewidth=0)
     ax.plot(value, curve["probability"], drawstyle="steps-pre", color=LONG, label=label)
     for name, color in (("value_at_risk", SHORT), ("expected_shortfall", RISK)):
         risk: Estimate = figures[name][level]
-        low, at, high = risk.low / scale, risk.value / scale, risk.high / scale
-        known = "interval not known" if math.isnan(low) else f"[{_digits(low)}, {_digits(high)}]"
-        label = f"{name.replace('_', ' ')}, {percent(level)}\n{_digits(at)} {unit}, {known}"
+        at, low, high = (end / scale for end in risk)
+        between = "" if math.isnan(low) else f" [{_short(low)}, {_short(high)}]"
+        label = f"{name.replace('_', ' ')}, {percent(level)}\n{_short(at)}{between} {unit}"
         ax.axvline(at if math.isfinite(at) else math.nan, color=color, linewidth=2, label=label)
         if at > 0 and math.isfinite(high - low):
             ax.axvspan(low, high, color=color, alpha=0.2, linewidth=0)
@@ -83,26 +87,27 @@ def losses(
     ax.set_title(f"{none} in {without} of {figures['count']:,} {runs}", fontsize="medium")
     ax.set_xlabel(f"{column.replace('_', ' ')} ({unit})")
     ax.set_ylabel(f"{runs} with at least as much")
-    _scales(ax, value, figures["count"])
-    ax.legend(frameon=False, fontsize="small", loc="lower left")
+    _scales(ax, value, wide, figures["count"])
+    legend(ax)
     clean(ax)
     return ax
 
 
-def _digits(value: float) -> str:
-    """Show three digits of a number."""
-    return f"{value:,.3g}" if abs(value) < 1e3 or math.isinf(value) else f"{float(f'{value:.3g}'):,.0f}"
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if 1_000 <= abs(value) < math.inf else f"{value:.3g}"
 
 
-def _scales(ax: Axes, value: FloatArray, count: int) -> None:
+def _scales(ax: Axes, value: FloatArray, wide: bool, count: int) -> None:
     ticker = importlib.import_module("matplotlib.ticker")
     ax.set_yscale("log")
-    ax.set_ylim(0.5 / max(count, 1), 1.2)
+    ax.set_ylim(0.5 / count, 1.2)
     ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda share, _: percent(share)))
-    if value.size and value[-1] > 10 * value[0]:
+    if wide:
         ax.set_xscale("log")
-        ax.set_xlim(left=max(value[0], value[-1] / _DECADES))
+        ax.set_xlim(left=max(value[0], value[-1] / _WIDEST))
         if value[-1] < 1_000 * value[0]:
             ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.xaxis.set_minor_formatter(ticker.NullFormatter())
+    else:
+        ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(thousands())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flushpoint.plot._axes import LONG, SHORT, axes, check_kind, clean, panel_below, scale_of, thousands
+from flushpoint.plot._axes import LONG, SHORT, axes, check_kind, clean, legend, panel_below, scale_of, thousands
 from flushpoint.report import largest
 from flushpoint.response import Response
 
@@ -72,7 +72,7 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
     ax.set_ylabel(f"final price ({currency})")
     ax.yaxis.set_major_formatter(thousands())
     ax.tick_params(labelbottom=False)
-    ax.legend(frameon=False, fontsize="small")
+    legend(ax)
     below.set_xlabel("shock that starts it (%)")
     below.set_ylabel(f"{what} ({unit}{currency})")
     below.set_ylim(0, None if np.any(closed) else 1)

@@ -11,7 +11,7 @@ from flushpoint._validate import FloatArray, number
 from flushpoint.book import Book
 from flushpoint.cascade import _check_at_rest, _check_inputs, cascade
 from flushpoint.market import Market
-from flushpoint.plot._axes import LONG, SHORT, axes, clean, few_ticks, scale_of, thousands
+from flushpoint.plot._axes import LONG, SHORT, axes, clean, few_ticks, legend, scale_of, thousands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,10 +34,11 @@ def supply_and_depth(
     """Draw what is triggered down to each price, and how much must be sold to bring the price there.
 
     Where more is triggered than the depth takes, the price cannot hold: a cascade ends at the first price beyond the
-    start at which the two curves meet. With S(p) the quantity whose triggers the mark has reached once the traded price
-    is p, g the displacement and q the initial sale, this is the first p at which S(p) = g^-1(ln(start / p)) - q. The
-    mark reaches a trigger T when the traded price is at start * (T / start)^(1 / mark_weight): there it is drawn. For a
-    rise the same is drawn of what shorts must buy.
+    start at which the two curves meet (as supply and demand do in Cifuentes, Ferrucci and Shin 2005). With S(p) the
+    quantity whose triggers the mark has reached once the traded price is p, g the displacement and q the initial sale,
+    this is the first p at which S(p) is no more than g^-1(ln(start / p)) - q. The mark reaches a trigger T when the
+    traded price is at start * (T / start)^(1 / mark_weight): there it is drawn. For a rise the same is drawn of what
+    shorts must buy.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def supply_and_depth(
         Where to draw; a new figure by default.
     shock, sell : float, default 0.0
         As in `flushpoint.cascade`; not against each other. Without both, falls and rises are drawn from the market's
-        price: where the colour then stands above the line, a sale that brings the price there sets off a cascade.
+        price: no fall that a sale sets off ends where the colour then stands above the line.
     currency : str, default "USD"
         Name of the quote currency.
 
@@ -100,7 +101,7 @@ def supply_and_depth(
     ax.set_ylabel(f"quantity, at {market.price:,.6g} {currency} each ({unit}{currency})")
     ax.xaxis.set_major_formatter(thousands())
     ax.set_ylim(0, 1.5 * each * top)
-    ax.legend(frameon=False, fontsize="small")
+    legend(ax)
     clean(ax)
     return ax
 

@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flushpoint.cascade import CascadeResult
-from flushpoint.plot._axes import BOTH, axes, check_kind, clean, duration, few_ticks, panel_below, scale_of, thousands
+from flushpoint.plot._axes import (
+    BOTH,
+    axes,
+    check_kind,
+    clean,
+    duration,
+    few_ticks,
+    legend,
+    panel_below,
+    scale_of,
+    thousands,
+)
 from flushpoint.simulate import PathResult
 
 if TYPE_CHECKING:
@@ -41,9 +52,7 @@ def waves(c: CascadeResult, ax: Axes | None = None, *, currency: str = "USD") ->
     number = np.arange(1, c.waves.size + 1)
     price = np.append(c.waves["price"], c.final_price)
     scale, unit = scale_of(c.waves["notional"])
-    ax.plot(
-        np.append(0, number), price, "o-", color="black", markersize=3, linewidth=1.2, label="price after each wave"
-    )
+    ax.plot(np.append(0, number), price, "o-", color="black", markersize=3, linewidth=1, label="price after each wave")
     ax.axhline(c.final_price, color="black", linewidth=0.8, linestyle=":", label=f"final price {c.final_price:,.6g}")
     below.bar(number, c.waves["notional"] / scale, color=BOTH, width=0.8)
     below.set_xlabel("wave")
@@ -100,7 +109,7 @@ def _finish(ax: Axes, below: Axes, notional: NDArray[Any], currency: str) -> Non
     ax.set_ylabel(f"price ({currency})")
     ax.yaxis.set_major_formatter(thousands())
     ax.tick_params(labelbottom=False)
-    ax.legend(frameon=False, fontsize="small")
+    legend(ax)
     below.set_ylim(0, None if np.any(notional) else 1)
     for panel in (ax, below):
         panel.margins(x=0.02)
