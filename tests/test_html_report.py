@@ -114,6 +114,14 @@ def written(scenario: Scenario, path: Path) -> tuple[ScenarioRun, str]:
     return run, path.read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the pictures empty, which take the time; other tests draw them all."""
+    monkeypatch.setattr(
+        html_report, "_picture", lambda title, caption, *_, **__: html_report._Picture(title, caption, "data:,")
+    )
+
+
 def cells(rows: report.Rows) -> list[list[str]]:
     return [list(rows[0]), *map(list, rows[1])]
 
@@ -176,6 +184,27 @@ def test_its_parameters_run_the_scenario_again(made):
     assert "flushpoint report fall.toml -o fall.html" in code
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("name", "given", "options"),
+    [
+        ("squeeze", {}, ""),
+        ("squeeze", {"seed": 5, "paths": 7}, " --paths 7 --seed 5"),
+        ("squeeze", {"steps": 12}, None),
+    ],
+)
+def test_the_command_is_that_of_the_run(name, given, options, tmp_path):
+    scenario = Scenario.load(name)
+    page = Page(html_report.write(ScenarioRun(scenario, **given), tmp_path / "report.html").read_text())
+    told = f"{name}.toml" if options is None else f"{name}{options}"
+    assert f"flushpoint report {told} -o {name}.html" in page.code
+    (snippet,) = (one for one in page.code if one.startswith("from"))
+    call = "".join(f", {key}={given[key]}" for key in ("paths", "seed") if key in given)
+    file = f"{name}.toml" if options is None else name
+    assert f"ScenarioRun(Scenario.load({file!r}){call})" in snippet
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_what_the_run_was_given_besides_is_told(tmp_path):
     run = ScenarioRun(Scenario.load("leverage-cap"), paths=range(5, 9), seed=7, steps=24)
     text = html_report.write(run, tmp_path / "report.html").read_text()
@@ -186,6 +215,7 @@ def test_what_the_run_was_given_besides_is_told(tmp_path):
     assert int(re.search(r"One path: number (\d+)", text)[1]) in range(5, 9)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_text_of_the_scenario_is_escaped(tmp_path):
     hostile = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
     content = BOOK | {
@@ -220,13 +250,28 @@ def test_accounts_show_contagion_and_groups(tmp_path):
     assert closed == pytest.approx(run.result["accounts_closed"].mean())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_few_paths_are_explained_where_positions_open(tmp_path):
-    scenario = Scenario.load("post-election-flush").changed({"run.paths": 52, "run.steps": 124})
-    text = html_report.write(ScenarioRun(scenario), tmp_path / "report.html").read_text()
+    turnover = {
+        "opening_rate": 1e-3,
+        "closing_rate": 1e-5,
+        "quantity": {"kind": "Exponential", "mean": 10.0},
+        "leverage_mix": {"kind": "LeverageMix.power_law"},
+    }
+    content = {name: value for name, value in BOOK.items() if name not in ("venue", "policies")}
+    content |= {
+        "turnover": turnover,
+        "run": BOOK["run"] | {"paths": 52},
+        "targets": {"trough": BOOK["targets"]["low"]},
+        "context": {"coins": 10.0, "market_value": [1_000.0, 900.0]},
+    }
+    run, text = written(Scenario("open", content), tmp_path / "report.html")
     assert "on 50 paths of 52: positions open meanwhile" in text
-    assert "What cannot hold together" in text
+    assert run.explanation.paths == 50
+    assert Page(text).sections.keys() >= {"unreconciled", "shares"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_squeeze_is_told_by_its_highs(tmp_path):
     run, text = written(Scenario.load("squeeze").changed({"run.paths": 20}), tmp_path / "report.html")
     assert run.rises

@@ -21,7 +21,7 @@ from flushpoint.book import Book
 from flushpoint.explain import LABELS
 from flushpoint.fragility import AMBER_SCORE, ORDINARY_DEVIATIONS
 from flushpoint.market import Market
-from flushpoint.scenario import Scenario
+from flushpoint.scenario import _RUN, Scenario
 from flushpoint.scenario_report import ScenarioRun, amount, signed
 from flushpoint.seed import shown
 from flushpoint.simulate import SimulationResult
@@ -35,6 +35,7 @@ _HEADLINES = ("final_price", "liquidated_notional", "accounts_closed", "shortfal
 _LOSSES = ("liquidated_notional", "unpaid_loss", "shortfall", "accounts_closed")
 _CHANGED = ("low_price", "high_price", "liquidated_notional", "unpaid_loss", "shortfall", "final_price")
 _MOST = 2  # pictures of a kind
+_OPTIONS = ("paths", "seed")  # of the command
 
 
 @dataclass(frozen=True)
@@ -237,25 +238,23 @@ def _course(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
     result = run.result
     if not isinstance(result, SimulationResult):
         return
-    extreme = "high" if run.rises else "low"
-    numbers = np.concatenate([np.arange(*ends) for ends in result.provenance["paths"]])
-    middle = int(numbers[np.argsort(result[f"{extreme}_price"], kind="stable")[(numbers.size - 1) // 2]])
+    paths, middle = facts["simulation"]["paths"], run.median_path
     yield _Pictures(
         (
             _picture(
                 "Prices in the course of time",
-                f"The thick line is the median of {numbers.size:,} paths, the bands hold the middle half and 90 % of "
+                f"The thick line is the median of {paths:,} paths, the bands hold the middle half and 90 % of "
                 "them; thin lines are single paths.",
                 plot.fan,
                 result,
-                lines=min(_LINES, numbers.size),
+                lines=min(_LINES, paths),
             ),
             _picture(
-                f"One path: number {middle:,}",
-                f"Its {extreme} is the median one. Above, its price and the waves of liquidations; below, what is "
-                "liquidated when.",
+                f"One path: number {middle.path:,}",
+                f"Its {'high' if run.rises else 'low'} is the median one. Above, its price and the waves of "
+                "liquidations; below, what is liquidated when.",
                 plot.path,
-                result.replay(middle),
+                middle,
             ),
         )
     )
@@ -504,17 +503,20 @@ def _parameters(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
 
 
 def _again(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
-    shipped = run.scenario.name in Scenario.names() and Scenario.load(run.scenario.name).content == _content(run)
-    name = run.scenario.name if shipped else _file(run)
-    if not shipped:
+    name, given = _shipped(run)
+    if name is None:
+        name = _file(run)
         yield _Text(f"Save the parameters above as {name}, then:")
-    yield _Code(f"flushpoint report {shlex.quote(name)} -o {shlex.quote(f'{run.scenario.name}.html')}")
+    page = f"{run.scenario.name}.html"
+    options = "".join(f" --{key} {value}" for key, value in given.items())
+    yield _Code(f"flushpoint report {shlex.quote(name)}{options} -o {shlex.quote(page)}")
     yield _Text("Or, in Python:")
+    arguments = "".join(f", {key}={value}" for key, value in given.items())
     yield _Code(
         "from flushpoint import Scenario, html_report\n"
         "from flushpoint.scenario_report import ScenarioRun\n\n"
-        f"run = ScenarioRun(Scenario.load({name!r}))\n"
-        f"html_report.write(run, {f'{run.scenario.name}.html'!r})"
+        f"run = ScenarioRun(Scenario.load({name!r}){arguments})\n"
+        f"html_report.write(run, {page!r})"
     )
     held = _content(run)["run"]
     others = [f"{key} = {value!r}" for key, value in run.changes.items() if key not in held or held[key] is not value]
@@ -533,5 +535,16 @@ def _file(run: ScenarioRun) -> str:
 def _content(run: ScenarioRun) -> dict[str, Any]:
     """Return the scenario's content with what the run was given besides, as far as such a file can hold it."""
     given = {**run.changes, "seed": run.result.seed}
-    held = {name: value for name, value in given.items() if isinstance(value, (bool, int, float, str))}
+    held = {name: given[name] for name in _RUN if isinstance(given.get(name), (bool, int, float, str))}
     return {**run.scenario.content, "run": {**run.scenario.content.get("run", {}), **held}}
+
+
+def _shipped(run: ScenarioRun) -> tuple[str | None, dict[str, Any]]:
+    """Name the scenario that comes with the package, and the command's options, that make the run; None without one."""
+    name, content = run.scenario.name, _content(run)
+    if name not in Scenario.names():
+        return None, {}
+    plain = Scenario.load(name).content
+    given = {key: content["run"][key] for key in _OPTIONS if content["run"].get(key) != plain.get("run", {}).get(key)}
+    same = {**plain, "run": {**plain.get("run", {}), **given}} == content
+    return (name, given) if same else (None, {})

@@ -24,6 +24,7 @@ from flushpoint.market import Market
 from flushpoint.markets import Markets
 from flushpoint.response import Response, response
 from flushpoint.scenario import Scenario
+from flushpoint.simulate import PathResult
 from flushpoint.summary import Estimate
 from flushpoint.target import measured
 from flushpoint.unreconciled import unreconciled
@@ -101,6 +102,15 @@ class ScenarioRun:
         """Whether a market's price goes further up than down, by the medians of low and high in log price."""
         low, high = (float(np.median(self.result[name])) for name in ("low_price", "high_price"))
         return bool(low * high > self.scenario.market.price**2)
+
+    @cached_property
+    def median_path(self) -> PathResult:
+        """The path whose low is the median one, or whose high where it rises; not for accounts."""
+        result: Any = self.result
+        numbers = np.concatenate([np.arange(*ends) for ends in result.provenance["paths"]])
+        order = np.argsort(result["high_price" if self.rises else "low_price"], kind="stable")
+        path: PathResult = result.replay(int(numbers[order[(numbers.size - 1) // 2]]))
+        return path
 
     @cached_property
     def explanation(self) -> Explanation | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from flushpoint import plot, scenario_report
+from flushpoint import html_report, plot, scenario_report
 from flushpoint.calibrate import calibrate as find
 from flushpoint.cli import options
 from flushpoint.cli.of_book import respond
