@@ -285,7 +285,8 @@ def _liquidated(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
                 market.price,
             )
         )
-    yield _Pictures(tuple(pictures))
+    if pictures:
+        yield _Pictures(tuple(pictures))
     if "groups" in facts:
         yield _Table(
             "Accounts whose positions that share margin were all closed, by group; mean over paths.",
