@@ -280,6 +280,53 @@ def test_a_squeeze_is_told_by_its_highs(tmp_path):
     assert "Forced supply and depth after a shock of +10%" in text
 
 
+RANDOM = {
+    "kind": "RandomBook",
+    "count": 1_000,
+    "distance": {"kind": "Uniform", "low": 0.01, "high": 0.3},
+    "quantity": {"kind": "Exponential", "mean": 1.0},
+}
+SUPPORT = {"price": [95.0, 90.0], "quantity": [50.0, 100.0]}
+FULL = {
+    "course",
+    "liquidated",
+    "figures",
+    "shares",
+    "fragility",
+    "response",
+    "supply",
+    "parameters",
+    "again",
+    "sources",
+}
+AT_REST = {"fragility", "response", "supply"}
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("changes", "sections"),
+    [
+        ({"process": {"kind": "GBM", "volatility": 1e-6}}, FULL),
+        ({"run": {"steps": 1, "paths": 1, "seed": 3}}, FULL),
+        ({"market": BOOK["market"] | {"support": SUPPORT}}, FULL - AT_REST),
+        ({"book": RANDOM}, FULL - AT_REST - {"liquidated"}),
+        (
+            {
+                "book": RANDOM,
+                "process": {"kind": "GBM", "volatility": 0.8},
+                "run": {"steps": 24, "paths": 5, "monitoring": "bridge"},
+            },
+            FULL - AT_REST - {"liquidated", "shares"},
+        ),
+    ],
+    ids=["still", "one path", "support", "random book", "bridge"],
+)
+def test_what_a_scenario_has_no_use_for_is_left_out(changes, sections, tmp_path):
+    content = {name: value for name, value in BOOK.items() if name not in ("venue", "policies", "targets")} | changes
+    _, text = written(Scenario("fall", content), tmp_path / "report.html")
+    assert Page(text).sections.keys() == sections
+
+
 def test_recording_leaves_a_run_as_it_is():
     scenario = Scenario("fall", BOOK)
     run = ScenarioRun(scenario)
