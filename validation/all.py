@@ -12,6 +12,7 @@ APART = ("all", "page")
 
 
 def main() -> int:
+    """Run them, and stop where one fails."""
     names = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in (*LAST, *APART))
     for name in (*names, *LAST):
         print(f"{name}.py", flush=True)
