@@ -378,7 +378,8 @@ def _fragility(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
         f"{AMBER_SCORE:g}, red from 1. The light says what such a fall would set off, not whether one comes.",
     )
     tips = np.any(np.isfinite(surface.tipping_shock))
-    line = "The line is the smallest shock that tips the book." if tips else "No shock tips the book at these depths."
+    by = f"by {percent(surface.width)} or more"
+    line = f"The line is the smallest shock that tips the book {by}." if tips else f"No shock tips the book {by}."
     yield _Pictures(
         (
             _picture(
@@ -400,7 +401,7 @@ def _fragility(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
     figures: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
         ("open interest, USD", lambda side: report.money(side["open_interest"])),
         ("reproduction number now", lambda side: _plain(side["reproduction_number"])),
-        ("largest", lambda side: _plain(side["largest_reproduction_number"])),
+        ("its largest value", lambda side: _plain(side["largest_reproduction_number"])),
         ("at the price of", lambda side: report.price_text(side["largest_reproduction_price"])),
         (f"first move that tips, by {percent(f.width)}", lambda side: report.percent(side["tipping_shock"], 1)),
         ("move to the largest such run", lambda side: report.percent(side["largest_tipping_shock"], 1)),

@@ -114,7 +114,10 @@ def tipping_surface(
     ax.set_yscale("log")
     ax.set_ylim(ys.min(), ys.max())
     ax.yaxis.set_major_formatter(thousands())
-    ax.yaxis.set_minor_formatter(thousands())
+    wide = ys.max() > 4 * ys.min()  # so that a few ticks are enough
+    if wide:
+        ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_minor_formatter(ticker.NullFormatter() if wide else thousands())
     ax.set_xlabel("shock (%)")
     ax.set_ylabel("liquidity, as a factor on the depth")
     ax.legend(loc="upper right", fontsize="small")
