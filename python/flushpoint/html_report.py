@@ -163,12 +163,13 @@ def _page(run: ScenarioRun) -> str:
         )
         if (blocks := tuple(made(run, facts)))
     ]
-    environment = importlib.import_module("jinja2").Environment(
+    jinja2 = importlib.import_module("jinja2")
+    environment = jinja2.Environment(
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        undefined=importlib.import_module("jinja2").StrictUndefined,
+        undefined=jinja2.StrictUndefined,
     )
     template = resources.files("flushpoint") / "templates" / "report.html.j2"
     page: str = environment.from_string(template.read_text(encoding="utf-8")).render(
@@ -261,6 +262,7 @@ def _course(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
 
 
 def _liquidated(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
+    columns = [column for column in _LOSSES if column in run.result and run.result[column].max() > 0]
     pictures = [
         _picture(
             f"How likely: {scenario_report.label(column)}",
@@ -271,9 +273,8 @@ def _liquidated(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
             run.result,
             column=column,
         )
-        for column in _LOSSES
-        if column in run.result and run.result[column].max() > 0
-    ][:_MOST]
+        for column in columns[:_MOST]
+    ]
     book, market = run.scenario.book, run.scenario.market
     if isinstance(book, Book) and isinstance(market, Market):
         pictures.append(
@@ -310,11 +311,12 @@ def _shares(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
     if e is None:
         return
     told, paths = e.to_dict(), facts["simulation"]["paths"]
+    lost = f" {told['left_out']:,} paths are left out, on which the market was used up." if told["left_out"] else ""
     fewer = "" if e.paths == paths else f" of {paths:,}: positions open meanwhile, which makes a run long"
     yield _Text(
         f"The move from the start to the {scenario_report.label(e.column)}, on {e.paths:,} paths{fewer}. The same "
         "random numbers are run with and without each player. A share is what a player adds on average over all orders "
-        "in which the players can join: its Shapley value."
+        f"in which the players can join: its Shapley value.{lost}"
     )
     yield _Pictures(
         (
