@@ -21,12 +21,15 @@ pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 
 from flushpoint import cli  # noqa: E402
+from flushpoint.cli import subject  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 POSITIONS = DATA / "positions_hyperliquid_2026-02-04T0934.csv.gz"
 HOURLY = DATA / "btc_hourly_price_liquidations_oi_2025-12_2026-02.csv.gz"
 DEPTH = DATA / "btc_depth_profile_2025-10-10.csv.gz"
+
+COMMANDS = ("run", "report", "calibrate", "scenarios", "response", "levels", "stress", "bench")
 
 SMALL = (
     "coin,side,size,entry_px,mark_px,liq_px\n"
@@ -75,7 +78,7 @@ def history(tmp_path: Path) -> str:
     return str(path)
 
 
-def invoke(*arguments: str, command: str = "run") -> str:
+def invoke(*arguments: str, command: str = "response") -> str:
     """Standard output of a command that succeeds, through typer."""
     result = typer_testing.CliRunner().invoke(cli.app(), [command, *arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -159,7 +162,7 @@ def test_the_tables_hold_what_cascade_and_response_say() -> None:
 
 
 def test_the_report_fits_eighty_columns_and_is_plain_when_piped() -> None:
-    done = process(["run", "--shock", "-0.2"])
+    done = process(["response", "--shock", "-0.2"])
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
@@ -176,7 +179,7 @@ def test_the_report_fits_eighty_columns_and_is_plain_when_piped() -> None:
 def test_the_report_survives_a_narrow_ascii_terminal() -> None:
     code = "import os; os.environ.update(COLUMNS='30'); from flushpoint.cli import main"
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    command = [sys.executable, "-c", f"import sys; {code}; sys.exit(main())", "run", "--no-pictures"]
+    command = [sys.executable, "-c", f"import sys; {code}; sys.exit(main())", "response", "--no-pictures"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) == 80
@@ -199,8 +202,8 @@ def test_unknown_numbers_are_shown_as_a_dash(positions: str) -> None:
 def test_a_file_of_positions(positions: str) -> None:
     facts = run_json("--positions", positions, "--shock", "-0.1", "--maintenance-rate", "0.01")
     book = fp.Book([1, 1, -1, -1], [10.0, 10, 5, 5], [92, 90, 110, np.inf], [92 * 0.99, 90 * 0.99, 110 * 1.01, 0])
-    volume = cli.DAILY_VOLUME / 100
-    impact = fp.SquareRootImpact(cli.DAILY_VOLATILITY, volume, core=cli.LINEAR_BELOW * volume)
+    volume = subject.DAILY_VOLUME / 100
+    impact = fp.SquareRootImpact(subject.DAILY_VOLATILITY, volume, core=subject.LINEAR_BELOW * volume)
     c = fp.cascade(book, fp.Market(100.0, impact), -0.1)
     assert facts["final_price"] == c.final_price
     assert facts["surplus"] == pytest.approx(c.surplus, rel=1e-12)
@@ -255,7 +258,7 @@ def test_a_depth_profile(positions: str, tmp_path: Path) -> None:
 
 def test_real_positions_and_depth_end_to_end(tmp_path: Path) -> None:
     done = process(
-        ["run", "--positions", real(POSITIONS), "--coin", "BTC", "--shock", "-0.20", "--depth", real(DEPTH),
+        ["response", "--positions", real(POSITIONS), "--coin", "BTC", "--shock", "-0.20", "--depth", real(DEPTH),
          "--open-interest", "5e9", "--maintenance-rate", "0.0125", "--json"]
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -279,8 +282,8 @@ def test_run_takes_the_book_inferred_from_a_history(history: str) -> None:
     facts = run_json("--history", history, "--shock", "-0.1", "--maintenance-rate", "0.01")
     h = fp.io.read_history(history)
     book, price = fp.Book.from_open_interest(h, maintenance_rate=0.01), h.close[-1]
-    volume = cli.DAILY_VOLUME / price
-    impact = fp.SquareRootImpact(cli.DAILY_VOLATILITY, volume, core=cli.LINEAR_BELOW * volume)
+    volume = subject.DAILY_VOLUME / price
+    impact = fp.SquareRootImpact(subject.DAILY_VOLATILITY, volume, core=subject.LINEAR_BELOW * volume)
     c = fp.cascade(book, fp.Market(price, impact), -0.1)
     assert facts["final_price"] == c.final_price
     assert facts["shortfall"] == c.shortfall
@@ -330,7 +333,7 @@ def test_a_history_in_base_units_with_columns_and_a_period_of_its_own(tmp_path: 
 
 
 def test_real_history_end_to_end() -> None:
-    done = process(["run", "--history", real(HOURLY), "--shock", "-0.20", "--no-pictures"])
+    done = process(["response", "--history", real(HOURLY), "--shock", "-0.20", "--no-pictures"])
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "2,078 of 2,078 rows" in done.stdout
@@ -499,7 +502,7 @@ def test_pictures_are_written_whole_and_alone(positions: str, tmp_path: Path) ->
 
 def test_pictures_go_to_the_working_directory_by_default(positions: str, tmp_path: Path) -> None:
     invoke("--positions", positions)
-    assert (tmp_path / "flushpoint-run" / "levels.png").exists()
+    assert (tmp_path / "flushpoint-response" / "levels.png").exists()
 
 
 def test_a_coin_worth_less_than_a_cent(tmp_path: Path) -> None:
@@ -511,7 +514,7 @@ def test_a_coin_worth_less_than_a_cent(tmp_path: Path) -> None:
 def test_no_pictures(positions: str, tmp_path: Path) -> None:
     facts = run_json("--positions", positions)
     assert facts["pictures"] == []
-    assert not (tmp_path / "flushpoint-run").exists()
+    assert not (tmp_path / "flushpoint-response").exists()
 
 
 def test_a_failed_drawing_leaves_nothing(
@@ -527,7 +530,7 @@ def test_a_failed_drawing_leaves_nothing(
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Figure, "savefig", full)
-    assert cli.main(["run", "--positions", positions, "--output", "out"]) == 2
+    assert cli.main(["response", "--positions", positions, "--output", "out"]) == 2
     assert list((tmp_path / "out").iterdir()) == []
     out, err = capsys.readouterr()
     assert out == ""
@@ -622,7 +625,7 @@ def test_bad_input_is_one_line_and_exit_code_two(
 
 
 def test_bad_input_in_a_process_shows_no_traceback(positions: str) -> None:
-    done = process(["run", "--positions", positions, "--side-column", "entry_px"])
+    done = process(["response", "--positions", positions, "--side-column", "entry_px"])
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "flushpoint: Invalid value for --positions: column 'entry_px' must be +1, -1, long, short, buy or sell, "
@@ -635,7 +638,7 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         raise KeyboardInterrupt
 
     monkeypatch.setattr(example, "book", interrupted)
-    assert cli.main(["run"]) == 130
+    assert cli.main(["response"]) == 130
     assert "".join(capsys.readouterr()).strip() == ""
 
 
@@ -650,14 +653,14 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 )
 def test_a_missing_extra_is_one_line(missing: str, message: str, positions: str) -> None:
     code = f"sys.modules[{missing!r}] = None; from flushpoint.cli import main"
-    done = process(["run", "--positions", positions], code)
+    done = process(["response", "--positions", positions], code)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"flushpoint: {message}\n")
 
 
 def test_version_and_help() -> None:
     done = process(["--version"])
     assert (done.returncode, done.stdout, done.stderr) == (0, f"flushpoint {fp.__version__}\n", "")
-    for arguments in ([], ["--help"], ["run", "--help"], ["levels", "--help"]):
+    for arguments in ([], ["--help"], *([command, "--help"] for command in COMMANDS)):
         done = process(arguments)
         assert (done.returncode, done.stderr) == (0, "")
         assert "Usage: flushpoint" in done.stdout

@@ -184,6 +184,39 @@ def test_a_table_of_tiers_moves_every_trigger():
     assert same.trigger_price == pytest.approx(big.trigger_price, rel=1e-9)
 
 
+def test_what_opens_obeys_the_cap_and_the_tier():
+    mix = fp.LeverageMix([2, 10, 20, 50], [4, 2, 1, 1])
+    turnover = fp.Turnover(0.05, 2.0, mix, 1e-5)
+    assert fp.Policy(leverage_cap=20)._turnover(turnover).leverage_mix == fp.LeverageMix([2, 10, 20], [4, 2, 2])
+    assert fp.Policy(leverage_cap=15)._turnover(turnover).leverage_mix == fp.LeverageMix([2, 10, 15], [4, 2, 2])
+    assert fp.Policy(leverage_cap=1)._turnover(turnover).leverage_mix == fp.LeverageMix([1], [1])
+    assert fp.Policy(leverage_cap=60)._turnover(turnover) == turnover
+    flat = fp.MarginSchedule.flat(0.04)
+    both = fp.Policy(leverage_cap=10, schedule=flat)._turnover(turnover)
+    assert both == replace(turnover, leverage_mix=fp.LeverageMix([2, 10], [4, 4]), maintenance_rate=0.04)
+    assert fp.Policy(market=MARKET)._turnover(turnover) is turnover
+    assert fp.Policy(leverage_cap=10)._turnover(None) is None
+
+    run = {**RUN, "paths": 40}
+    for book in (BOOK, fp.Book([], [], [])):
+        capped = replace(turnover, leverage_mix=fp.LeverageMix([2, 10], [4, 4]))
+        x = fp.experiment(book, MARKET, fp.GBM(1.5), {"cap": fp.Policy(leverage_cap=10)}, turnover=turnover, **run)
+        who = fp.Policy(leverage_cap=10)._book(book, MARKET) if len(book) else book
+        assert x["cap"] == fp.simulate(who, MARKET, fp.GBM(1.5), turnover=capped, **run)
+        assert x.baseline == fp.simulate(book, MARKET, fp.GBM(1.5), turnover=turnover, **run)
+        assert x["cap"].liquidated_count.sum() < x.baseline.liquidated_count.sum()
+    message = r"^policies\['x'\]: schedule must have one tier with turnover, was of 3$"
+    with pytest.raises(ValueError, match=message):
+        fp.experiment(BOOK, MARKET, fp.GBM(1.5), {"x": fp.Policy(schedule=TIERS)}, turnover=turnover, **run)
+    message = r"^policies\['x'\]: maintenance_rate must be below 1 / the highest leverage, 0\.02, was 0\.04$"
+    with pytest.raises(ValueError, match=message):
+        fp.experiment(
+            fp.Book([], [], []), MARKET, fp.GBM(1.5), {"x": fp.Policy(schedule=flat)}, turnover=turnover, **run
+        )
+    with pytest.raises(TypeError, match=r"^turnover must be a Turnover, was float$"):
+        fp.experiment(BOOK, MARKET, fp.GBM(1.5), {"x": fp.Policy(leverage_cap=5)}, turnover=0.1, **run)
+
+
 def test_books_that_a_policy_cannot_change():
     plain = fp.Book(1, 1.0, [90.0], [89.0])
     with pytest.raises(ValueError, match=r"^book must have entry prices for leverage_cap, was without$"):

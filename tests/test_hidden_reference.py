@@ -15,11 +15,11 @@ from flushpoint import _core
 
 
 def engine(case: reference.Case):
-    """Liquidated notional by side and row, and the book by side: quantities, class by class, and the first cell."""
+    """By side, the notional liquidated in each row, and the book by class; its first cell; by side, all classes."""
     columns = [np.array([getattr(r, name) for r in case.rows]) for name in reference.Row.__dataclass_fields__]
     return _core.infer_book(
         tuple(columns), case.hours, np.array(case.share), *(np.array(d) for d in case.distance), case.turnover,
-        case.activity, case.body, case.cell, case.steps,
+        case.activity, case.body, case.cell, case.steps, np.array([len(case.rows) - 1]),
     )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def dense(book: list[dict[int, float]], first: int, cells: int) -> np.ndarray:
 def compare(case: reference.Case) -> reference.Outcome:
     mine = reference.run(case)
     assume(not mine.doubtful)
-    liquidated, quantity, first = engine(case)
+    liquidated, quantity, first, seen = engine(case)
     tolerance = 1e-9 + 2 * mine.left_out  # twice: rule 4 may pass on to one cell what others were left
     # Where in its cell a trigger stands is known to 1e-11 of a cell: cells are counted from a price of 1.
     most = 1e-10 * max(r.open_interest / r.close for r in case.rows)
@@ -44,6 +44,7 @@ def compare(case: reference.Case) -> reference.Outcome:
         )
         expected = dense(mine.quantity[side], first, quantity[side].shape[1])
         np.testing.assert_allclose(quantity[side], expected, rtol=tolerance, atol=most)
+        np.testing.assert_allclose(seen[side][0], quantity[side].sum(axis=0), rtol=1e-12)
     return mine
 
 
@@ -73,8 +74,8 @@ def test_the_engine_loses_nothing(case: reference.Case, move: float, up: float, 
     held = last.open_interest / last.close
     rows = [*case.rows, reference.Row(last.close, high, low, close, held * close * (1 + 1e-12))]
     still = {**vars(case), "turnover": 1e-300}
-    _, before, first_before = engine(reference.Case(**still | {"rows": case.rows}))
-    liquidated, after, first = engine(reference.Case(**still | {"rows": rows}))
+    _, before, first_before, _ = engine(reference.Case(**still | {"rows": case.rows}))
+    liquidated, after, first, _ = engine(reference.Case(**still | {"rows": rows}))
     offset = first_before - first
     assert offset >= 0  # the grid grows with the range of prices
     for side, sign, extreme in ((0, 1, low), (1, -1, high)):
@@ -153,7 +154,7 @@ def test_a_price_that_stands_still_keeps_the_book() -> None:
     """Where turnover does not depend on range, as many open as close in a row without any."""
     rows = [reference.Row(100.0, 101.0, 99.0, 100.0, 1e6)] + [reference.Row(100.0, 100.0, 100.0, 100.0, 1e6)] * 500
     case = reference.Case(rows, 1.0, [1.0], ([0.1], [0.1]), 0.04, 0.0, 4.0, 2.5e-4, 24)
-    liquidated, quantity, first = engine(case)
+    liquidated, quantity, first, _ = engine(case)
     for side, sign in ((0, 1), (1, -1)):
         assert liquidated[side].sum() == 0
         assert quantity[side].sum() == pytest.approx(1e4, rel=0.01)  # those nearer than at entry are not replaced

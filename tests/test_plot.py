@@ -107,31 +107,24 @@ HISTORY = {
 
 def test_levels_over_time_are_those_of_the_books_then() -> None:
     over = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600)
-    assert over.books == 47
-    assert over.long_notional.shape == over.short_notional.shape == (over.price.size, over.edges.size - 1)
+    assert over.long_notional.shape == over.short_notional.shape == (54, over.edges.size - 1)
     assert over.time[-1] == HISTORY["time"][-1] + np.timedelta64(1, "h")
-    np.testing.assert_array_equal(over.time[:-1], HISTORY["time"][-over.price.size :])
-    for column in (0, 20, over.price.size - 3):
-        row = 60 - over.price.size + column
-        known = {name: values[: row + 1] for name, values in HISTORY.items()}
-        long, short = fp.Book.from_open_interest(known, maintenance_rate=0.01).heatmap(over.edges)
-        # Where the book is not inferred anew, what opened since the last one is not there yet.
-        assert (over.long_notional[column] <= long + 1e-3 * long.max()).all()
-        assert over.short_notional[column].sum() == pytest.approx(short.sum(), rel=0.1)
-    for column, price in enumerate(over.price):
-        assert not over.long_notional[column][over.edges[:-1] > price].any()
-        assert not over.short_notional[column][over.edges[1:] < price].any()
+    np.testing.assert_array_equal(over.time[:-1], HISTORY["time"][6:])
+    np.testing.assert_array_equal(over.price, CLOSE[6:])
+    for column in range(54):
+        known = {name: values[: column + 7] for name, values in HISTORY.items()}
+        book = fp.Book.from_open_interest(known, maintenance_rate=0.01)
+        for mine, expected in zip((over.long_notional, over.short_notional), book.heatmap(over.edges), strict=True):
+            np.testing.assert_allclose(mine[column], expected, rtol=1e-9, atol=1e-9 * expected.max())
 
 
-def test_levels_over_time_take_out_what_the_price_crosses() -> None:
-    over = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600, effort=100)
-    assert over.books == 3  # after rows 15, 30 and 45
-    first = over.long_notional[:15]
-    assert (np.diff(first, axis=0) <= 0).all()
-    assert first[-1].sum() < first[0].sum()
-    standing = over.edges[1:] < HISTORY["low"][29]
-    np.testing.assert_array_equal(first[-1][standing], first[0][standing])
-    np.testing.assert_array_equal(over.short_notional[14], over.short_notional[0])
+def test_levels_over_time_of_some_rows() -> None:
+    over = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600, columns=4)
+    every = levels.over_time(HISTORY, maintenance_rate=0.01, period=3_600)
+    shown = [0, 17, 35, 53]
+    np.testing.assert_array_equal(over.price, every.price[shown])
+    np.testing.assert_array_equal(over.time, [*every.time[shown], every.time[-1]])
+    np.testing.assert_array_equal(over.long_notional, every.long_notional[shown])
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
@@ -154,12 +147,61 @@ def test_the_picture_of_levels_over_time() -> None:
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), over.price)
     assert ax.get_ylabel() == "liquidation price (USD)"
     assert ax.get_xlabel() == "time (UTC)"
-    assert ax.get_title().startswith("inferred anew 47 times")
     labels = [each.get_ylabel() for each in figure.axes[1:]]
-    assert "notional per bin of 0.5% (M USD); shorts orange, longs blue" in labels
+    assert "notional per bin of 0.5% (M USD)\nshorts orange, longs blue" in labels
     timeless = levels.over_time({k: v for k, v in HISTORY.items() if k != "time"}, maintenance_rate=0.01, period=900)
     assert timeless.time[-1] == 15
     assert plot.levels_over_time(timeless, Figure().subplots()).get_xlabel() == "time since the first row (hours)"
+
+
+def test_fragility_shows_reproduction_numbers_one_and_the_light(book: fp.Book) -> None:
+    f = fp.fragility(book, MARKET, daily_volatility=0.05)
+    ax = plot.fragility(f, Figure().subplots(), currency="EUR")
+    assert ax.get_xlabel() == "price (EUR)"
+    assert ax.get_ylabel() == "reproduction number over 1%"
+    longs, shorts, one = ax.lines[:3]
+    both = np.concatenate([longs.get_xydata(), shorts.get_xydata()])
+    np.testing.assert_array_equal(both, np.column_stack([f.prices, f.reproduction_number]))
+    assert set(one.get_ydata()) == {1.0}
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "ordinary fall, -9.52%: red" in texts
+    assert texts.count("tipping point") == 1
+    assert ax.lines[-1].get_xdata()[0] == pytest.approx(92.0)
+
+
+def test_fragility_where_depth_is_used_up() -> None:
+    market = fp.Market(100.0, fp.EvaporatingImpact(0.05, 2.0))
+    ax = plot.fragility(fp.fragility(fp.Book(1, [3.0, 9.0], [97.0, 96.0]), market), Figure().subplots())
+    ax.figure.canvas.draw()
+    assert np.isfinite(ax.get_ylim()).all()
+
+
+def test_the_tipping_surface_shows_its_cells_and_its_frontier(book: fp.Book) -> None:
+    s = fp.tipping_surface(book, MARKET, [-0.02, -0.05, -0.1], [0.5, 1.0, 2.0, 4.0])
+    figure = Figure()
+    ax = plot.tipping_surface(s, figure.subplots())
+    (cells,) = ax.collections
+    np.testing.assert_array_equal(cells.get_array(), s.amplification)
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), np.column_stack([100 * s.tipping_shock, s.liquidity]))
+    assert ax.get_xlabel() == "shock (%)"
+    assert ax.get_ylabel() == "liquidity, as a factor on the depth"
+    assert ax.get_xlim() == pytest.approx((-12.5, -0.5))
+    assert ax.get_ylim() == pytest.approx((0.5 / 2**0.5, 4 * 2**0.5))
+    assert [each.get_ylabel() for each in figure.axes[1:]] == ["amplification"]
+    assert ax.get_legend().get_texts()[0].get_text() == "smallest shock that tips, by 1% or more"
+
+
+def test_the_tipping_surface_of_what_is_liquidated(book: fp.Book) -> None:
+    s = fp.tipping_surface(book, MARKET, [0.2], [1.0], width=0.0)
+    figure = Figure()
+    ax = plot.tipping_surface(s, figure.subplots(), show="liquidated_notional")
+    figure.canvas.draw()
+    assert ax.collections[0].get_array().ravel() == s.liquidated_notional.ravel()
+    assert [each.get_ylabel() for each in figure.axes[1:]] == ["liquidated (USD)"]
+    with pytest.raises(ValueError, match="show must be one of 'amplification', 'liquidated_notional', was 'price'"):
+        plot.tipping_surface(s, show="price")
+    used_up = fp.tipping_surface(book, fp.Market(100.0, fp.EvaporatingImpact(1.0, 1.0)), [-0.2, -0.1], [0.5, 1.0])
+    plot.tipping_surface(used_up, Figure().subplots()).figure.canvas.draw()
 
 
 @pytest.mark.parametrize("name", ["response", "levels"])

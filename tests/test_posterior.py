@@ -257,7 +257,7 @@ def test_the_page_is_written_and_its_example_runs():
     )
     assert len(blocks) == 9
     assert all(body.strip() for _, body in blocks)
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (example,) = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
     names = {"fp": fp, "np": np, "history": walk(30), "edges": EDGES}
     exec(compile(example, PAGE.name, "exec"), names)
     assert (names["low"] <= names["high"]).all()

@@ -353,12 +353,13 @@ Doubles proceeds(const py::tuple& market, const Doubles& sold, const Doubles& qu
     });
 }
 
-// (open, high, low, close, open_interest), a row a period
+// (open, high, low, close, open_interest), a row a period; the rows after which the book is wanted, too
 py::tuple infer_book(const py::tuple& history, double hours, const Doubles& share, const Doubles& long_distance,
-                     const Doubles& short_distance, double turnover, double activity, double body, double cell, int steps) {
+                     const Doubles& short_distance, double turnover, double activity, double body, double cell, int steps,
+                     const py::array_t<std::int64_t, py::array::c_style>& wanted) {
     Doubles columns[5];
     for (std::size_t i = 0; i < 5; ++i) columns[i] = array_at<Doubles>(history, i);
-    const std::size_t rows = length(columns[0]), classes = length(share);
+    const std::size_t rows = length(columns[0]), classes = length(share), seen = length(wanted);
     for (const Doubles& column : columns) require(length(column) == rows, "_core: the columns must have one length");
     require(length(long_distance) == classes && length(short_distance) == classes,
             "_core: the columns of a mix do not fit together");
@@ -368,13 +369,15 @@ py::tuple infer_book(const py::tuple& history, double hours, const Doubles& shar
     fp::HiddenBook book;
     {
         const py::gil_scoped_release release;
-        book = fp::infer_book(prices, mix, {turnover, activity, body, cell, steps}, check_signals);
+        book = fp::infer_book(prices, mix, {turnover, activity, body, cell, steps}, check_signals,
+                              {wanted.data(), seen});
     }
-    const auto grid = [&](const std::vector<double>& cells) {
-        return copied(cells).reshape({static_cast<py::ssize_t>(classes), static_cast<py::ssize_t>(book.cells)});
+    const auto grid = [&](const std::vector<double>& cells, std::size_t count) {
+        return copied(cells).reshape({static_cast<py::ssize_t>(count), static_cast<py::ssize_t>(book.cells)});
     };
     return py::make_tuple(py::make_tuple(copied(book.liquidated[0]), copied(book.liquidated[1])),
-                          py::make_tuple(grid(book.quantity[0]), grid(book.quantity[1])), book.first_cell);
+                          py::make_tuple(grid(book.quantity[0], classes), grid(book.quantity[1], classes)),
+                          book.first_cell, py::make_tuple(grid(book.seen[0], seen), grid(book.seen[1], seen)));
 }
 
 Doubles exponentials(const Doubles& values) {
@@ -692,7 +695,7 @@ void bind_all(py::module_& m) {
     m.def("maintenance_margins", &maintenance_margins, py::arg("tiers"), py::arg("notional").noconvert());
     m.def("infer_book", &infer_book, py::arg("history"), py::arg("hours"), py::arg("share"), py::arg("long_distance"),
           py::arg("short_distance"), py::arg("turnover"), py::arg("activity"), py::arg("body"), py::arg("cell"),
-          py::arg("steps"));
+          py::arg("steps"), py::arg("wanted").noconvert());
     m.def("simulate", &simulate, py::arg("run"), py::arg("first"), py::arg("count"), py::arg("wanted"), py::arg("record"),
           py::arg("threads"), py::arg("progress"));
     m.def("replay", &replay, py::arg("run"), py::arg("path"), py::arg("wanted"), py::arg("record"));

@@ -69,8 +69,9 @@ struct Ladder {
 
 class Inference {
 public:
-    Inference(const PriceHistory& history, const LeverageClasses& classes, const FlowRule& rule)
-        : history_(history), rule_(rule) {
+    Inference(const PriceHistory& history, const LeverageClasses& classes, const FlowRule& rule,
+              std::span<const std::int64_t> rows)
+        : history_(history), rule_(rule), rows_(rows) {
         double reach = 0.0;
         for (std::size_t k = 0; k < classes.count; ++k) {
             for (const double* side : classes.distance) {
@@ -85,6 +86,7 @@ public:
         for (int side = 0; side < 2; ++side) {
             out_.liquidated[side].assign(history.rows, 0.0);
             out_.quantity[side].assign(classes.count * out_.cells, 0.0);
+            out_.seen[side].assign(rows.size() * out_.cells, 0.0);
             for (std::size_t k = 0; k < classes.count; ++k) {
                 const double distance = classes.distance[side][k];
                 if (distance >= never || classes.share[k] == 0.0) continue;
@@ -99,6 +101,7 @@ public:
 
     HiddenBook run(const Poll& poll) {
         double quantity = 0.0;
+        std::size_t seen = 0;
         for (std::size_t row = 0; row < history_.rows; ++row) {
             if (poll && row % 64 == 0) poll();
             read(row);
@@ -116,6 +119,7 @@ public:
                 for (Ladder& ladder : side) settle(ladder, quantity, now);
             }
             quantity = now;
+            if (seen < rows_.size() && rows_[seen] == static_cast<std::int64_t>(row)) see(seen++);
         }
         for (auto& side : ladders_) {
             for (Ladder& ladder : side) {
@@ -139,6 +143,14 @@ private:
         const double low_first = range > 0.0 ? 1.0 / (1.0 + math::exp(-rule_.body * (close - open) / range)) : 0.5;
         paths_[0] = {{open, low_, high_, close}, low_first};
         paths_[1] = {{open, high_, low_, close}, 1.0 - low_first};
+    }
+    void see(std::size_t which) {
+        for (int side = 0; side < 2; ++side) {
+            double* to = out_.seen[side].data() + which * out_.cells;
+            for (const Ladder& ladder : ladders_[side]) {
+                for (std::size_t i = 0; i < ladder.count; ++i) to[i] += ladder.cells[i] * ladder.scale;
+            }
+        }
     }
     double extreme(const Ladder& ladder) const { return ladder.sign > 0.0 ? low_ : high_; }
 
@@ -250,6 +262,7 @@ private:
 
     const PriceHistory history_;
     const FlowRule rule_;
+    const std::span<const std::int64_t> rows_;
     HiddenBook out_;
     std::vector<Ladder> ladders_[2];
     std::vector<double> near_;
@@ -260,8 +273,8 @@ private:
 }  // namespace
 
 HiddenBook infer_book(const PriceHistory& history, const LeverageClasses& classes, const FlowRule& rule,
-                      const Poll& poll) {
-    return Inference(history, classes, rule).run(poll);
+                      const Poll& poll, std::span<const std::int64_t> rows) {
+    return Inference(history, classes, rule, rows).run(poll);
 }
 
 }  // namespace flushpoint

@@ -185,6 +185,31 @@ TEST_CASE("longs in a falling market are shorts in a rising one") {
     CHECK(sum(book.liquidated[1]) > 0.0);
 }
 
+TEST_CASE("the book after a row is that of a history that ends there") {
+    tests::Generator random(7);
+    const History history = tests::random_history(random, 90, 0.03);
+    const std::vector<std::int64_t> rows{0, 41, 89};
+    const fp::HiddenBook book = fp::infer_book(history.view(), mixed.view(), usual, {}, rows);
+    CHECK(book.quantity[0] == infer(history, mixed, usual).quantity[0]);
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+        fp::PriceHistory known = history.view();
+        known.rows = static_cast<std::size_t>(rows[k]) + 1;
+        const fp::HiddenBook then = fp::infer_book(known, mixed.view(), usual, {});
+        const auto shift = static_cast<std::size_t>(then.first_cell - book.first_cell);
+        for (int side = 0; side < 2; ++side) {
+            const double* seen = book.seen[side].data() + k * book.cells;
+            double rest = std::accumulate(seen, seen + book.cells, 0.0);
+            for (std::size_t i = 0; i < then.cells; ++i) {
+                double held = 0.0;
+                for (std::size_t c = 0; c < mixed.share.size(); ++c) held += then.quantity[side][c * then.cells + i];
+                CHECK(seen[shift + i] == doctest::Approx(held).epsilon(1e-9));
+                rest -= seen[shift + i];
+            }
+            CHECK(rest == doctest::Approx(0.0).scale(sum(then.quantity[side])));
+        }
+    }
+}
+
 TEST_CASE("a poll that throws stops the work") {
     tests::Generator random(6);
     const History history = tests::random_history(random, 200, 0.01);

@@ -21,7 +21,9 @@ from flushpoint.deleverage import auto_deleverage
 from flushpoint.depth import LivingDepth, Support
 from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
+from flushpoint.explain import Explanation, explain
 from flushpoint.factor_model import FactorModel
+from flushpoint.fragility import Fragility, SideFragility, TippingSurface, fragility, tipping_surface
 from flushpoint.funding import Funding
 from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
@@ -88,8 +90,10 @@ __all__ = [
     "Estimate",
     "EvaporatingImpact",
     "Experiment",
+    "Explanation",
     "Exponential",
     "FactorModel",
+    "Fragility",
     "FundSize",
     "FundedSimulationResult",
     "Funding",
@@ -122,6 +126,7 @@ __all__ = [
     "Returns",
     "Scenario",
     "Script",
+    "SideFragility",
     "SimulationResult",
     "SquareRootImpact",
     "StressResult",
@@ -130,6 +135,7 @@ __all__ = [
     "Support",
     "Table",
     "Target",
+    "TippingSurface",
     "Turnover",
     "Uniform",
     "Venue",
@@ -146,6 +152,8 @@ __all__ = [
     "compare",
     "contagion",
     "experiment",
+    "explain",
+    "fragility",
     "infer_margin",
     "io",
     "liquidation_price",
@@ -156,6 +164,7 @@ __all__ = [
     "simulate",
     "size_fund",
     "stress",
+    "tipping_surface",
 ]
 
 

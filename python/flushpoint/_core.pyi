@@ -145,7 +145,8 @@ def infer_book(
     body: float,
     cell: float,
     steps: int,
-) -> tuple[tuple[_F8, _F8], tuple[_F8, _F8], int]: ...
+    wanted: _I8,
+) -> tuple[tuple[_F8, _F8], tuple[_F8, _F8], int, tuple[_F8, _F8]]: ...
 def simulate(
     run: _Run,
     first: int,

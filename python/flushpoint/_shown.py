@@ -11,3 +11,8 @@ def percent(share: float) -> str:
 def amount(value: float) -> str:
     """Show a number with its thousands set apart."""
     return f"{value:,.12g}"
+
+
+def short(value: float) -> str:
+    """Show four digits of a number, with its thousands set apart where it is below a million."""
+    return f"{float(f'{value:.4g}'):,.0f}" if 1e4 <= abs(value) < 1e6 else f"{value:,.4g}"

@@ -121,6 +121,8 @@ class Kinds:
 class Book:
     """The positions of one market, sorted once into firing order.
 
+    Scalars broadcast against the arrays. The book keeps copies: later changes of the arguments do not reach it.
+
     Parameters
     ----------
     side : array_like of int, shape (n,)
@@ -140,8 +142,6 @@ class Book:
     stop : array_like of bool, shape (n,), optional
         Which rows are stop orders, market orders of their owners, rather than liquidations. The bankruptcy price of a
         long's may be nan: an owner who borrowed nothing, 0.
-
-    Scalars broadcast against the arrays. The book keeps copies: later changes of the arguments do not reach it.
 
     Raises
     ------

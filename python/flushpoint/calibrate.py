@@ -199,8 +199,8 @@ def calibrate(
     Examples
     --------
     >>> s = Scenario.load("squeeze").changed({"run.paths": 10, "run.steps": 48})
-    >>> c = calibrate(s, {"peak": Target(62_000.0, "high_price")}, {"script.buying.sell": (-600_000.0, 0.0)})
-    >>> abs(c.simulated["peak"] / 62_000.0 - 1) < 1e-3, c.identified
+    >>> c = calibrate(s, {"peak": Target(65_000.0, "high_price")}, {"script.buying.sell": (-300_000.0, 0.0)})
+    >>> abs(c.simulated["peak"] / 65_000.0 - 1) < 0.01, c.identified
     (True, True)
     """
     try:

@@ -21,7 +21,8 @@ class Delever:
     that A - E is what it owes. At the marks of each round, a bank with E / A below `default` defaults: it sells
     everything, and acts no more. Another with E / A below `threshold` is to shrink by A - E / target: cash on hand pays
     back loans, and the rest is raised by sales, the same share of every position, all if that is not enough. What sales
-    bring is cash on hand, and pays in the next round.
+    bring is cash on hand, and pays in the next round. Each parameter is one number for all banks, or has one entry an
+    account.
 
     Parameters
     ----------
@@ -39,8 +40,6 @@ class Delever:
     loan : array_like, default inf
         What can be paid back, quote units, at least 0; inf for whatever has to be. A bank that has paid all of it back
         still sells, and keeps the cash.
-
-    Each is one number for all, or has one entry an account.
 
     Raises
     ------

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from inspect import signature
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,7 @@ from flushpoint.process import Process
 from flushpoint.random_book import RandomBook
 from flushpoint.simulate import Checked, SimulationResult, checked, simulate
 from flushpoint.summary import Summary, check_columns, check_confidence, check_levels, table
+from flushpoint.turnover import Turnover
 from flushpoint.venue import Venue, _settings
 
 BASELINE = "baseline"
@@ -32,6 +33,15 @@ _MAIN = ("low_price", "liquidated_notional", "unpaid_loss", "socialised_loss", "
 _ROUNDING = 1e-9
 
 _FIGURES = ("baseline", "mean", "difference", "low", "high", "variance_reduction")
+
+
+class Parts(NamedTuple):
+    """What a policy can change of a run."""
+
+    book: Book | RandomBook
+    market: Market
+    venue: Venue | None
+    turnover: Turnover | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,11 +62,12 @@ class Policy:
         their own trigger implies, s (trigger - bankruptcy) / trigger with s the side. Their quantity stays: traders are
         taken to bring more margin. That they would rather open smaller positions or none, and trade elsewhere, is not
         modelled; neither is what they do with the margin otherwise. In a book from `Book.topped_up` the margin that is
-        yet to be added counts as there.
+        yet to be added counts as there. What opens by a `Turnover` with more leverage has this one, too.
     schedule : MarginSchedule, optional
         Another table of tiers: every trigger becomes the `liquidation_price` of an isolated position with its quantity,
         entry price and margin, without fees. A venue that closes in part uses these tiers, too. Stop orders stay where
-        they are, but where the new trigger comes first: there the position is liquidated.
+        they are, but where the new trigger comes first: there the position is liquidated. With a `Turnover`, which
+        knows one maintenance rate, of one tier.
     close, fund, adl, surplus_to, adl_price, fee_rate, pacing, fee_to, fraction, target, whole_below, delay, \
 mark_weight, price_band : optional
         Settings of the baseline's venue, as in `Venue`. A setting of that venue which the new ones leave without use
@@ -127,6 +138,18 @@ mark_weight, price_band : optional
             return baseline
         return (Venue() if baseline is None else baseline)._changed(changes)
 
+    def _turnover(self, turnover: Turnover | None) -> Turnover | None:
+        if not isinstance(turnover, Turnover) or (self.leverage_cap is None and self.schedule is None):
+            return turnover
+        mix, rate = turnover.leverage_mix, turnover.maintenance_rate
+        if self.leverage_cap is not None:
+            mix = mix._capped(self.leverage_cap)
+        if self.schedule is not None:
+            if self.schedule.rate.size > 1:
+                raise ValueError(f"schedule must have one tier with turnover, was of {self.schedule.rate.size}")
+            rate = float(self.schedule.rate[0])
+        return replace(turnover, leverage_mix=mix, maintenance_rate=rate)
+
     def _book(self, book: Book | RandomBook, market: Market) -> Book | RandomBook:
         if self.leverage_cap is None and self.schedule is None:
             return book
@@ -141,6 +164,14 @@ mark_weight, price_band : optional
                 f"{longs:,} longs and {shorts:,} shorts would be"
             )
         return changed
+
+    def _applied(self, baseline: Parts) -> Parts:
+        """What the policy makes of a baseline."""
+        book, market, venue, turnover = baseline
+        market = market if self.market is None else self.market
+        if turnover is None or not isinstance(book, Book) or len(book):  # else all positions are those that open
+            book = self._book(book, market)
+        return Parts(book, market, self._venue(venue), self._turnover(turnover))
 
     def __repr__(self) -> str:
         given = [(field.name, getattr(self, field.name)) for field in fields(self)]
@@ -167,6 +198,15 @@ def _shown(value: object) -> str:
     return repr(value)
 
 
+def exceeds(book: Book, leverage: float) -> NDArray[np.bool_]:
+    """Tell which positions had more leverage at entry, as far as the book has the prices to tell."""
+    entry, bankruptcy = book.entry_price, book.bankruptcy_price
+    if entry is None or bankruptcy is None:
+        return np.zeros(len(book), dtype=bool)
+    # Margin that is gone at entry is leverage above any.
+    return np.asarray(book.side * (entry - bankruptcy) * leverage < entry * (1 - _ROUNDING))
+
+
 def _with_margins(book: Book, what: str, cap: float | None, schedule: MarginSchedule | None) -> Book:
     """Return the book with leverage capped, and with the triggers of another table of tiers where there is one."""
     entry, bankruptcy = book.entry_price, book.bankruptcy_price
@@ -178,8 +218,7 @@ def _with_margins(book: Book, what: str, cap: float | None, schedule: MarginSche
     new_trigger = trigger
     new_bankruptcy = bankruptcy
     if cap is not None:
-        # Margin that is gone at entry is leverage above any cap.
-        above = side * (entry - bankruptcy) * cap < entry * (1 - _ROUNDING)
+        above = exceeds(book, cap)
         new_bankruptcy = np.where(above, np.maximum(entry * (1 - side / cap), 0.0), bankruptcy)
         if schedule is None:
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -394,17 +433,9 @@ def experiment(
     >>> x.comparison("at most 20x")["liquidated_notional"]["difference"].high < 0
     True
     """
-    if not isinstance(policies, Mapping):
-        raise TypeError(f"policies must be a mapping of names to policies, was {type(policies).__name__}")
+    check_policies("policies", policies)
     if not policies:
         raise ValueError("policies must name at least one, was empty")
-    for name, policy in policies.items():
-        if not isinstance(name, str):
-            raise TypeError(f"policies must have names of text, was {name!r}")
-        if name == BASELINE:
-            raise ValueError(f"policies must not be named {BASELINE!r}, was one")
-        if not isinstance(policy, Policy):
-            raise TypeError(f"policies must hold a Policy each, was {type(policy).__name__} for {name!r}")
     if venue is not None and not isinstance(venue, Venue):
         raise TypeError(f"venue must be a Venue, was {type(venue).__name__}")
     if not isinstance(market, Market):
@@ -414,42 +445,69 @@ def experiment(
     check_progress(progress)
     if columns is not None:
         columns = (columns,) if isinstance(columns, str) else tuple(columns)
-    if venue is None and any(policy.venue is not None or policy._changes for policy in policies.values()):
-        venue = Venue()
-    runs: list[tuple[Book | RandomBook, Market, Venue | None]] = [(book, market, venue)]
-    for name, policy in policies.items():
-        try:
-            place = market if policy.market is None else policy.market
-            runs.append((policy._book(book, place), place, policy._venue(venue)))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"policies[{name!r}]: {error}") from None
+    baseline_parts = Parts(book, market, venue_of(policies, venue), arguments.pop("turnover", None))
+    runs = {BASELINE: baseline_parts, **with_policies("policies", policies, baseline_parts)}
 
     all_checked: list[Checked] = []
-    for i, (who, where, how) in enumerate(runs):
+    for i, (name, parts) in enumerate(runs.items()):
         if all_checked:
             arguments["seed"] = all_checked[0].seed  # a fresh one is drawn once
-        report = None if progress is None else _share_of(progress, i, len(runs))
-        given = {"columns": columns, "venue": how, "progress": report, **arguments}
-        bound = signature(simulate).bind(who, where, process, **given)
+        report = None if progress is None else share_of(progress, i, len(runs))
+        given = {"columns": columns, "venue": parts.venue, "turnover": parts.turnover, "progress": report, **arguments}
+        bound = signature(simulate).bind(parts.book, parts.market, process, **given)
         bound.apply_defaults()
         try:
             all_checked.append(checked(**bound.arguments))
         except (TypeError, ValueError) as error:
             if not all_checked:
                 raise
-            raise type(error)(f"policies[{list(policies)[i - 1]!r}]: {error}") from None
+            raise type(error)(f"policies[{name!r}]: {error}") from None
     results = [run.result() for run in all_checked]
     baseline, rest = results[0], dict(zip(policies, results[1:], strict=True))
-    shown = tuple(
-        check_columns(baseline, columns)
-        if columns is not None
-        else [name for name in _MAIN if name in baseline and any(run[name].any() for run in results)]
-    )
+    shown = tuple(check_columns(baseline, columns) if columns is not None else main_columns(results))
     comparisons = {
         name: compare(baseline, result, shown, levels=wanted, confidence=sure) for name, result in rest.items()
     }
     return _experiment(baseline, dict(policies), shown, wanted, sure, rest, comparisons)
 
 
-def _share_of(progress: Callable[[int, int], object], run: int, runs: int) -> Callable[[int, int], object]:
+def check_policies(argument: str, policies: Mapping[str, Policy]) -> None:
+    """Raise unless `policies` are policies by name."""
+    if not isinstance(policies, Mapping):
+        raise TypeError(f"{argument} must be a mapping of names to policies, was {type(policies).__name__}")
+    for name, policy in policies.items():
+        if not isinstance(name, str):
+            raise TypeError(f"{argument} must have names of text, was {name!r}")
+        if name == BASELINE:
+            raise ValueError(f"{argument} must not be named {BASELINE!r}, was one")
+        if not isinstance(policy, Policy):
+            raise TypeError(f"{argument} must hold a Policy each, was {type(policy).__name__} for {name!r}")
+
+
+def venue_of(policies: Mapping[str, Policy], venue: Venue | None) -> Venue | None:
+    """Return the baseline's venue: the default one where there is none and a policy needs one."""
+    needed = any(policy.venue is not None or policy._changes for policy in policies.values())
+    return Venue() if venue is None and needed else venue
+
+
+def with_policies(argument: str, policies: Mapping[str, Policy], baseline: Parts) -> dict[str, Parts]:
+    """Return what each policy makes of the baseline."""
+    out = {}
+    for name, policy in policies.items():
+        try:
+            out[name] = policy._applied(baseline)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{argument}[{name!r}]: {error}") from None
+    return out
+
+
+def main_columns(runs: Iterable[SimulationResult], more: Iterable[str] = ()) -> list[str]:
+    """Return the columns that are compared unless some are named: those in all runs that are not 0 throughout."""
+    given = list(runs)
+    names = dict.fromkeys((*more, *_MAIN))
+    return [name for name in names if all(name in run for run in given) and any(run[name].any() for run in given)]
+
+
+def share_of(progress: Callable[[int, int], object], run: int, runs: int) -> Callable[[int, int], object]:
+    """Return what one of several runs reports to."""
     return lambda done, paths: progress(run * paths + done, runs * paths)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
 from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only
@@ -18,6 +18,8 @@ from flushpoint.result import Result
 _BODY = 4.0
 _CELL = 2.5e-4
 _STEPS = 24
+_Sides = tuple[FloatArray, FloatArray]
+_NO_ROWS = np.empty(0, np.int64)
 
 
 class LiquidationForecast(Result):
@@ -93,14 +95,14 @@ def predict_liquidations(
         "maintenance_rate": maintenance_rate,
         "period": period,
     }
-    (longs, shorts), _, _, _ = _infer(history, **arguments)
+    (longs, shorts), *_ = _infer(history, **arguments)
     read_only((longs, shorts))
     return LiquidationForecast("predict_liquidations", arguments, {"long_notional": longs, "short_notional": shorts})
 
 
 def positions_from_open_interest(history: Mapping[str, ArrayLike], **arguments: Any) -> dict[str, Any]:
     """Columns of the book after the last row; the arguments are those of `predict_liquidations`."""
-    _, quantity, first_cell, mix = _infer(history, **arguments)
+    _, quantity, first_cell, _, mix = _infer(history, **arguments)
     last = float(np.asarray(history["close"], dtype=np.float64)[-1])
     columns: dict[str, list[Any]] = {
         name: [] for name in ("side", "quantity", "trigger_price", "bankruptcy_price", "entry_price")
@@ -122,6 +124,37 @@ def positions_from_open_interest(history: Mapping[str, ArrayLike], **arguments: 
     return {name: np.concatenate(parts) for name, parts in columns.items()}
 
 
+def notional_over_time(
+    history: Mapping[str, ArrayLike],
+    rows: NDArray[np.int64],
+    edges: FloatArray,
+    *,
+    turnover: float = 0.04,
+    activity: float = 1.25,
+    maintenance_rate: float,
+    period: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Notional of longs and of shorts by trigger price, shape (rows, edges - 1), of the books after each of some rows.
+
+    Rows rise; edges are as in `Book.heatmap`, the arguments those of `predict_liquidations`.
+    """
+    _, _, first_cell, seen, _ = _infer(
+        history, rows, turnover=turnover, activity=activity, maintenance_rate=maintenance_rate, period=period
+    )
+    trigger = _core.exp(_CELL * (first_cell + np.arange(seen[0].shape[1])).astype(np.float64))
+    ends = np.searchsorted(trigger, edges)
+    ends[-1] = np.searchsorted(trigger, edges[-1], side="right")
+    cells = slice(ends[0], ends[-1])
+    bins, trigger = np.repeat(np.arange(edges.size - 1), np.diff(ends)), trigger[cells]
+    close = np.asarray(history["close"], dtype=np.float64)[rows]
+    long, short = np.empty((2, rows.size, edges.size - 1))
+    for side, out, held in zip((1, -1), (long, short), seen, strict=True):
+        for row, price in enumerate(close):
+            notional = np.where(side * (price - trigger) > 0, held[row, cells] * trigger, 0.0)
+            out[row] = np.bincount(bins, notional, edges.size - 1)
+    return long, short
+
+
 def _distances(mix: LeverageMix, maintenance_rate: float) -> tuple[FloatArray, FloatArray]:
     """Log distance from entry to trigger of longs and shorts, by leverage; inf for what can never be liquidated."""
     schedule = MarginSchedule.flat(maintenance_rate)
@@ -135,13 +168,14 @@ def _distances(mix: LeverageMix, maintenance_rate: float) -> tuple[FloatArray, F
 
 def _infer(
     history: Mapping[str, ArrayLike],
+    rows: NDArray[np.int64] = _NO_ROWS,
     leverage_mix: LeverageMix | None = None,
     *,
     turnover: float,
     activity: float,
     maintenance_rate: float,
     period: float | None,
-) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray], int, LeverageMix]:
+) -> tuple[_Sides, _Sides, int, _Sides, LeverageMix]:
     mix = LeverageMix.power_law() if leverage_mix is None else leverage_mix
     if not isinstance(mix, LeverageMix):
         raise TypeError(f"leverage_mix must be a LeverageMix, was {type(mix).__name__}")
@@ -150,10 +184,10 @@ def _infer(
     rate = number("maintenance_rate", maintenance_rate, at_least=0, below=1)
     hours = row_seconds(history, period) / 3_600.0
     columns = _history(history)
-    liquidated, quantity, first_cell = _core.infer_book(
-        tuple(columns.values()), hours, mix.share, *_distances(mix, rate), pace, power, _BODY, _CELL, _STEPS
+    liquidated, quantity, first_cell, seen = _core.infer_book(
+        tuple(columns.values()), hours, mix.share, *_distances(mix, rate), pace, power, _BODY, _CELL, _STEPS, rows
     )
-    return liquidated, quantity, first_cell, mix
+    return liquidated, quantity, first_cell, seen, mix
 
 
 def row_seconds(history: Mapping[str, ArrayLike], period: float | None) -> float:

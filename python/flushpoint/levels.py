@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from flushpoint import report
 from flushpoint._validate import FloatArray
 from flushpoint.book import Book
+from flushpoint.hidden import notional_over_time
 
 DISTANCES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.10, 0.15, 0.20, 0.30, 0.50)
 QUANTILES = (0.05, 0.50, 0.95)
@@ -30,13 +31,11 @@ class LevelsOverTime:
     time : ndarray, shape (n + 1,)
         Column i spans time[i] to time[i + 1]: datetime64, or hours where the history has no times.
     price : ndarray, shape (n,)
-        At the start of each column, quote units per base unit.
+        The close of that row, quote units per base unit.
     edges : ndarray, shape (k + 1,)
         Trigger prices, evenly spaced in logarithm.
     long_notional, short_notional : ndarray, shape (n, k)
-        Quote units.
-    books : int
-        How many books were inferred.
+        Quote units: of the book at the end of the row that each column begins with.
     """
 
     time: NDArray[Any]
@@ -44,7 +43,6 @@ class LevelsOverTime:
     edges: FloatArray
     long_notional: FloatArray
     short_notional: FloatArray
-    books: int
 
 
 def over_time(
@@ -52,18 +50,15 @@ def over_time(
     *,
     maintenance_rate: float,
     period: float,
-    effort: int = 25_000,
     columns: int = 400,
     width: float = 0.005,
 ) -> LevelsOverTime:
-    """Infer the book at several times of a history; in between, take out what the price has crossed since.
+    """Infer the books at several times of a history, in one pass.
 
     Parameters
     ----------
     history, maintenance_rate, period
         As in `flushpoint.predict_liquidations`; `history` may have a column ``time`` of datetime64.
-    effort : int
-        Rows to infer from in all, about: each book needs all the rows before it. From 3 to 47 books.
     columns : int
         Columns of the answer, at most.
     width : float
@@ -72,40 +67,23 @@ def over_time(
     Returns
     -------
     LevelsOverTime
-        From the time of the first book on. What opened or closed of itself since the last book is not in it.
+        Without the first tenth of the history, in which the book is guessed from few rows.
     """
     names = ("open", "high", "low", "close", "open_interest")
     table = {name: np.asarray(history[name], dtype=np.float64) for name in names}
-    rows = table["close"].size
-    low, high, close = table["low"], table["high"], table["close"]
-    books = min(max(2 * effort // rows, 4), 48)
-    known = np.unique(np.maximum(rows * np.arange(1, books) // books, 1))  # rows that each book is inferred from
-    shown = np.unique(np.linspace(known[0] - 1, rows - 1, min(columns, rows - int(known[0]) + 1)).astype(np.intp))
-
-    bottom, top = np.log(0.7 * low[shown[0] :].min()), np.log(1.3 * high[shown[0] :].max())
+    close = table["close"]
+    rows = close.size
+    first = rows // 10
+    shown = np.unique(np.linspace(first, rows - 1, min(columns, rows - first)).astype(np.int64))
+    bottom, top = np.log(0.7 * table["low"][first:].min()), np.log(1.3 * table["high"][first:].max())
     edges = np.exp(np.arange(bottom, top + width, width))
-    longs, shorts = np.empty((shown.size, edges.size - 1)), np.empty((shown.size, edges.size - 1))
-    for k, end in enumerate(known):
-        until = known[k + 1] if k + 1 < known.size else rows + 1
-        book = Book.from_open_interest(
-            {name: column[:end] for name, column in table.items()}, maintenance_rate=maintenance_rate, period=period
-        )
-        long, short = book.heatmap(edges)
-        mine = (shown >= end - 1) & (shown < until - 1)
-        since = shown[mine] - (end - 1)
-        at = close[end - 1]
-        lowest = np.minimum.accumulate(np.append(at, low[end : until - 1]))[since, None]
-        highest = np.maximum.accumulate(np.append(at, high[end : until - 1]))[since, None]
-        # Of a bin that is crossed in part, a part stays: the book stood below (shorts: above) the price then.
-        below, above = np.minimum(edges[1:], at) - edges[:-1], edges[1:] - np.maximum(edges[:-1], at)
-        longs[mine] = long * np.clip((lowest - edges[:-1]) / np.where(below > 0, below, np.inf), 0.0, 1.0)
-        shorts[mine] = short * np.clip((edges[1:] - highest) / np.where(above > 0, above, np.inf), 0.0, 1.0)
+    longs, shorts = notional_over_time(table, shown, edges, maintenance_rate=maintenance_rate, period=period)
     if "time" in history:
         time = np.asarray(history["time"])
         ends = np.append(time[shown], time[-1] + np.timedelta64(round(1e3 * period), "ms"))
     else:
         ends = np.append(shown, rows) * (period / 3_600)
-    return LevelsOverTime(ends, close[shown], edges, longs, shorts, known.size)
+    return LevelsOverTime(ends, close[shown], edges, longs, shorts)
 
 
 def build(book: Book, price: float, distances: Sequence[float] = DISTANCES, drawn: Any = None) -> dict[str, Any]:
@@ -272,7 +250,7 @@ def _level_text(facts: dict[str, Any]) -> Iterable[Any]:
     else:
         yield f"None within {facts['distances'][-1]:.0%} of the price."
     yield (
-        "All amounts are USD at the trigger prices, if the price gets there by itself: `flushpoint run` adds what "
+        "All amounts are USD at the trigger prices, if the price gets there by itself: `flushpoint response` adds what "
         "forced sales do to the price. total: all from the price to there; of side: its share of all of that side that "
         "can be liquidated."
     )

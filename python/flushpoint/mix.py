@@ -156,6 +156,15 @@ class LeverageMix:
             return cls._binned(edges, np.interp(np.arange(33), [0, 16, 32], [0, 0.4, 1]))
         raise ValueError(f"name must be one of {', '.join(map(repr, _PUBLISHED))}, was {name!r}")
 
+    def _capped(self, leverage: float) -> LeverageMix:
+        """Return the mix in which all that had more leverage has this much."""
+        below = self.leverage < leverage
+        if below.all():
+            return self
+        return LeverageMix(
+            np.append(self.leverage[below], leverage), np.append(self.share[below], self.share[~below].sum())
+        )
+
     @classmethod
     def _binned(cls, edges: FloatArray, below: FloatArray) -> LeverageMix:
         """Make a mix from the share below each edge: each bin at its middle in logarithm."""

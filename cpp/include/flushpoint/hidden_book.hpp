@@ -13,6 +13,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "flushpoint/parallel.hpp"
@@ -48,11 +50,13 @@ struct FlowRule {
 struct HiddenBook {
     std::vector<double> liquidated[2];  // predicted notional of each row, longs then shorts
     std::vector<double> quantity[2];    // after the last row: class by class, a cell each
+    std::vector<double> seen[2];        // after each row asked for: all classes together, a cell each
     std::ptrdiff_t first_cell;          // the price of cell i is exp((first_cell + i) * cell)
     std::size_t cells;
 };
 
+// `rows` are those after which the book is wanted, too, in rising order.
 HiddenBook infer_book(const PriceHistory& history, const LeverageClasses& classes, const FlowRule& rule,
-                      const Poll& poll);
+                      const Poll& poll, std::span<const std::int64_t> rows = {});
 
 }  // namespace flushpoint

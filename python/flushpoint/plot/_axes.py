@@ -12,6 +12,36 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette: told apart with any colour vision, and in grey by their lightness
 LONG, SHORT = "#0072B2", "#E69F00"
+BOTH = "#009E73"  # longs and shorts together
+RISK = "#D55E00"
+
+
+# Units of columns by how their names end; all others are money, or prices in it.
+_UNITS = {
+    "quantity": "base units",
+    "count": "positions",
+    "waves": "waves",
+    "rounds": "rounds",
+    "closed": "accounts",
+    "defaulted": "accounts",
+    "low_time": "seconds",
+    "amplification": "ratio",
+    "least_liquidity": "share of depth at rest",
+    "exhausted": "share of paths",
+    "runaway": "share of paths",
+}
+
+
+def unit_of(column: str, currency: str) -> str:
+    """Name the unit of a result's column; of one among several markets, too."""
+    name = column.partition(".")[0]
+    return next((unit for end, unit in _UNITS.items() if name.endswith(end)), currency)
+
+
+def check_kind(name: str, value: object, kind: type, rule: str) -> None:
+    """Raise unless a picture is asked of what it can show."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {rule}, was {type(value).__name__}")
 
 
 def require() -> None:
@@ -47,6 +77,12 @@ def scale_of(notional: Any) -> tuple[float, str]:
     return next(((scale, name) for scale, name in ((1e9, "bn "), (1e6, "M ")) if top >= scale), (1.0, ""))
 
 
+def duration(seconds: float) -> tuple[float, str]:
+    """Choose a unit of time that makes at least two of `seconds`: its seconds, and its name."""
+    units = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"))
+    return next(((unit, name) for unit, name in units if seconds >= 2 * unit), (1.0, "seconds"))
+
+
 def each_bin(edges: Any, currency: str) -> str:
     """Name the width that all bins share, if they do."""
     widths, ratios = np.diff(edges), edges[1:] / edges[:-1]
@@ -57,7 +93,12 @@ def each_bin(edges: Any, currency: str) -> str:
 
 def thousands() -> Any:
     """Make a format of ticks with commas."""
-    return importlib.import_module("matplotlib.ticker").StrMethodFormatter("{x:,.6g}")
+    return importlib.import_module("matplotlib.ticker").StrMethodFormatter("{x:,.10g}")
+
+
+def few_ticks(most: int = 4, *, whole: bool = False) -> Any:
+    """Place ticks so far apart that long labels fit side by side, on a narrow screen, too."""
+    return importlib.import_module("matplotlib.ticker").MaxNLocator(most, integer=whole)
 
 
 def clean(ax: Axes) -> None:
@@ -65,3 +106,11 @@ def clean(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
+
+
+def legend(ax: Axes, where: str = "best") -> None:
+    """Add a legend without a frame, legible on what it happens to lie on."""
+    outline = importlib.import_module("matplotlib.patheffects").withStroke(linewidth=2.5, foreground="white")
+    place: Any = where
+    for text in ax.legend(frameon=False, fontsize="small", loc=place).get_texts():
+        text.set_path_effects([outline])

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flushpoint.plot._axes import LONG, SHORT, axes, clean, each_bin, scale_of, thousands
+from flushpoint.book import Book
+from flushpoint.levels import LevelsOverTime
+from flushpoint.plot._axes import LONG, SHORT, axes, check_kind, clean, each_bin, few_ticks, legend, scale_of, thousands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from flushpoint.book import Book
-    from flushpoint.levels import LevelsOverTime
 
 
 def levels(
@@ -48,6 +47,7 @@ def levels(
     -------
     matplotlib.axes.Axes
     """
+    check_kind("book", book, Book, "a Book")
     ax = axes(ax)
     edges = np.linspace(0.4 * price, 2 * price, bins + 1) if isinstance(bins, int) else np.asarray(bins, dtype=float)
     notional = book.heatmap(edges)
@@ -64,9 +64,10 @@ def levels(
     ax.text(price, 1.01, f"price {price:,.6g}", transform=ax.get_xaxis_transform(), ha="center")
     ax.set_xlabel(f"liquidation price ({currency})")
     ax.set_ylabel(f"notional per bin{each_bin(edges, currency)} ({unit}{currency})")
+    ax.xaxis.set_major_locator(few_ticks(6))
     ax.xaxis.set_major_formatter(thousands())
     ax.set_xlim(edges[0], edges[-1])
-    ax.legend(frameon=False, fontsize="small")
+    legend(ax)
     clean(ax)
     return ax
 
@@ -87,6 +88,7 @@ def levels_over_time(levels: LevelsOverTime, ax: Axes | None = None, *, currency
     -------
     matplotlib.axes.Axes
     """
+    check_kind("levels", levels, LevelsOverTime, "LevelsOverTime")
     ax = axes(ax)
     colors = importlib.import_module("matplotlib.colors")
     notional = np.stack([levels.long_notional, levels.short_notional])
@@ -106,7 +108,7 @@ def levels_over_time(levels: LevelsOverTime, ax: Axes | None = None, *, currency
         bar = figure.colorbar(mesh, ax=ax, extend="max", pad=0.01, aspect=35)
         if side == "longs":
             each = each_bin(levels.edges, currency)
-            bar.set_label(f"notional per bin{each} ({unit}{currency}); shorts orange, longs blue")
+            bar.set_label(f"notional per bin{each} ({unit}{currency})\nshorts orange, longs blue")
         else:  # to the left of the longs', which has the numbers of both
             bar.set_ticks([])
     ax.plot(levels.time[:-1], levels.price, color="black", linewidth=1.1, label="price")
@@ -114,13 +116,12 @@ def levels_over_time(levels: LevelsOverTime, ax: Axes | None = None, *, currency
     ax.yaxis.set_major_formatter(thousands())
     if np.issubdtype(levels.time.dtype, np.datetime64):
         dates = importlib.import_module("matplotlib.dates")
-        ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
-        ax.set_xlabel("time (UTC)")
+        ticks = dates.AutoDateLocator(minticks=2, maxticks=5)
+        ax.xaxis.set_major_locator(ticks)
+        ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(ticks))
+        ax.set_xlabel("time (UTC)", loc="left")
     else:
         ax.set_xlabel("time since the first row (hours)")
-    ax.set_title(
-        f"inferred anew {levels.books} times; in between only what the price crossed is taken out", fontsize="small"
-    )
-    ax.legend(loc="lower left", fontsize="small")
+    legend(ax, "lower left")
     clean(ax)
     return ax

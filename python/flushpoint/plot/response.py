@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flushpoint.plot._axes import LONG, SHORT, axes, clean, panel_below, scale_of, thousands
+from flushpoint.plot._axes import LONG, SHORT, axes, check_kind, clean, legend, panel_below, scale_of, thousands
 from flushpoint.report import largest
+from flushpoint.response import Response
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from flushpoint.response import Response
 
 _MARKED = 4  # tipping points marked on each side
 
 
 def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = None, currency: str = "USD") -> Axes:
-    """Draw the final price against the shock, its largest tipping points marked, and below it what is closed.
+    """Draw the final price against the shock, and below it what is closed.
+
+    The largest tipping points are marked where they lead, with an area that goes by their notional.
 
     Parameters
     ----------
@@ -38,6 +39,7 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
     matplotlib.axes.Axes
         The upper panel.
     """
+    check_kind("r", r, Response, "a Response")
     ax = axes(ax)
     below = panel_below(ax)
     shock = np.linspace(-0.5, 0.5, 4001) if shocks is None else np.asarray(shocks, dtype=np.float64)
@@ -63,14 +65,14 @@ def response(r: Response, ax: Axes | None = None, *, shocks: ArrayLike | None = 
             edgecolors="black",
             linewidths=1.1,
             zorder=3,
-            label="largest tipping points: price after, area by notional",
+            label="largest tipping points",
         )
         for tip in tips["shock"]:
             below.axvline(100 * tip, color="black", linewidth=0.7, linestyle=":")
     ax.set_ylabel(f"final price ({currency})")
     ax.yaxis.set_major_formatter(thousands())
     ax.tick_params(labelbottom=False)
-    ax.legend(frameon=False, fontsize="small")
+    legend(ax)
     below.set_xlabel("shock that starts it (%)")
     below.set_ylabel(f"{what} ({unit}{currency})")
     below.set_ylim(0, None if np.any(closed) else 1)
