@@ -86,9 +86,9 @@ def accounts_of_crowds(
     >>> markets = Markets({"BTC": Market(60_000.0, LinearImpact(1e-5)), "ETH": Market(3_000.0, LinearImpact(1e-6))})
     >>> crowds = {"both": Crowd(2e9, {"BTC": 0.6, "ETH": 0.4}), "ether": Crowd(5e8, {"ETH": 1.0})}
     >>> accounts = accounts_of_crowds(crowds, markets, MarginSchedule.flat(0.005), close="largest_loss")
-    >>> held = accounts.quantity * np.where(accounts.market == "BTC", 60_000.0, 3_000.0)
-    >>> float(held.sum().round(3))
-    2500000000.0
+    >>> notional = accounts.quantity * np.where(accounts.market == "BTC", 60_000.0, 3_000.0)
+    >>> round(float(notional.sum()) / 1e9, 9)
+    2.5
     """
     if not isinstance(markets, Markets):
         raise TypeError(f"markets must be Markets, was {type(markets).__name__}")
