@@ -284,6 +284,8 @@ class Run:
         needed = sum(abs(pool.quantity[m]) for pool, _ in losers)
         shares = reference_venue.share_out(self.adl, [one for _, one in winners], marks[m], needed)
         self.doubtful |= shares.doubtful
+        if self.adl == "queue_margin_ratio":  # of whom nothing is asked only rounding tells apart
+            self.doubtful |= any(0 < abs(one.trigger - one.bankruptcy) < 1e-9 * one.trigger for _, one in winners)
         found = min(needed, sum(shares.taken))
         left, money = found, 0.0
         for pool, price in losers:

@@ -42,7 +42,7 @@ public:
                 one.trigger *= scale_;
             }
         }
-        others_.find(side.shorts(), first_other(side), book_.winners);
+        others_.find(side.shorts(), first_other(), book_.winners);
         return !book_.winners.empty();
     }
     // Chooses how much of each that was found is closed, so much in all; returns how much there is.
@@ -71,15 +71,16 @@ public:
         for (; i < winners.size(); ++i) {
             if (book_.taken[i] == 0.0) continue;
             ledger_.adl_count += 1;
-            others_.close(winners[i].place - first_other(side), book_.taken[i], price);
+            others_.close(winners[i].place - first_other(), book_.taken[i], price);
         }
         ledger_.adl_quantity += found;
         book_.winners.clear();
     }
 
 private:
-    static std::int32_t first_other(const VenueBook::Side& side) {
-        return static_cast<std::int32_t>(side.columns().count);
+    // Places of others come after all in the book.
+    std::int32_t first_other() const {
+        return static_cast<std::int32_t>(book_.longs.columns().count + book_.shorts.columns().count);
     }
 
     VenueBook& book_;
