@@ -23,8 +23,9 @@ DEEP = 0.35  # log return that leaves many accounts with less than nothing
 
 def venue_of(p: Portfolio, adl: str, adl_price: str) -> fp.Venue:
     """One whose fund is small beside the losses."""
-    rules: dict[str, Any] = {"fund": float(p.rng.choice([0.0, 5.0, 80.0])), "fee_rate": float(p.rng.choice([0.0, 0.002]))}
-    return fp.Venue(adl=adl, adl_price=adl_price, surplus_to=str(p.rng.choice(["fund", "trader"])), **rules)
+    fund, fee_rate = float(p.rng.choice([0.0, 5.0, 80.0])), float(p.rng.choice([0.0, 0.002]))
+    surplus_to = str(p.rng.choice(["fund", "trader"]))
+    return fp.Venue(fund=fund, adl=adl, adl_price=adl_price, surplus_to=surplus_to, fee_rate=fee_rate)
 
 
 def settled(venue: fp.Venue) -> dict[str, Any]:
@@ -161,7 +162,7 @@ def test_stress_and_paths_of_accounts_in_one_market_are_those_of_books_bit_for_b
 
 
 def two_markets(**changes: Any) -> tuple[fp.Accounts, fp.Markets]:
-    """A long of two markets that loses everything in both, and winners: an isolated short, and shorts in several markets."""
+    """An account that loses everything as a long of two markets, and winners: an isolated short, two accounts."""
     rows: dict[str, Any] = {
         "account": ["loser", "loser", "alone", "rich", "rich", "poor", "poor"],
         "market": ["A", "B", "A", "A", "B", "A", "B"],
@@ -219,7 +220,7 @@ def test_where_winners_run_out_the_rest_is_sold() -> None:
 
 
 def test_winners_that_pay_too_much_fail_in_the_next_round() -> None:
-    # At the marks the poor have 204. Closing 10 and 20 at 90 and 45 instead of 80 and 40 costs them 200; what is left needs 5.6.
+    # At the marks the poor have 204. Closing 10 and 20 at 90 and 45, not 80 and 40, costs them 200; the rest needs 5.6.
     cash = {"loser": 200.0, "alone": 0.0, "rich": 2000.0, "poor": -336.0}
     accounts, markets = two_markets(cash=cash, quantity=[10.0, 20.0, -4.0, 8.0, 1.0, -12.0, -30.0])
     c = fp.cascade(accounts, markets, -0.2, venue=fp.Venue(adl="queue"))
@@ -280,7 +281,7 @@ def test_rules_without_a_meaning_are_refused() -> None:
     accounts, markets = two_markets()
     with pytest.raises(ValueError, match="adl of a venue must be left out with accounts, was 'socialised'"):
         fp.cascade(accounts, markets, venue=fp.Venue(adl="socialised"))
-    with pytest.raises(ValueError, match="adl of a venue must be another than 'water_filling' with accounts in several"):
+    with pytest.raises(ValueError, match="adl of a venue must not be 'water_filling' with accounts in several"):
         fp.cascade(accounts, markets, venue=fp.Venue(adl="water_filling"))
     with pytest.raises(ValueError, match="adl of the venue must be 'none' for spillovers, was 'queue'"):
         fp.cascade(accounts, markets, -0.2, venue=fp.Venue(adl="queue")).spillover("A")

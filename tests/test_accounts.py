@@ -501,7 +501,8 @@ def test_no_accounts_have_no_groups() -> None:
     s = fp.stress(nobody, markets, [[-0.1, 0.0], [0.0, 0.0]])
     assert (s.groups.size, s.group_closed.shape, s.accounts_closed.tolist()) == (0, (2, 0), [0, 0])
     assert fp.cascade(nobody, markets, -0.1).group_shortfall.shape == (0,)
-    assert fp.simulate(nobody, markets, fp.FactorModel.betas(fp.GBM(0.5), {"A": 1.0, "B": 1.0}), paths=3).group_closed.shape == (3, 0)
+    model = fp.FactorModel.betas(fp.GBM(0.5), {"A": 1.0, "B": 1.0})
+    assert fp.simulate(nobody, markets, model, paths=3).group_closed.shape == (3, 0)
 
 
 def test_markets_tell_their_names() -> None:

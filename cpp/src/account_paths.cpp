@@ -278,7 +278,7 @@ void simulate(const AccountPathJob& job, std::uint64_t first, std::size_t count,
               int threads, const Progress& progress) {
     Pulse pulse(progress);
     const Tables tables(job, first, count, threads, [&] { pulse.ask(); });
-    with_own(job.accounts, [&]<class Own>(std::type_identity<Own>) {
+    with_own(job.accounts.venue, [&]<class Own>(std::type_identity<Own>) {
         Idle<Eight<Own>> eights;
         parallel_for((count + walk_lanes - 1) / walk_lanes, threads, [&] { pulse.ask(); }, [&](std::size_t task) {
             const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);

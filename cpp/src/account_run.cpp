@@ -71,7 +71,7 @@ void cascade(const AccountJob& job, const AccountScenarios& scenario, const Acco
              std::vector<AccountWave>& waves, const AccountEnds& ends, const Progress& progress) {
     Pulse pulse(progress);
     const Thresholds thresholds = at_rest(job, 1, pulse);
-    with_own(job, [&]<class Own>(std::type_identity<Own>) {
+    with_own(job.venue, [&]<class Own>(std::type_identity<Own>) {
         AccountRun<Own> run(job, thresholds);
         run_scenario(run, scenario, 0, out, pulse, [&](const AccountWave& wave) { waves.push_back(wave); });
         for (std::size_t a = 0; a < job.accounts.count; ++a) {
@@ -93,7 +93,7 @@ void stress(const AccountJob& job, const AccountScenarios& scenarios, const Acco
             const Progress& progress) {
     Pulse pulse_of_start(progress);
     const Thresholds thresholds = at_rest(job, threads, pulse_of_start);
-    with_own(job, [&]<class Own>(std::type_identity<Own>) {
+    with_own(job.venue, [&]<class Own>(std::type_identity<Own>) {
         Idle<AccountRun<Own>> runs;
         for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
             runs.with([&] { return std::make_unique<AccountRun<Own>>(job, thresholds); },

@@ -17,7 +17,7 @@ constexpr std::size_t markets = World::markets;
 struct Told {
     std::vector<double> displacement;
     std::vector<double> left, money;
-    std::int64_t rounds = 0;
+    std::int64_t rounds = 0, adl_count = 0;
 
     bool operator==(const Told&) const = default;
 };
@@ -46,6 +46,7 @@ Told walk(const World& world, double trust, std::uint64_t seed) {
         }
     }
     told.rounds = run.rounds();
+    for (const auto& one : run.markets) told.adl_count += one.adl_count;
     return told;
 }
 
@@ -63,6 +64,23 @@ TEST_CASE("accounts that need no look would not have failed") {
         }
     }
     CHECK(rounds > 100);
+}
+
+TEST_CASE("accounts that need no look would not have failed where positions of winners are closed") {
+    std::int64_t adl_count = 0;
+    for (const auto close : {fp::AccountClose::all, fp::AccountClose::largest_loss, fp::AccountClose::pro_rata}) {
+        for (const auto rule : {fp::AdlRule::queue, fp::AdlRule::queue_margin_ratio, fp::AdlRule::pro_rata}) {
+            for (std::uint64_t seed = 0; seed < 10; ++seed) {
+                World world(seed, 60, close);
+                world.job.venue.adl = rule;
+                world.job.venue.fund = 0.0;
+                const Told spared = walk<fp::AccountRun<fp::ClosedAgainstWinners>>(world, 1.0, seed);
+                CHECK(spared == walk<fp::AccountRun<fp::ClosedAgainstWinners>>(world, 0.0, seed));
+                adl_count += spared.adl_count;
+            }
+        }
+    }
+    CHECK(adl_count > 100);
 }
 
 TEST_CASE("paths that spare looking equal those that look whenever a price moves, on any threads") {

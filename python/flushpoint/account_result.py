@@ -55,7 +55,7 @@ class AccountOutcome(Settled, Result):
     exhausted : ndarray of bool, shape (..., markets)
         Whether the depth was used up (only `EvaporatingImpact` can be).
     long_quantity, short_quantity : ndarray of float64, shape (..., markets)
-        Closed by force, in the market or against winners, base units. Winners are not in it, nor in counts and notionals.
+        Closed by force, in the market or against winners, base units. Winners are not in it, nor in other totals.
     adl_quantity : ndarray of float64, shape (..., markets)
         Of these, closed against winners, base units; 0 but with a venue whose `adl` closes winners.
     adl_count : ndarray of int64, shape (..., markets)
@@ -107,7 +107,7 @@ class AccountOutcome(Settled, Result):
     group_closed_: Ints
     group_defaulted_: Ints
     group_shortfall_: FloatArray
-    # Of positions in books, crossed when they had been closed whole as winners: none without a venue that closes winners.
+    # Of positions in books, crossed when they had been closed whole as winners: none unless a venue closes winners.
     spared_longs: Any = 0
     spared_shorts: Any = 0
     group_spared_: Any = 0
@@ -166,7 +166,7 @@ class AccountOutcome(Settled, Result):
         return frozen(np.array(self._portfolio.labels))
 
     def _closed_of(self, alone: bool) -> Ints:
-        """How many of each group's positions in books, isolated or the rest, are closed by force, shape (..., groups)."""
+        """How many of each group's positions in books, isolated or not, are closed by force, shape (..., groups)."""
         portfolio = self._portfolio
         out = np.zeros((*self.own_longs.shape[:-1], portfolio.labels.size), dtype=np.int64)
         for m, book in enumerate(portfolio.books):

@@ -598,8 +598,8 @@ class Reduced:
             raise ValueError(f"fill must be 'each' where adl closes winners, {venue.adl!r}, was 'midpoint'")
         if venue.adl == "water_filling" and self.market.size:
             raise ValueError(
-                "adl of a venue must be another than 'water_filling' with accounts in several markets (it evens out the "
-                "leverage of positions, which have it in common there)"
+                "adl of a venue must not be 'water_filling' with accounts in several markets (it evens out leverage of "
+                "positions, which have it in common there)"
             )
         return books, markets._engine_cross, self.engine, venue._engine, self.groups, confined, midpoint
 
@@ -655,8 +655,9 @@ def check_account_venue(venue: object, accounts: Accounts) -> None:
     if not isinstance(venue, Venue):
         raise TypeError(f"venue must be a Venue, was {type(venue).__name__}")
     plain = Venue()
+    known = ("fund", "surplus_to", "fee_rate", "fee_to", "adl", "adl_price")
     for name, value in vars(venue).items():
-        if name not in ("fund", "surplus_to", "fee_rate", "fee_to", "adl", "adl_price") and value != getattr(plain, name):
+        if name not in known and value != getattr(plain, name):
             raise ValueError(f"{name} of a venue must be left out with accounts, was {value!r}")
     if venue.adl == "socialised" or (venue._closes_winners and accounts._by_rule):
         kind = "banks and loans" if accounts._by_rule else "accounts"
