@@ -229,6 +229,28 @@ def test_winners_that_pay_too_much_fail_in_the_next_round() -> None:
     c.check_balance()
 
 
+def test_winners_that_are_left_with_a_debt_alone_lack_it() -> None:
+    cash = {"loser": 200.0, "alone": 0.0, "rich": 2000.0, "poor": -380.0}
+    accounts, markets = two_markets(cash=cash, quantity=[10.0, 20.0, -4.0, 8.0, 1.0, -10.0, -20.0])
+    c = fp.cascade(accounts, markets, -0.2, venue=fp.Venue(adl="queue"))
+    assert c.adl_count.tolist() == [1, 1]
+    assert c.shortfall == c.unpaid_loss == pytest.approx(380 - 10 * 10 - 20 * 5)
+    assert (c.closed.tolist(), c.accounts_closed) == ([True, False, False, True], 1)
+    c.check_balance()
+
+
+@pytest.mark.parametrize("adl", SHARED)
+def test_depth_that_is_used_up_ends_a_cascade(adl: str) -> None:
+    exhausted = 0
+    for seed in range(20):
+        p = Portfolio(seed, 3, 14)
+        p.families = [("EvaporatingImpact", {"coefficient": c, "thinning": 3.0}) for c in (2e-2, 5e-3, 1e-3)]
+        c = fp.cascade(p.accounts(), p.markets(), p.shock, p.sell, p.refill, venue=fp.Venue(fund=50.0, adl=adl))
+        exhausted += c.exhausted.any()
+        c.check_balance()
+    assert exhausted > 2
+
+
 def test_groups_tell_who_was_closed_and_what_they_lacked() -> None:
     for seed in range(40):
         p = Portfolio(seed, 3, 30)

@@ -432,6 +432,7 @@ private:
         std::size_t m;
 
         void find(bool shorts, std::int32_t first, std::vector<Candidate>& winners) const {
+            run->markets[m].held->book.pulse.spent(run->winners_->count(m) / 4);
             run->winners_->find(run->held_, m, shorts, run->mark_.data(), run->failing_, first, winners);
         }
         void close(std::int32_t place, double size, double price) const {
