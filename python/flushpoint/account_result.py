@@ -184,7 +184,7 @@ class AccountOutcome(Settled, Result):
 
     @property
     def group_closed(self) -> Ints:
-        """Accounts of each group whose positions that share margin were all closed by force, shape (..., groups)."""
+        """Accounts of each group that `accounts_closed` counts, shape (..., groups)."""
         self.groups  # raises where there are none  # noqa: B018
         return self._group_closed
 
@@ -202,7 +202,7 @@ class AccountOutcome(Settled, Result):
 
     @cached_property
     def accounts_closed(self) -> Any:
-        """Accounts whose positions that share margin were all closed by force, the last of them, shape (...)."""
+        """Accounts whose positions that share margin were all closed, the last of them by force, shape (...)."""
         return self._group_closed.sum(-1)
 
     @property
