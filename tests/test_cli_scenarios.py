@@ -108,7 +108,7 @@ def test_calibration_from_the_command_line(small: str) -> None:
     facts = json.loads(invoke("calibrate", small, "--json"))
     assert abs(facts["targets"]["trough"]["difference"]) < 0.01
     assert 0.5 < facts["parameters"]["process.volatility"]["value"] < 6
-    assert "trough: " in invoke("calibrate", small, "--evaluations", "4", "--paths", "20")
+    assert "trough: " in invoke("calibrate", small, "--evaluations", "8", "--paths", "20")
 
 
 def test_scenarios_are_listed() -> None:
