@@ -10,8 +10,8 @@ import numpy as np
 from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
 
-from flushpoint import _drawn
-from flushpoint._validate import FloatArray, memory
+from flushpoint import _core, _drawn
+from flushpoint._validate import FloatArray
 from flushpoint.book import Book
 from flushpoint.market import Market
 from flushpoint.process import Bootstrap, Process, Returns
@@ -37,16 +37,17 @@ class Paths:
     arguments: dict[str, Any]
 
     def score(self, prices: FloatArray) -> FloatArray:
-        """How near to the threshold prices are: the higher the nearer."""
-        return prices * self._course()[0]
+        """How near to the threshold prices are in view of the time that is left; 0 and above where they are there.
+
+        The distance over the square root of the steps to come, as the chance of a random walk to cover it goes.
+        """
+        sign, price = self.course
+        left = np.sqrt(np.arange(self.steps, -1.0, -1.0) + 1)
+        logs = _core.log(prices.ravel()).reshape(prices.shape)
+        return np.asarray(sign * (logs - math.log(price)) / left)
 
     @property
-    def goal(self) -> float:
-        """The score up to which paths are branched."""
-        sign, price = self._course()
-        return sign * price
-
-    def _course(self) -> tuple[float, float]:
+    def course(self) -> tuple[float, float]:
         """Where prices lead to the threshold, +1 up or -1 down, and at which one it is about reached."""
         usual = {("low_price", False): -1.0, ("high_price", True): 1.0}
         usual |= {("final_price", high): 1.0 if high else -1.0 for high in (False, True)}
@@ -88,15 +89,14 @@ class Paths:
         values = run[self.column]
         return self.score(run.prices), values >= self.threshold if self.at_least else values <= self.threshold
 
-    def split(self, particles: int, seed: SeedSequence) -> tuple[float, int]:
-        """Estimate the probability once; return also how many paths were run.
+    def split(self, runs: int, particles: int, seed: SeedSequence) -> tuple[FloatArray, int]:
+        """Estimate the probability so many times, side by side; return also how many paths were run.
 
-        At each level the quarter that came least far is given up. What is given up becomes the copy of a path that came
-        further, up to the step in which it passed the level, and goes on by returns of its own. The product of the
-        shares that were kept, times the share that reaches the threshold at the end, is unbiased (Cérou and Guyader
-        2007; Bréhier et al. 2016).
+        At each level the quarter of a run's paths that came least far is given up. What is given up becomes the copy of
+        a path that came further, up to the step in which it passed the level, and goes on by returns of its own. The
+        product of the shares that were kept, times the share that reaches the threshold at the end, is unbiased (Cérou
+        and Guyader 2007; Bréhier et al. 2016).
         """
-        memory("paths x steps", particles * self.steps, 40)
         words = PCG64(seed)
         drawn = 0
 
@@ -106,23 +106,30 @@ class Paths:
             which = range(drawn - paths, drawn)
             return _drawn.returns(self.process, self.horizon, self.steps, which, seed, self.threads)
 
-        returns = fresh(particles)
+        returns = fresh(runs * particles)
         scores, reached = self.follow(returns)
         furthest = scores.max(axis=1)
+        first = particles * np.arange(runs)
         rank = math.ceil(_GIVEN_UP * particles) - 1
-        probability = 1.0
-        while (level := np.partition(furthest, rank)[rank]) < self.goal:
-            kept, lost = np.flatnonzero(furthest > level), np.flatnonzero(furthest <= level)
-            probability *= kept.size / particles
-            if probability < _NEVER:
-                return 0.0, drawn
-            parent = kept[words.random_raw(lost.size) % np.uint64(kept.size)]
-            since = self._renewed(np.argmax(scores[parent] > level, axis=1))
-            old = np.arange(self.steps) < since[:, None]
-            returns[lost] = np.where(old, returns[parent], fresh(lost.size))
-            scores[lost], reached[lost] = self.follow(returns[lost])
-            furthest[lost] = scores[lost].max(axis=1)
-        return probability * float(reached.mean()), drawn
+        probability = np.ones(runs)
+        while True:
+            levels = np.partition(furthest.reshape(runs, particles), rank, axis=1)[:, rank]
+            above = furthest.reshape(runs, particles) > levels[:, None]
+            going = (levels < 0) & (probability > _NEVER)
+            probability[going] *= above[going].mean(axis=1)
+            lost, parent = [], []
+            for run in np.flatnonzero(going & above.any(axis=1)):
+                kept, given_up = np.flatnonzero(above[run]), np.flatnonzero(~above[run])
+                lost.append(first[run] + given_up)
+                parent.append(first[run] + kept[words.random_raw(given_up.size) % np.uint64(kept.size)])
+            if not lost:
+                return probability * reached.reshape(runs, particles).mean(axis=1), drawn
+            new, old = np.concatenate(lost), np.concatenate(parent)
+            passed = scores[old] > levels[new // particles][:, None]
+            kept_steps = np.arange(self.steps) < self._renewed(np.argmax(passed, axis=1))[:, None]
+            returns[new] = np.where(kept_steps, returns[old], fresh(new.size))
+            scores[new], reached[new] = self.follow(returns[new])
+            furthest[new] = scores[new].max(axis=1)
 
     def _renewed(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
         """The first step from which the returns do not depend on those before."""

@@ -29,6 +29,7 @@ from flushpoint.tilt import NormalShock, Scenarios, Tilt, ends_at_threshold
 _OF_SCENARIOS = ("sell", "liquidity", "refill", "max_count")
 _OF_PATHS = ("horizon", "steps", "venue", "funding", "sellers", "script")
 _RUNS = 20
+_TOGETHER = 2**24  # returns that runs side by side may hold
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -223,7 +224,7 @@ def tail_probability(
         raise ValueError(f"process must be left out for a tilt, was {process!r}")
     _left_out("with a process", shock=shock, tilt=tilt)
     repeats = count("runs", _RUNS if runs is None else runs, 5, size // 50)
-    asked = _paths(book, market, process, column, threshold, high, workers, arguments)
+    asked = _paths(size // repeats, book, market, process, column, threshold, high, workers, arguments)
     return _split(asked, size // repeats, repeats, SeedSequence(key), progress, event, kept)
 
 
@@ -302,6 +303,7 @@ def _tilted(
 
 
 def _paths(
+    size: int,
     book: Book | RandomBook,
     market: Market,
     process: Process,
@@ -323,8 +325,7 @@ def _paths(
     horizon = number("horizon", rest.pop("horizon", 86_400.0), above=0)
     steps = count("steps", rest.pop("steps", 1_440), 1)
     question = Paths(book, market, process, horizon, steps, column, threshold, high, workers, rest)
-    question.goal  # raises where the column does not go  # noqa: B018
-    memory("steps", steps, 40)
+    memory("paths x steps", size * steps, 40)
     question.follow(np.zeros((1, steps)))  # raises where an argument of `simulate` is wrong
     return question
 
@@ -338,12 +339,17 @@ def _split(
     event: str,
     kept: Seed,
 ) -> TailProbability:
-    estimates, drawn = np.empty(runs), 0
-    for run, seed in enumerate(seeds.spawn(runs)):
-        estimates[run], paths = question.split(size, seed)
+    together = max(_TOGETHER // (size * question.steps), 1)
+    parts, drawn, done = [], 0, 0
+    for seed in seeds.spawn(-(-runs // together)):
+        some = min(together, runs - done)
+        found, paths = question.split(some, size, seed)
+        parts.append(found)
         drawn += paths
+        done += some
         if progress is not None:
-            progress(run + 1, runs)
+            progress(done, runs)
+    estimates = np.concatenate(parts)
     mean = float(estimates.mean())
     error = float(estimates.std(ddof=1)) / math.sqrt(runs) if mean > 0 else math.nan
     return TailProbability(mean, error, event, "splitting", None, frozen(estimates), drawn, kept)
