@@ -11,7 +11,7 @@ from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
 
 from flushpoint import _core, _drawn
-from flushpoint._validate import FloatArray
+from flushpoint._validate import FloatArray, number
 from flushpoint.book import Book
 from flushpoint.market import Market
 from flushpoint.process import Bootstrap, Process, Returns
@@ -52,6 +52,7 @@ class Paths:
         usual = {("low_price", False): -1.0, ("high_price", True): 1.0}
         usual |= {("final_price", high): 1.0 if high else -1.0 for high in (False, True)}
         if (self.column, self.at_least) in usual:
+            number("at_least" if self.at_least else "at_most", self.threshold, above=0)
             return usual[self.column, self.at_least], self.threshold
         name, _, what = self.column.partition("_")
         sides = {"long": (-1.0, self.book.long), "short": (1.0, self.book.short)}

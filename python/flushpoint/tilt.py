@@ -21,6 +21,7 @@ from flushpoint.random_book import RandomBook, _Part
 from flushpoint.stress import RandomStressResult, stress
 
 _STAGES = 20
+_MOST_EXPECTED = 1e15  # positions in a wave: as good as infinitely many
 _ELITE = 0.1  # share of a pilot's scenarios that the next one is fitted to
 
 
@@ -118,46 +119,37 @@ class Scenarios:
         if unknown:
             raise ValueError(f"{self.column} must be known in every scenario, was nan in {unknown:,} of {scenarios:,}")
         reached = values >= self.threshold if self.at_least else values <= self.threshold
-        weight = np.zeros(scenarios)
-        fitted = {"moves": moves}
+        log_weight = np.zeros(scenarios)
         if isinstance(self.shock, NormalShock):
-            weight += tilt.shock * (tilt.shock - 2 * moves) / (2 * self.shock.deviation**2)
+            log_weight += tilt.shock * (tilt.shock - 2 * moves) / (2 * self.shock.deviation**2)
+        seen = None
         if isinstance(result, RandomStressResult):
             if ends_at_threshold(self.column, self.at_least):
                 reached |= result.runaway
                 values = np.where(result.runaway, np.inf, values)
-            weight += self._weigh(tilt, result, fitted)
-        return Sample(values, reached, weight, **fitted)
+            seen = self._seen(result)
+            log_weight += seen.log_weight(tilt)
+        return Sample(values, reached, log_weight, moves, seen)
 
-    def _weigh(self, tilt: Tilt, result: RandomStressResult, fitted: dict[str, FloatArray]) -> FloatArray:
-        """Log weights of random books; what the next tilt is fitted to is put into `fitted`."""
+    def _seen(self, result: RandomStressResult) -> Seen:
         assert isinstance(self.book, RandomBook)
-        sides = dict(zip((1, -1), result._uncovered, strict=True))
-        before = sides[1][:, 0] + sides[-1][:, 0]
-        weight, number_there, expected = np.zeros(before.size), np.zeros(before.size), np.zeros(before.size)
-        for side, (count, start, stop) in ((side, rows.T) for side, rows in sides.items()):
+        rows = len(result.long_count)
+        number_there, expected, more, closed, size = np.zeros((5, rows))
+        sides = ((1, result.long_count, result.long_quantity), (-1, result.short_count, result.short_quantity))
+        means = self._sized()
+        for (side, count, quantity), uncovered in zip(sides, result._uncovered, strict=True):
             parts = [part for part in self.book._parts if part.side == side]
-            if not parts:
-                continue
-            there = _mean_count(parts, start)
-            weight += (tilt.density - 1) * there - count * math.log(tilt.density)
-            number_there += count
-            expected += there
-            ended = np.flatnonzero(stop > start)
-            if ended.size:
-                # Of the wave in which a scenario ended no more is known than that it had at least `least` positions.
-                more = _mean_count(parts, stop[ended]) - there[ended]
-                least = result._max_count - before[ended] + 1
-                weight[ended] += _log_poisson_tail(least, more) - _log_poisson_tail(least, tilt.density * more)
-                number_there[ended] += np.maximum(least, tilt.density * more)
-                expected[ended] += more
-        count, size = np.zeros(before.size), np.zeros(before.size)
-        for side, mean in self._sized().items():
-            count += result.long_count if side > 0 else result.short_count
-            size += (result.long_quantity if side > 0 else result.short_quantity) / mean
-        weight += count * math.log(tilt.quantity) - (1 - 1 / tilt.quantity) * size
-        fitted |= {"number": number_there, "expected": expected, "count": count, "size": size}
-        return weight
+            if parts:
+                there, start, stop = uncovered.T
+                number_there += there
+                expected += _mean_count(parts, start)
+                ended = stop > start
+                rest = _mean_count(parts, stop[ended]) - _mean_count(parts, start[ended])
+                more[ended] = np.minimum(rest, _MOST_EXPECTED)
+            if side in means:
+                closed += count
+                size += quantity / means[side]
+        return Seen(number_there, expected, result._max_count - number_there + 1, more, closed, size)
 
     def _sized(self) -> dict[int, float]:
         """Means of the quantities, by side, that can be tilted: engine sums tell their weights."""
@@ -200,6 +192,51 @@ class Scenarios:
 
 
 @dataclass(frozen=True, eq=False)
+class Seen:
+    """What scenarios of a random book show of its density and quantities, one value each.
+
+    `number` positions stood where `expected` would on average without a tilt. Where a scenario ended in a wave, no more
+    is known than that it had at least `least` instead of `more`; elsewhere `more` is 0. `closed` positions whose
+    quantities can be tilted came to `size` mean ones.
+    """
+
+    number: FloatArray
+    expected: FloatArray
+    least: FloatArray
+    more: FloatArray
+    closed: FloatArray
+    size: FloatArray
+
+    def log_weight(self, tilt: Tilt) -> FloatArray:
+        """Logarithm of the likelihood without a tilt over that with it."""
+        out = (tilt.density - 1) * self.expected - self.number * math.log(tilt.density)
+        ended = self.more > 0
+        least, more = self.least[ended], self.more[ended]
+        out[ended] += _log_poisson_tail(least, more) - _log_poisson_tail(least, tilt.density * more)
+        out += self.closed * math.log(tilt.quantity) - (1 - 1 / tilt.quantity) * self.size
+        return np.asarray(out)
+
+    def likeliest(self, elite: NDArray[np.bool_], weight: FloatArray, tilt: Tilt) -> Tilt:
+        """The tilt of density and quantity under which the weighted elite is likeliest."""
+        number_there, expected = float(weight @ self.number[elite]), float(weight @ self.expected[elite])
+        ended = self.more[elite] > 0
+        share, least, more = weight[ended], self.least[elite][ended], self.more[elite][ended]
+
+        def slope(factor: float) -> float:
+            mean = factor * more
+            # A Poisson number that is at least so large exceeds its mean by so much on average.
+            beyond = mean * _core.exp(_log_poisson(least - 1, mean) - _log_poisson_tail(least, mean))
+            return number_there + float(share @ beyond) - factor * expected
+
+        low, high = math.log(tilt.density) - 2, math.log(tilt.density) + 2
+        for _ in range(24):  # the slope falls with the factor
+            middle = (low + high) / 2
+            low, high = (middle, high) if slope(math.exp(middle)) > 0 else (low, middle)
+        closed, size = float(weight @ self.closed[elite]), float(weight @ self.size[elite])
+        return replace(tilt, density=math.exp(low), quantity=size / closed if closed > 0 else tilt.quantity)
+
+
+@dataclass(frozen=True, eq=False)
 class Sample:
     """Tilted scenarios: what each came to, and its log weight."""
 
@@ -207,10 +244,7 @@ class Sample:
     reached: NDArray[np.bool_]
     log_weight: FloatArray
     moves: FloatArray
-    number: FloatArray | None = None
-    expected: FloatArray | None = None
-    count: FloatArray | None = None
-    size: FloatArray | None = None
+    seen: Seen | None
 
     def weights(self) -> FloatArray:
         """Weight where the threshold is reached, else 0: their mean is the probability."""
@@ -222,16 +256,9 @@ class Sample:
         """The tilt under which the elite is likeliest, each weighted by its likelihood in truth."""
         log_weight = self.log_weight[elite]
         weight = _core.exp(log_weight - log_weight.max())
-        moved = float(weight @ self.moves[elite] / weight.sum())
-        found = replace(tilt, shock=moved)
-        if self.number is not None and self.expected is not None and self.count is not None and self.size is not None:
-            number_there, expected = float(weight @ self.number[elite]), float(weight @ self.expected[elite])
-            if number_there > 0 and expected > 0:
-                found = replace(found, density=number_there / expected)
-            count, size = float(weight @ self.count[elite]), float(weight @ self.size[elite])
-            if count > 0 and size > 0:
-                found = replace(found, quantity=size / count)
-        return found
+        weight /= weight.sum()
+        found = replace(tilt, shock=float(weight @ self.moves[elite]))
+        return found if self.seen is None else self.seen.likeliest(elite, weight, found)
 
 
 def ends_at_threshold(column: str, at_least: bool) -> bool:
@@ -268,7 +295,12 @@ def _log_poisson_tail(least: FloatArray, mean: FloatArray) -> FloatArray:
         step += 1
         term = term * (lam / (n + step))
         total += term
-    values, where = np.unique(n, return_inverse=True)
-    log_factorial = np.array([math.lgamma(value + 1) for value in values])[where]
-    out[at] = n * _core.log(lam) - lam - log_factorial + _core.log(total)
+    out[at] = _log_poisson(n, lam) + _core.log(total)
     return out
+
+
+def _log_poisson(number: FloatArray, mean: FloatArray) -> FloatArray:
+    """Logarithm of P(a Poisson number of each mean is `number`)."""
+    values, where = np.unique(number, return_inverse=True)
+    log_factorial = np.array([math.lgamma(value + 1) for value in values])[where]
+    return np.asarray(number * _core.log(mean) - mean - log_factorial)
