@@ -103,6 +103,26 @@ def test_rare_shocks_to_a_known_book() -> None:
     near(given_tilt, exact, 0.03)
 
 
+def test_an_event_that_falls_and_rises_lead_to() -> None:
+    book = fp.Book([1, -1], 1.0, [90.0, 111.0])
+    law = fp.NormalShock(0.001, 0.02)
+    ends = (np.log([0.9, 1.11]) - law.mean) / law.deviation
+    exact = stats.norm.cdf(ends[0]) + stats.norm.sf(ends[1])
+    found = fp.tail_probability(
+        book, fp.Market(100.0, fp.LinearImpact(1e-3)), shock=law, at_least=1, paths=20_000, seed=1
+    )
+    near(found, exact, 0.03)
+    assert found.tilt.shock[0] < -0.08 < 0.08 < found.tilt.shock[1]
+    assert "mean log shock -0.1" in str(found)
+    assert " or +0.1" in str(found)
+
+
+def test_a_pilot_that_sees_nothing_at_first_looks_further() -> None:
+    sparse = fp.RandomBook(density=1e-3, quantity=1.0)
+    found = fp.tail_probability(sparse, MARKET, shock=FALL, at_least=2, paths=20_000, seed=1)
+    near(found, 1 - generalized_poisson(2e-5, 6e-6, 2).sum(), 0.05)
+
+
 def test_rare_cascades_after_random_shocks() -> None:
     law = fp.NormalShock(-0.02, 0.004)
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
@@ -360,6 +380,7 @@ def test_bad_input(changes: dict[str, object], error: type[Exception], message: 
     [
         (lambda: fp.NormalShock(0.0, 0.0), "deviation must be positive, was 0.0"),
         (lambda: fp.NormalShock(math.nan, 1.0), "mean must be finite, was nan"),
+        (lambda: fp.Tilt(shock=(0.1, math.inf)), "shock must be finite, was inf"),
         (lambda: fp.Tilt(density=0), "density must be positive, was 0.0"),
         (lambda: fp.Tilt(quantity=-1), "quantity must be positive, was -1.0"),
     ],

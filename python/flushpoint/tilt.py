@@ -44,6 +44,12 @@ class NormalShock:
         object.__setattr__(self, "mean", number("mean", self.mean))
         object.__setattr__(self, "deviation", number("deviation", self.deviation, above=0, at_most=100))
 
+    def _log_weight(self, moves: FloatArray, tilt: Tilt) -> FloatArray:
+        """Log likelihood of moves from the mean over that under a tilt, which may go two ways."""
+        ratios = np.stack([shift * (2 * moves - shift) for shift in tilt._shifts]) / (2 * self.deviation**2)
+        most = ratios.max(axis=0)
+        return np.asarray(-most - _core.log(np.mean([_core.exp(ratio - most) for ratio in ratios], axis=0)))
+
 
 @dataclass(frozen=True)
 class Tilt:
@@ -55,23 +61,33 @@ class Tilt:
         Factor on the density of a random book's positions, positive.
     quantity : float, default 1.0
         Factor on the mean of `Exponential` quantities, positive.
-    shock : float, default 0.0
-        Added to the mean of a `NormalShock`.
+    shock : float or tuple of two, default 0.0
+        Added to the mean of a `NormalShock`; of two, each in every other scenario: for events that both a fall and a
+        rise may lead to.
     """
 
     density: float = 1.0
     quantity: float = 1.0
-    shock: float = 0.0
+    shock: float | tuple[float, float] = 0.0
 
     def __post_init__(self) -> None:
         for name in ("density", "quantity"):
             object.__setattr__(self, name, number(name, getattr(self, name), above=0))
-        object.__setattr__(self, "shock", number("shock", self.shock))
+        if isinstance(self.shock, tuple) and len(self.shock) == 2:
+            down, up = (number("shock", one) for one in self.shock)
+            object.__setattr__(self, "shock", (down, up))
+        else:
+            object.__setattr__(self, "shock", number("shock", self.shock))
+
+    @property
+    def _shifts(self) -> tuple[float, ...]:
+        return self.shock if isinstance(self.shock, tuple) else (self.shock,)
 
     def __str__(self) -> str:
         factors = (("density", self.density), ("mean quantity", self.quantity))
         parts = [f"{name} x {factor:.4g}" for name, factor in factors if factor != 1]
-        parts += [f"mean log shock {self.shock:+.4g}"] if self.shock else []
+        if self.shock != 0:
+            parts.append("mean log shock " + " or ".join(f"{shift:+.4g}" for shift in self._shifts))
         return ", ".join(parts) or "none"
 
 
@@ -107,7 +123,8 @@ class Scenarios:
         moves = np.zeros(scenarios)
         if isinstance(self.shock, NormalShock):
             noise = SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 0))
-            moves = tilt.shock + self.shock.deviation * normals(scenarios, noise, self.threads)
+            moves = self.shock.deviation * normals(scenarios, noise, self.threads)
+            moves += np.resize(tilt._shifts, scenarios)
             shocks = _core.exp(self.shock.mean + moves) - 1
         else:
             shocks = np.full(scenarios, self.shock)
@@ -121,7 +138,7 @@ class Scenarios:
         reached = values >= self.threshold if self.at_least else values <= self.threshold
         log_weight = np.zeros(scenarios)
         if isinstance(self.shock, NormalShock):
-            log_weight += tilt.shock * (tilt.shock - 2 * moves) / (2 * self.shock.deviation**2)
+            log_weight += self.shock._log_weight(moves, tilt)
         seen = None
         if isinstance(result, RandomStressResult):
             if ends_at_threshold(self.column, self.at_least):
@@ -129,7 +146,7 @@ class Scenarios:
                 values = np.where(result.runaway, np.inf, values)
             seen = self._seen(result)
             log_weight += seen.log_weight(tilt)
-        return Sample(values, reached, log_weight, moves, seen)
+        return Sample(values, reached, log_weight, moves, shocks < 0, seen)
 
     def _seen(self, result: RandomStressResult) -> Seen:
         assert isinstance(self.book, RandomBook)
@@ -180,8 +197,9 @@ class Scenarios:
             values = np.sort(sign * sample.values)
             better = values[values > values[0]]
             worst = max(worst, float(values[-1]))
-            if not better.size:
-                break
+            if not better.size:  # nothing tells which way to go
+                tilt = self._wider(tilt)
+                continue
             level = max(values[-math.ceil(_ELITE * size)], better[0])
             tilt = sample.fitted((sign * sample.values >= level) | sample.reached, tilt)
         name = "at_least" if self.at_least else "at_most"
@@ -189,6 +207,13 @@ class Scenarios:
             f"{name} must be within the pilot's reach unless tilt is given, was {self.threshold:g}: the pilot came to "
             f"a {self.column} of {sign * worst:g}"
         )
+
+    def _wider(self, tilt: Tilt) -> Tilt:
+        density = 2 * tilt.density if isinstance(self.book, RandomBook) else tilt.density
+        if not isinstance(self.shock, NormalShock):
+            return replace(tilt, density=density)
+        far = 2 * max(self.shock.deviation, *map(abs, tilt._shifts))
+        return replace(tilt, density=density, shock=(-far, far))
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,6 +269,7 @@ class Sample:
     reached: NDArray[np.bool_]
     log_weight: FloatArray
     moves: FloatArray
+    falls: NDArray[np.bool_]
     seen: Seen | None
 
     def weights(self) -> FloatArray:
@@ -257,7 +283,9 @@ class Sample:
         log_weight = self.log_weight[elite]
         weight = _core.exp(log_weight - log_weight.max())
         weight /= weight.sum()
-        found = replace(tilt, shock=float(weight @ self.moves[elite]))
+        ways = [way for way in (self.falls[elite], ~self.falls[elite]) if weight[way].sum() > 0]
+        shifts = tuple(float(weight[way] @ self.moves[elite][way] / weight[way].sum()) for way in ways)
+        found = replace(tilt, shock=(shifts[0], shifts[1]) if len(shifts) == 2 else shifts[0])
         return found if self.seen is None else self.seen.likeliest(elite, weight, found)
 
 
