@@ -282,7 +282,11 @@ def test_paths_are_run_in_portions_where_many_are_long(monkeypatch: pytest.Monke
 
 
 def test_what_a_result_says() -> None:
-    found = fp.tail_probability(CROWD, MARKET, shock=FALL, at_least=60, paths=5_000, seed=3)
+    told = []
+    found = fp.tail_probability(
+        CROWD, MARKET, shock=FALL, at_least=60, paths=5_000, seed=3, progress=lambda *done: told.append(done)
+    )
+    assert told[-1] == (4_500, 4_500)
     value, low, high = found.interval(0.9)
     assert value == found.probability
     assert high - value == pytest.approx(1.6448536 * found.standard_error)
