@@ -21,6 +21,7 @@ from flushpoint.random_book import RandomBook, _Part
 from flushpoint.stress import RandomStressResult, stress
 
 _STAGES = 20
+_FURTHEST = 38.0  # deviations: beyond, a normal law has no probability that a double can tell from 0
 _MOST_EXPECTED = 1e15  # positions in a wave: as good as infinitely many
 _ELITE = 0.1  # share of a pilot's scenarios that the next one is fitted to
 
@@ -180,40 +181,69 @@ class Scenarios:
         return out
 
     def pilot(self, scenarios: int, seed: SeedSequence) -> Tilt:
-        """Choose a tilt from `scenarios` of them at most, by cross-entropy (Rubinstein 1999).
+        """Choose a tilt from about so many scenarios: for a random shock one for falls and one for rises, joined."""
+        ways = (-1, 1) if isinstance(self.shock, NormalShock) else (0,)
+        found = [
+            self._toward(way, scenarios // len(ways), SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, i)))
+            for i, way in enumerate(ways)
+        ]
+        there = [one for one in found if one.probability > 0]
+        if not there:
+            name, sign = ("at_least", 1.0) if self.at_least else ("at_most", -1.0)
+            raise ValueError(
+                f"{name} must be within the pilot's reach unless tilt is given, was {self.threshold:g}: the pilot came "
+                f"to a {self.column} of {sign * max(one.furthest for one in found):g}"
+            )
+        likeliest = max(there, key=lambda one: one.probability).tilt
+        if len(there) == 1:
+            return likeliest
+        return replace(likeliest, shock=(there[0].tilt._shifts[0], there[1].tilt._shifts[0]))
+
+    def _toward(self, way: int, scenarios: int, seed: SeedSequence) -> Pilot:
+        """Find a tilt by cross-entropy (Rubinstein 1999), of falls (-1), rises (+1) or both (0).
 
         Stage by stage the tilt is fitted to the worst tenth of the scenarios of the tilt before, until these reach the
         threshold, and then once more to more of them.
         """
         size = max(scenarios // (2 * _STAGES), 100)
-        tilt = Tilt()
-        sign = 1.0 if self.at_least else -1.0
-        worst = -math.inf
+        tilt, furthest = Tilt(), -math.inf
         for stage in range(_STAGES):
             sample = self.run(tilt, size, SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, stage)))
-            if np.count_nonzero(sample.reached) >= _ELITE * size:
-                final = self.run(tilt, scenarios // 2, SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _STAGES)))
-                return final.fitted(final.reached, tilt)
-            values = np.sort(sign * sample.values)
-            better = values[values > values[0]]
-            worst = max(worst, float(values[-1]))
-            if not better.size:  # nothing tells which way to go
-                tilt = self._wider(tilt)
+            if np.count_nonzero(sample.reached & sample.goes(way)) >= _ELITE * size:
+                last = SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _STAGES))
+                final = self.run(tilt, max(scenarios // 2, size), last)
+                elite = final.reached & final.goes(way)
+                probability = float(final.weights()[elite].sum()) / elite.size
+                return (
+                    Pilot(final.fitted(elite, tilt), probability, furthest)
+                    if elite.any()
+                    else Pilot(tilt, 0.0, furthest)
+                )
+            scores = sample.values if self.at_least else -sample.values
+            values = np.sort(scores[sample.goes(way)])
+            better = values[values > values[0]] if values.size else values
+            furthest = max([furthest, *values[-1:]])
+            if not better.size:  # nothing tells how to go on
+                tilt = self._wider(tilt, way)
                 continue
-            level = max(values[-math.ceil(_ELITE * size)], better[0])
-            tilt = sample.fitted((sign * sample.values >= level) | sample.reached, tilt)
-        name = "at_least" if self.at_least else "at_most"
-        raise ValueError(
-            f"{name} must be within the pilot's reach unless tilt is given, was {self.threshold:g}: the pilot came to "
-            f"a {self.column} of {sign * worst:g}"
-        )
+            level = max(values[-math.ceil(_ELITE * values.size)], better[0])
+            tilt = sample.fitted(sample.goes(way) & ((scores >= level) | sample.reached), tilt)
+        return Pilot(tilt, 0.0, furthest)
 
-    def _wider(self, tilt: Tilt) -> Tilt:
-        density = 2 * tilt.density if isinstance(self.book, RandomBook) else tilt.density
+    def _wider(self, tilt: Tilt, way: int) -> Tilt:
         if not isinstance(self.shock, NormalShock):
-            return replace(tilt, density=density)
-        far = 2 * max(self.shock.deviation, *map(abs, tilt._shifts))
-        return replace(tilt, density=density, shock=(-far, far))
+            return replace(tilt, density=2 * tilt.density)
+        far = min(2 * max(self.shock.deviation, abs(tilt._shifts[0])), _FURTHEST * self.shock.deviation)
+        return replace(tilt, shock=way * far)
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What a pilot found: a tilt, about how likely the event is, 0 where it was not reached, and how far it came."""
+
+    tilt: Tilt
+    probability: float
+    furthest: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,14 +308,16 @@ class Sample:
         out[self.reached] = _core.exp(self.log_weight[self.reached])
         return out
 
+    def goes(self, way: int) -> NDArray[np.bool_]:
+        """Which scenarios fall (-1) or rise (+1); all for 0."""
+        return self.falls if way < 0 else ~self.falls if way > 0 else np.ones(self.falls.size, dtype=bool)
+
     def fitted(self, elite: NDArray[np.bool_], tilt: Tilt) -> Tilt:
         """The tilt under which the elite is likeliest, each weighted by its likelihood in truth."""
         log_weight = self.log_weight[elite]
         weight = _core.exp(log_weight - log_weight.max())
         weight /= weight.sum()
-        ways = [way for way in (self.falls[elite], ~self.falls[elite]) if weight[way].sum() > 0]
-        shifts = tuple(float(weight[way] @ self.moves[elite][way] / weight[way].sum()) for way in ways)
-        found = replace(tilt, shock=(shifts[0], shifts[1]) if len(shifts) == 2 else shifts[0])
+        found = replace(tilt, shock=float(weight @ self.moves[elite]))
         return found if self.seen is None else self.seen.likeliest(elite, weight, found)
 
 
