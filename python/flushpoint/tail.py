@@ -151,8 +151,9 @@ def tail_probability(
     method : {"auto", "tilt", "splitting"}, default "auto"
         "tilt" goes without a process, "splitting" with one.
     paths : int, default 200000
-        At least 1000. A tenth of the scenarios are a pilot's, which chooses the tilt; the estimate rests on the rest
-        alone. With splitting they are what its runs begin with: each level runs a quarter of them again.
+        At least 1000. A tenth of the scenarios are left to a pilot, which chooses the tilt and may run a few thousand
+        more where that is little; the estimate rests on the rest alone. With splitting they are what its runs begin
+        with: each level runs a quarter of them again.
     tilt : Tilt, optional
         To use instead of a pilot's.
     runs : int, default 20

@@ -213,15 +213,11 @@ class Scenarios:
                 last = SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _STAGES))
                 final = self.run(tilt, max(scenarios // 2, size), last)
                 elite = final.reached & final.goes(way)
-                probability = float(final.weights()[elite].sum()) / elite.size
-                return (
-                    Pilot(final.fitted(elite, tilt), probability, furthest)
-                    if elite.any()
-                    else Pilot(tilt, 0.0, furthest)
-                )
+                if elite.any():
+                    return Pilot(final.fitted(elite, tilt), float(final.weights()[elite].sum()) / elite.size, furthest)
             scores = sample.values if self.at_least else -sample.values
             values = np.sort(scores[sample.goes(way)])
-            better = values[values > values[0]] if values.size else values
+            better = values[values > values[:1]]
             furthest = max([furthest, *values[-1:]])
             if not better.size:  # nothing tells how to go on
                 tilt = self._wider(tilt, way)
