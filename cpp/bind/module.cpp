@@ -251,6 +251,26 @@ py::tuple stress_random_sums(const py::tuple& parts, std::uint64_t seed, double 
     return py::make_tuple(first, second);
 }
 
+// (count, from, to) of the longs, a row a scenario, and of the shorts
+py::tuple stress_random_uncovered(const py::tuple& parts, std::uint64_t seed, double most_closed, const py::tuple& market,
+                                  const py::tuple& scenarios, int threads) {
+    static_assert(sizeof(fp::Uncovered) == 3 * sizeof(double));
+    const RandomBook random(parts, seed, most_closed);
+    const Market m(market);
+    const Scenarios in(scenarios);
+    const py::array::ShapeContainer shape{static_cast<py::ssize_t>(in.view.count), py::ssize_t{3}};
+    Doubles longs(shape), shorts(shape);
+    auto* of_longs = reinterpret_cast<fp::Uncovered*>(longs.mutable_data());
+    auto* of_shorts = reinterpret_cast<fp::Uncovered*>(shorts.mutable_data());
+    {
+        const py::none nobody;
+        const py::gil_scoped_release release;
+        fp::stress_uncovered(random.book, m.data, in.view, of_longs, of_shorts, fp::resolve_threads(threads),
+                             progress_of(nobody, in.view.count));
+    }
+    return py::make_tuple(longs, shorts);
+}
+
 using StepBuilder = fp::StepColumns(const fp::SideView&, const fp::MarketData&, bool, int, const fp::Poll&);
 
 template <StepBuilder* build>
@@ -680,6 +700,8 @@ void bind_all(py::module_& m) {
           py::arg("scenarios"), py::arg("threads"), py::arg("progress"));
     m.def("stress_random_sums", &stress_random_sums, py::arg("parts"), py::arg("seed"), py::arg("most_closed"),
           py::arg("market"), py::arg("scenarios"), py::arg("threads"), py::arg("notionals"));
+    m.def("stress_random_uncovered", &stress_random_uncovered, py::arg("parts"), py::arg("seed"), py::arg("most_closed"),
+          py::arg("market"), py::arg("scenarios"), py::arg("threads"));
     m.def("shock_steps", &steps<&fp::shock_steps>, py::arg("side"), py::arg("market"), py::arg("shorts"),
           py::arg("threads"));
     m.def("sale_steps", &steps<&fp::sale_steps>, py::arg("side"), py::arg("market"), py::arg("shorts"),

@@ -1,6 +1,7 @@
 // Many scenarios: each equal to its cascade, the same on any number of threads, and stopped by its progress.
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <vector>
@@ -111,6 +112,34 @@ TEST_CASE("random books on any number of threads") {
                    [&](std::size_t done) { last = done; });
         CHECK(other.same(first));
         CHECK(last == questions.shock.size());
+    }
+}
+
+TEST_CASE("what random books uncover is what closed, and on any number of threads the same") {
+    const tests::Impact impact = tests::linear(0.001);
+    const Questions questions(301);
+    const fp::RandomBook book = random_book(500.0);
+    const std::size_t n = questions.shock.size();
+    Columns columns(n);
+    fp::stress(book, impact.market(100.0), questions.view(), columns.random_view(), 1, [](std::size_t) {});
+    std::vector<fp::Uncovered> longs(n), shorts(n);
+    for (const int threads : {1, 2, 7}) {
+        std::vector<fp::Uncovered> other_longs(n), other_shorts(n);
+        fp::stress_uncovered(book, impact.market(100.0), questions.view(), other_longs.data(), other_shorts.data(), threads,
+                             [](std::size_t) {});
+        if (threads == 1) {
+            longs = other_longs;
+            shorts = other_shorts;
+        }
+        CHECK(std::memcmp(longs.data(), other_longs.data(), n * sizeof(fp::Uncovered)) == 0);
+        CHECK(std::memcmp(shorts.data(), other_shorts.data(), n * sizeof(fp::Uncovered)) == 0);
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+        const double found = longs[i].count + shorts[i].count;
+        const auto closed = static_cast<double>(columns.counts[1][i] + columns.counts[2][i]);
+        const bool went_on = longs[i].to > longs[i].from || shorts[i].to > shorts[i].from;
+        CHECK(went_on == columns.runaway[i]);
+        CHECK((columns.runaway[i] ? found <= closed : found == closed));
     }
 }
 

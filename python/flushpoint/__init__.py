@@ -60,7 +60,9 @@ from flushpoint.simulate import (
 from flushpoint.size_fund import FundSize, size_fund
 from flushpoint.stress import RandomStressResult, StressResult, VenueStressResult, stress
 from flushpoint.summary import Estimate, Summary
+from flushpoint.tail import TailProbability, tail_probability
 from flushpoint.target import Target
+from flushpoint.tilt import NormalShock, Tilt
 from flushpoint.turnover import Turnover
 from flushpoint.venue import Venue
 
@@ -113,6 +115,7 @@ __all__ = [
     "MarginSchedule",
     "Market",
     "Markets",
+    "NormalShock",
     "Pareto",
     "PathResult",
     "Policy",
@@ -134,7 +137,9 @@ __all__ = [
     "Summary",
     "Support",
     "Table",
+    "TailProbability",
     "Target",
+    "Tilt",
     "TippingSurface",
     "Turnover",
     "Uniform",
@@ -164,6 +169,7 @@ __all__ = [
     "simulate",
     "size_fund",
     "stress",
+    "tail_probability",
     "tipping_surface",
 ]
 

@@ -188,6 +188,16 @@ class RandomStressResult(StressResult):
         """Money received for the longs closed less money paid for the shorts, quote units; without the initial sale."""
         return self._sums(False)[0]
 
+    @property
+    def _uncovered(self) -> tuple[FloatArray, FloatArray]:
+        """What was uncovered of longs and of shorts, in rows of count, from and to: distances up to which.
+
+        `count` positions stand up to `from`. In a runaway more than could close stand from there to `to`; elsewhere the
+        two are alike.
+        """
+        book, market = self._random_book._engine, self._market._engine
+        return _core.stress_random_uncovered(book, self._key, self._max_count, market, self._scenarios, self._threads)
+
     def _check_groups(self) -> None:
         raise ValueError("book must be a Book for sums by group, was a RandomBook")
 

@@ -46,11 +46,22 @@ struct RandomSums {
     double* short_notional;
 };
 
+// What one side of a scenario's book turned out to be, as far as it was looked at: `count` positions stand up to the
+// distance `from`. Where the scenario is a runaway, more than were left to close stand between there and `to`, elsewhere
+// `to` is `from`.
+struct Uncovered {
+    double count, from, to;
+};
+
 void stress(const RandomBook& book, const MarketData& market, const Scenarios& scenarios, const RandomColumns& out,
             int threads, const Progress& progress);
 
 // Runs the same scenarios again.
 void stress_sums(const RandomBook& book, const MarketData& market, const Scenarios& scenarios, const RandomSums& out,
                  int threads, const Progress& progress);
+
+// Runs the same scenarios again, for what was uncovered of their longs and shorts.
+void stress_uncovered(const RandomBook& book, const MarketData& market, const Scenarios& scenarios, Uncovered* longs,
+                      Uncovered* shorts, int threads, const Progress& progress);
 
 }  // namespace flushpoint

@@ -63,6 +63,7 @@ public:
         if (!(to > reach_)) return {};
         Closed wave;
         for (Part& part : parts_) close(part, to, wave);
+        if (draws_.runaway) ended_ = {static_cast<double>(closed_.count), reach_, to};
         reach_ = to;
         closed_.count += wave.count;
         closed_.quantity += wave.quantity;
@@ -73,6 +74,9 @@ public:
 
     double notional() const { return notional_; }
     std::int64_t count() const { return closed_.count; }
+    Uncovered uncovered() const {
+        return ended_.to > 0.0 ? ended_ : Uncovered{static_cast<double>(closed_.count), reach_, reach_};
+    }
     // Nothing nearer can fire: 0 or inf where nothing can at all.
     double next_trigger() const {
         if (parts_.empty() || draws_.runaway) return shorts_ ? math::infinity : 0.0;
@@ -181,6 +185,7 @@ private:
     std::vector<Part> parts_;
     double reach_;
     Closed closed_;
+    Uncovered ended_{};  // where this side ran away
     double notional_ = 0.0;
 };
 
