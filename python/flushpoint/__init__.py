@@ -57,6 +57,7 @@ from flushpoint.simulate import (
     simulate,
 )
 from flushpoint.size_fund import FundSize, size_fund
+from flushpoint.streamed import StreamedColumn, StreamedEnsemble
 from flushpoint.stress import RandomStressResult, StressResult, VenueStressResult, stress
 from flushpoint.summary import Estimate, Summary
 from flushpoint.target import Target
@@ -126,6 +127,8 @@ __all__ = [
     "Script",
     "SimulationResult",
     "SquareRootImpact",
+    "StreamedColumn",
+    "StreamedEnsemble",
     "StressResult",
     "StudentT",
     "Summary",

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, cast, overload
+from typing import Any, ClassVar, Literal, cast, overload
 
 import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only
+from flushpoint._validate import FloatArray, check, count, finite_array, memory, number
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
-from flushpoint.account_simulate import AccountSimulationResult, account_simulate
+from flushpoint.account_simulate import AccountSimulationResult, account_job
 from flushpoint.accounts import Accounts
 from flushpoint.book import Book, EnginePositions, EngineSide
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
@@ -31,9 +31,11 @@ from flushpoint.process import GBM, Bootstrap, EngineProcess, Process, Returns
 from flushpoint.random_book import EnginePart, RandomBook, most_closed
 from flushpoint.result import Result
 from flushpoint.script import Script
-from flushpoint.seed import Seed, resolve
+from flushpoint.seed import resolve
 from flushpoint.sellers import EngineFund, VolatilityTargeting, check_sellers
 from flushpoint.settlement import BALANCE, LEDGER, MONEY, SettledRows, check_settled, marked, told_apart
+from flushpoint.shards import Columns, Directory, Job, answered, check_seed, rows_at_once
+from flushpoint.streamed import StreamedEnsemble
 from flushpoint.turnover import EngineTurnover, Turnover
 from flushpoint.venue import EngineVenue, Venue
 
@@ -491,6 +493,9 @@ def simulate(
     script: Script | None = None,
     turnover: Turnover | None = None,
     max_count: int | None = None,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: Literal["paths"] = "paths",
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> SimulationResult: ...
@@ -509,9 +514,39 @@ def simulate(
     columns: Sequence[str] | None = None,
     venue: Venue | None = None,
     antithetic: bool = False,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: Literal["paths"] = "paths",
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> AccountSimulationResult: ...
+
+
+@overload
+def simulate(
+    book: Book | RandomBook | Accounts,
+    market: Market | Markets,
+    process: Process | FactorModel,
+    horizon: float = 86_400.0,
+    steps: int = 1_440,
+    paths: int | range = 100_000,
+    seed: int | SeedSequence | None = None,
+    monitoring: str = "step",
+    columns: Sequence[str] | None = None,
+    *,
+    venue: Venue | None = None,
+    funding: Funding | None = None,
+    sellers: VolatilityTargeting | Sequence[VolatilityTargeting] | None = None,
+    antithetic: bool = False,
+    script: Script | None = None,
+    turnover: Turnover | None = None,
+    max_count: int | None = None,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: Literal["summary"],
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> StreamedEnsemble: ...
 
 
 def simulate(
@@ -534,9 +569,12 @@ def simulate(
     script: Script | None = None,
     turnover: Turnover | None = None,
     max_count: int | None = None,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: str = "paths",
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
-) -> SimulationResult | AccountSimulationResult:
+) -> SimulationResult | AccountSimulationResult | StreamedEnsemble:
     """Move the price through time, again and again, and let the book respond.
 
     In each step the recovering volume decays, the exogenous log price moves by the process's return, and a cascade
@@ -590,8 +628,17 @@ def simulate(
         Positions that open and close of themselves. Not for a random book, nor with "bridge" or stop orders.
     max_count : int, default 1000000
         Of a random book only: a path in which more positions would close is a runaway; no more do.
+    executor : concurrent.futures.Executor or dask.distributed.Client, optional
+        Where parts of the paths are run: the same bits as here, whatever the workers, and however often they die.
+        Columns that are worked out later are worked out here.
+    checkpoint : str or path, optional
+        A directory in which parts that are done are kept, so that the same call goes on with the others. It must be
+        new, empty or of the same run.
+    keep : {"paths", "summary"}, default "paths"
+        "summary" keeps sums and counts instead of paths: little memory, however many paths. Not with `record` and
+        `watch`.
     threads : int, default 0
-        0 means all processors.
+        0 means all processors. With an executor, those of each of its tasks, and 0 means one.
     progress : callable, optional
         Called now and then as ``progress(paths done, paths)``, from the calling thread.
 
@@ -599,7 +646,8 @@ def simulate(
     -------
     SimulationResult
         For random books and turnover a `DrawnSimulationResult`, with a venue a `VenueSimulationResult`, with funding
-        alone a `FundedSimulationResult`, for accounts an `AccountSimulationResult`. Accounts know of no `monitoring`
+        alone a `FundedSimulationResult`, for accounts an `AccountSimulationResult`, where `keep` is "summary" a
+        `StreamedEnsemble`. Accounts know of no `monitoring`
         "bridge", `record`, `watch`, `funding`, `sellers`, `script` and `turnover`, which are refused.
 
     Raises
@@ -627,56 +675,59 @@ def simulate(
         }
         seconds, step_count, chosen = _clock(horizon, steps, paths)
         mirrored = _antithetic(antithetic)
-        how = (seconds, step_count, chosen, seed, columns, venue, mirrored, threads, progress)
-        return account_simulate(book, market, process, *how, unused)
-    return checked(
-        book,
-        market,
-        process,
-        horizon,
-        steps,
-        paths,
-        seed,
-        monitoring,
-        columns,
-        record,
-        watch,
-        venue=venue,
-        funding=funding,
-        sellers=sellers,
-        antithetic=antithetic,
-        script=script,
-        turnover=turnover,
-        max_count=max_count,
-        threads=threads,
-        progress=progress,
-    ).result()
+        job: Job = account_job(
+            book,
+            market,
+            process,
+            seconds,
+            step_count,
+            chosen,
+            seed,
+            columns,
+            venue,
+            mirrored,
+            threads,
+            progress,
+            unused,
+        )
+    else:
+        job = checked(
+            book,
+            market,
+            process,
+            horizon,
+            steps,
+            paths,
+            seed,
+            monitoring,
+            columns,
+            record,
+            watch,
+            venue=venue,
+            funding=funding,
+            sellers=sellers,
+            antithetic=antithetic,
+            script=script,
+            turnover=turnover,
+            max_count=max_count,
+            threads=threads,
+            progress=progress,
+        )
+    check_seed(seed, job.seed, checkpoint)
+    return answered(job, executor, checkpoint, keep, record=record, watch=watch)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class Checked(Job):
     """A run whose arguments are checked, before any work."""
 
-    kind: type[SimulationResult]
-    seed: Seed | None
-    _run: _Run
-    _paths: range
-    _choice: dict[str, tuple[str, ...]]
-    _record: NDArray[np.int64] | None
-    _watch: NDArray[np.int64] | None
-    _arguments: dict[str, Any]
-    _progress: Callable[[int, int], object] | None
+    run: _Run
+    wanted: tuple[str, ...]
+    record: NDArray[np.int64] | None
 
-    def result(self) -> SimulationResult:
-        """Run the paths."""
-        run, chosen = self._run, self._paths
-        wanted = run.known(_needed(self._choice["_names"], run))
-        values: dict[str, Any] = dict(run.paths(chosen, wanted, self._record, self._progress))
-        for column in values.values():
-            read_only(column)
-        values |= self._choice
-        values |= {"_book": run.book, "_run": run, "_record": self._record, "_watch": self._watch}
-        return self.kind("simulate", self._arguments, values, self.seed, ((chosen.start, chosen.stop),))
+    def columns(self, part: range, progress: Callable[[int, int], object] | None) -> Columns:
+        """What the engine tells of some paths."""
+        return replace(self.run, threads=self.threads).paths(part, self.wanted, self.record, progress)
 
 
 def checked(
@@ -770,7 +821,6 @@ def checked(
         memory("open positions", living._most_open(seconds), 24 * at_once)
     if venue is not None and isinstance(book, Book) and (venue._intervenes or book.stop is not None):
         memory("positions x paths at work", len(book) * at_once, 40)
-    memory("paths x columns", len(chosen), 8 * (len(held["_names"]) + (0 if recorded is None else recorded.size)))
     arguments = {
         "book": book,
         "market": market,
@@ -789,7 +839,21 @@ def checked(
         "record": recorded,
         "watch": watched,
     }
-    return Checked(kind, kept, run, chosen, held, recorded, watched, arguments, progress)
+    return Checked(
+        kind=kind,
+        question="simulate",
+        arguments=arguments,
+        seed=kept,
+        rows=chosen,
+        hidden={**held, "_book": book, "_run": run, "_record": recorded, "_watch": watched},
+        row_bytes=8 * (len(held["_names"]) + (0 if recorded is None else recorded.size)),
+        rows_at_once=rows_at_once(step_count),
+        threads=workers,
+        progress=progress,
+        run=run,
+        wanted=run.known(_needed(held["_names"], run)),
+        record=recorded,
+    )
 
 
 def _clock(horizon: float, steps: int, paths: int | range) -> tuple[float, int, range]:
