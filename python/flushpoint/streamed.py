@@ -168,11 +168,10 @@ class StreamedColumn:
             finite = self._keys[np.abs(self._keys) < _INFINITE]
             if not finite.size:
                 return np.zeros(0, dtype=np.int64), np.zeros(0)
-            # The last edge is above the largest value.
-            first, last = int(finite[0]), int(finite[-1]) + 1
+            first, last = int(finite[0]), int(finite[-1])
             lowest, highest = _lower(np.array([first, last]))
-            wanted = np.linspace(lowest, highest, pieces + 1)
-            at = np.unique(np.clip(_keys(wanted), first, last))
+            wanted = np.linspace(lowest, highest, pieces + 1)[:-1]
+            at = np.append(np.unique(np.clip(_keys(wanted), first, last)), last + 1)
         else:
             wanted = real_array("bins", bins)
             if wanted.ndim != 1 or wanted.size < 2:
@@ -191,7 +190,7 @@ class StreamedColumn:
         inner, outer = _ends(self._keys)
         with np.errstate(invalid="ignore"):
             middle = np.where(np.isfinite(outer), inner + (outer - inner) / 2, inner)
-        if self._kind in "iu":  # those that there can be
+        if self._kind in "biu":  # those that there can be
             inner, middle = np.ceil(inner), np.trunc(middle)
             outer = np.maximum(np.ceil(outer) - 1, inner)
         below = self._keys < 0
@@ -477,11 +476,6 @@ def unpacked(arrays: Mapping[str, NDArray[Any]]) -> _Folded:
 
 def _column(column: NDArray[Any], antithetic: bool) -> StreamedColumn:
     """Sum a column up."""
-    if column.dtype.kind == "b":
-        true, n = int(np.count_nonzero(column)), column.size
-        ends = (float(true == n), float(true > 0)) if n else (math.nan, math.nan)
-        keys = np.array([], dtype=np.int64)
-        return StreamedColumn(n, 0, true, *ends, "b", 0, 0, (0, 0, 0, 0), keys, keys)
     values = column.astype(np.float64)
     known = values[~np.isnan(values)]
     keys, counts = _counted(_keys(known[known != 0]))
@@ -557,7 +551,7 @@ def _ratio(numerator: int, denominator: int, unit: int) -> float:
     try:
         return numerator / (denominator << unit)
     except OverflowError:
-        return math.copysign(math.inf, numerator)
+        return math.inf if numerator > 0 else -math.inf
 
 
 def _keys(values: FloatArray) -> Ints:
