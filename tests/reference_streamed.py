@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 
 def known(values: Sequence[float]) -> list[float]:
@@ -75,7 +76,7 @@ def histogram(values: Sequence[float], edges: Sequence[float]) -> list[int]:
     """Values in each bin; one at an edge is in the bin farther from 0, 0 in the one above."""
     out = [0] * (len(edges) - 1)
     for value in known(values):
-        for i, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+        for i, (low, high) in enumerate(pairwise(edges)):
             inside = low <= value < high if value >= 0 else low < value <= high
             out[i] += inside
     return out

@@ -126,9 +126,9 @@ def test_another_run_is_refused_with_what_differs(changes: dict[str, Any], messa
 
 def test_another_book_or_question_is_refused(tmp_path: Path) -> None:
     in_parts(tmp_path)
-    with pytest.raises(ValueError, match="differs in the argument book$"):
+    with pytest.raises(ValueError, match=r"differs in the argument book$"):
         fp.simulate(BOOK.scaled(1.0, 100.0), MARKET, fp.GBM(1.5), checkpoint=tmp_path, **RUN)
-    with pytest.raises(ValueError, match="differs in question: 'simulate' there, 'stress' here$"):
+    with pytest.raises(ValueError, match=r"differs in question: 'simulate' there, 'stress' here$"):
         fp.stress(BOOK, MARKET, checkpoint=tmp_path)
 
 

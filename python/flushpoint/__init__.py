@@ -45,13 +45,13 @@ from flushpoint.process import GARCH, GBM, Bootstrap, BrownianBridge, JumpDiffus
 from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
+from flushpoint.run import PathResult
 from flushpoint.scenario import Scenario
 from flushpoint.script import Script
 from flushpoint.sellers import VolatilityTargeting
 from flushpoint.simulate import (
     DrawnSimulationResult,
     FundedSimulationResult,
-    PathResult,
     SimulationResult,
     VenueSimulationResult,
     simulate,
