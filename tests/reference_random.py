@@ -78,6 +78,21 @@ def returns(process: Any, seed: int, path: int, dt: float, steps: int, sign: int
             out.append(process.drift + shock)
             variance = process.omega + process.alpha * shock**2 + process.beta * variance
         return out
+    if kind == "BrownianBridge":
+        z = normals(numbers)
+        scale = process.volatility * math.sqrt(years)
+        out, before = [], process.start
+        for time, price in zip(process.time, process.price, strict=True):
+            last = math.ceil(time / dt)
+            n, strayed = last - len(out), 0.0
+            for left in range(n, 0, -1):
+                noise = math.sqrt((left - 1) / left) * scale * sign * next(z) - strayed / left
+                strayed += noise
+                out.append(math.log(price / before) / n + noise)
+            before = price
+        rest = -(process.volatility**2) / 2 * years
+        out += [rest + scale * sign * next(z) for _ in range(steps - len(out))]
+        return out[:steps]
     assert kind == "Bootstrap"
     size = len(process.returns)
     numbers = words(seed, path, BLOCKS)

@@ -154,6 +154,56 @@ def test_the_picture_of_levels_over_time() -> None:
     assert plot.levels_over_time(timeless, Figure().subplots()).get_xlabel() == "time since the first row (hours)"
 
 
+def test_fragility_shows_reproduction_numbers_one_and_the_light(book: fp.Book) -> None:
+    f = fp.fragility(book, MARKET, daily_volatility=0.05)
+    ax = plot.fragility(f, Figure().subplots(), currency="EUR")
+    assert ax.get_xlabel() == "price (EUR)"
+    assert ax.get_ylabel() == "reproduction number over 1%"
+    longs, shorts, one = ax.lines[:3]
+    both = np.concatenate([longs.get_xydata(), shorts.get_xydata()])
+    np.testing.assert_array_equal(both, np.column_stack([f.prices, f.reproduction_number]))
+    assert set(one.get_ydata()) == {1.0}
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "ordinary fall, -9.52%: red" in texts
+    assert texts.count("tipping point") == 1
+    assert ax.lines[-1].get_xdata()[0] == pytest.approx(92.0)
+
+
+def test_fragility_where_depth_is_used_up() -> None:
+    market = fp.Market(100.0, fp.EvaporatingImpact(0.05, 2.0))
+    ax = plot.fragility(fp.fragility(fp.Book(1, [3.0, 9.0], [97.0, 96.0]), market), Figure().subplots())
+    ax.figure.canvas.draw()
+    assert np.isfinite(ax.get_ylim()).all()
+
+
+def test_the_tipping_surface_shows_its_cells_and_its_frontier(book: fp.Book) -> None:
+    s = fp.tipping_surface(book, MARKET, [-0.02, -0.05, -0.1], [0.5, 1.0, 2.0, 4.0])
+    figure = Figure()
+    ax = plot.tipping_surface(s, figure.subplots())
+    (cells,) = ax.collections
+    np.testing.assert_array_equal(cells.get_array(), s.amplification)
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), np.column_stack([100 * s.tipping_shock, s.liquidity]))
+    assert ax.get_xlabel() == "shock (%)"
+    assert ax.get_ylabel() == "liquidity, as a factor on the depth"
+    assert ax.get_xlim() == pytest.approx((-12.5, -0.5))
+    assert ax.get_ylim() == pytest.approx((0.5 / 2**0.5, 4 * 2**0.5))
+    assert [each.get_ylabel() for each in figure.axes[1:]] == ["amplification"]
+    assert ax.get_legend().get_texts()[0].get_text() == "smallest shock that tips, by 1% or more"
+
+
+def test_the_tipping_surface_of_what_is_liquidated(book: fp.Book) -> None:
+    s = fp.tipping_surface(book, MARKET, [0.2], [1.0], width=0.0)
+    figure = Figure()
+    ax = plot.tipping_surface(s, figure.subplots(), show="liquidated_notional")
+    figure.canvas.draw()
+    assert ax.collections[0].get_array().ravel() == s.liquidated_notional.ravel()
+    assert [each.get_ylabel() for each in figure.axes[1:]] == ["liquidated (USD)"]
+    with pytest.raises(ValueError, match="show must be one of 'amplification', 'liquidated_notional', was 'price'"):
+        plot.tipping_surface(s, show="price")
+    used_up = fp.tipping_surface(book, fp.Market(100.0, fp.EvaporatingImpact(1.0, 1.0)), [-0.2, -0.1], [0.5, 1.0])
+    plot.tipping_surface(used_up, Figure().subplots()).figure.canvas.draw()
+
+
 @pytest.mark.parametrize("name", ["response", "levels"])
 def test_a_figure_is_made_when_no_axes_is_given(book: fp.Book, name: str) -> None:
     ax = plot.response(fp.response(book, MARKET)) if name == "response" else plot.levels(book, 100.0)

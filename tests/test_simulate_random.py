@@ -30,8 +30,9 @@ PROCESSES: dict[str, fp.Process] = {
     "StudentT": fp.StudentT(0.9, 3.5, -0.2),
     "GARCH": fp.GARCH(1e-6, 0.15, 0.8, 1e-5),
     "Bootstrap": fp.Bootstrap(PAST, 7, 0.001),
+    "BrownianBridge": fp.BrownianBridge(0.8, [570.0, 1_260.0], [0.98, 1.01], 1.0),
 }
-MIRRORED = ("GBM", "JumpDiffusion", "StudentT", "GARCH")
+MIRRORED = ("GBM", "JumpDiffusion", "StudentT", "GARCH", "BrownianBridge")
 
 
 def log_returns(process: fp.Process, steps: int, dt: float = 60.0, **options: Any) -> Any:

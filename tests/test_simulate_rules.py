@@ -31,6 +31,7 @@ PROCESSES: dict[str, fp.Process] = {
     "StudentT": fp.StudentT(2.0, 3.0),
     "GARCH": fp.GARCH(1e-5, 0.2, 0.7),
     "Bootstrap": fp.Bootstrap(PAST, 5),
+    "BrownianBridge": fp.BrownianBridge(2.0, [1_230.0, 3_000.0], [94.0, 103.0], 100.0),
     "Returns": fp.Returns((np.arange(50 * 70).reshape(50, 70) * 7919 % 1009 - 504.0) / 20_000),
 }
 
@@ -69,6 +70,7 @@ DIGESTS = {
     "StudentT": "8aded4f5e958f1de",
     "GARCH": "96f28cf56567ebb5",
     "Bootstrap": "1545eb0534047603",
+    "BrownianBridge": "73b104aeed36408f",
     "Returns": "005c13248783c226",
     "bridge": "35289b57e3b12787",
     "antithetic": "f25c93efce00469c",

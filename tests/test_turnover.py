@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 import flushpoint as fp
@@ -118,6 +120,7 @@ class Lived:
     waves: list[tuple[int, float, float, int, float]] = field(default_factory=list)
     count: dict[int, int] = field(default_factory=lambda: {1: 0, -1: 0})
     quantity: dict[int, float] = field(default_factory=lambda: {1: 0.0, -1: 0.0})
+    left: dict[int, float] = field(default_factory=lambda: {1: 0.0, -1: 0.0})  # at the end, the book's on average
     notional: dict[int, float] = field(default_factory=lambda: {1: 0.0, -1: 0.0})
     opened: int = 0
     low: float = math.inf
@@ -207,6 +210,11 @@ def slowly(
         if rates is not None:
             for p in everybody:
                 p.trigger *= 1 + rates[step - 1]
+    end = len(returns) * dt
+    for p in everybody:
+        if not p.gone:
+            there = math.exp(-rule.closing_rate * end) if p.closes_at is None else p.closes_at > end
+            out.left[p.side] += there * p.quantity
     return out
 
 
@@ -252,6 +260,7 @@ def test_paths_are_those_of_the_port(
             assert getattr(e, f"{name}_count")[path] == expected.count[s]
             assert getattr(e, f"{name}_quantity")[path] == pytest.approx(expected.quantity[s], rel=1e-9)
             assert getattr(e, f"{name}_notional")[path] == pytest.approx(expected.notional[s], rel=1e-9)
+            assert getattr(e, f"{name}_open_quantity")[path] == pytest.approx(expected.left[s], rel=1e-9)
         waves = e.replay(path).waves
         assert waves["step"].tolist() == [w[0] for w in expected.waves]
         assert waves["count"].tolist() == [w[3] for w in expected.waves]
@@ -259,6 +268,37 @@ def test_paths_are_those_of_the_port(
             assert waves[name] == pytest.approx([w[column] for w in expected.waves], rel=1e-9)
     assert compared >= 5
     assert e.waves.sum() > 25
+
+
+@given(
+    st.data(), st.sampled_from([0.0, 1e-3, 0.05]), st.sampled_from([0.0, 1e-4, 2e-2]), st.sampled_from([None, 1, -1]),
+    st.integers(1, 40), st.integers(0, 12),
+)  # fmt: skip
+@settings(max_examples=60)
+def test_what_is_open_at_the_end(
+    data: st.DataObject, opening_rate: float, closing_rate: float, side: int | None, steps: int, n: int
+) -> None:
+    assume(opening_rate + closing_rate > 0)
+    seed, dt = data.draw(st.integers(0, 2**32)), data.draw(st.sampled_from([1.0, 60.0]))
+    rng = np.random.default_rng(seed)
+    sides = rng.choice([1, -1], n)
+    trigger = np.exp(-sides * rng.exponential(0.05, n) - 1e-3 * sides)
+    never = rng.random(n) < 0.2
+    trigger[never] = np.where(sides[never] > 0, 0.0, np.inf)
+    book = reference.Positions(sides.tolist(), rng.lognormal(0, 1, n).tolist(), trigger.tolist())
+    rule = fp.Turnover(opening_rate, fp.Exponential(1.0), MIX, closing_rate=closing_rate, side=side)
+    market = fp.Market(1.0, fp.LinearImpact(2e-3), half_life=300.0)
+    returns = 0.03 * rng.standard_normal((2, steps))
+    e = fp.simulate(fp.Book(book.side, book.quantity, book.trigger), market, fp.Returns(returns), steps * dt, steps, 2,
+                    seed, turnover=rule, columns=["final_price", "long_open_quantity", "short_open_quantity"],
+                    )  # fmt: skip
+    for path in range(2):
+        expected = slowly(book, reference.Venue(1.0, reference.linear(2e-3), half_life=300.0), rule,
+                          returns[path].tolist(), dt, seed, path)  # fmt: skip
+        if not expected.doubtful:
+            assert e["final_price"][path] == pytest.approx(expected.prices[-1], rel=1e-9)
+            assert e["long_open_quantity"][path] == pytest.approx(expected.left[1], rel=1e-9, abs=1e-12)
+            assert e["short_open_quantity"][path] == pytest.approx(expected.left[-1], rel=1e-9, abs=1e-12)
 
 
 def test_a_position_by_hand() -> None:

@@ -111,8 +111,8 @@ public:
     LivingSide longs, shorts;
 
     LivingPositions(const PathJob& job, std::uint64_t numbers, Pulse& pulse, bool)
-        : longs{job.positions.book.longs, false, job.turnover->closing_rate},
-          shorts{job.positions.book.shorts, true, job.turnover->closing_rate},
+        : longs{job.positions.book.longs, job.positions.longs.count, false, job.turnover->closing_rate},
+          shorts{job.positions.book.shorts, job.positions.shorts.count, true, job.turnover->closing_rate},
           rule_(*job.turnover),
           pulse_(pulse),
           closing_(random::generator(job.randomness.seed, numbers, Stream::closings)),

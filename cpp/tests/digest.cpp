@@ -31,7 +31,7 @@ namespace fp = flushpoint;
 
 namespace {
 
-constexpr std::uint64_t expected = 0x7f79aa1e1dbe20d0;
+constexpr std::uint64_t expected = 0x6353f4ba94cdf556;
 
 // FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
 // are the compiler's choice.
@@ -348,13 +348,21 @@ std::uint64_t path_bits(int threads) {
     const fp::VolatilityTargeting targeting[] = {{60.0, 0.4, 0.5, 900.0, 1.0, true, seldom.data()},
                                                  {30.0, 0.6, 0.6, 3'600.0, 2.0, false, due.data()}};
 
-    const double parameters[6][5] = {{1e-5, 0.004},
+    // A bridge over 40 steps, one over 20, and 15 without
+    std::vector<double> course(2 * 60);
+    for (std::size_t i = 0; i < 60; ++i) {
+        course[i] = i < 40 ? -0.001 : 0.002;
+        course[60 + i] = static_cast<double>((i < 40 ? 40 : 60) - i);
+    }
+
+    const double parameters[7][5] = {{1e-5, 0.004},
                                      {1e-5, 0.003, 0.1, -0.01, 0.02},
                                      {0.0, 0.003, 3.5},
                                      {0.0, 1e-6, 0.1, 0.85, 2e-5},
                                      {1e-5, 7.0},
-                                     {0.0}};
-    std::vector<double> out[9];
+                                     {0.0},
+                                     {0.004, -8e-6}};
+    std::vector<double> out[11];
     std::vector<std::int64_t> counts[3];
     for (auto& column : out) column.resize(count);
     for (auto& column : counts) column.resize(count);
@@ -371,18 +379,21 @@ std::uint64_t path_bits(int threads) {
     columns.short_count = counts[1].data();
     columns.waves = counts[2].data();
     columns.targeting_quantity = out[8].data();
+    columns.long_open_quantity = out[9].data();
+    columns.short_open_quantity = out[10].data();
     const auto run = [&](const fp::PathJob& job) {
         fp::simulate(job, 3, count - 3, columns, {nullptr, 0, nullptr}, threads, [](std::size_t) {});
         for (const auto& column : out) hash.add_all(column);
         for (const auto& column : counts) hash.add_all(column);
     };
-    for (int kind = 0; kind < 6; ++kind) {
-        const bool row = kind == 4;
-        const fp::ProcessData process{static_cast<fp::ProcessKind>(kind), parameters[kind], given.data(), false,
-                                      row ? given.size() : static_cast<std::size_t>(steps)};
+    for (int kind = 0; kind < 7; ++kind) {
+        const bool row = kind == 4, bridge = kind == 6;
+        const fp::ProcessData process{static_cast<fp::ProcessKind>(kind), parameters[kind],
+                                      bridge ? course.data() : given.data(), false,
+                                      bridge ? 60 : row ? given.size() : static_cast<std::size_t>(steps)};
         for (const tests::Impact& impact : impacts) {
             fp::PathJob job{book.venue_view(), nullptr, nullptr, nullptr, impact.market(price, 1e-5, 0.001, 0.9), process,
-                            {11, kind < 4}, {60.0, 600.0, steps}, {moves.data(), sales.data()}, false};
+                            {11, kind < 4 || bridge}, {60.0, 600.0, steps}, {moves.data(), sales.data()}, false};
             run(job);
             job.turnover = &turnover;
             run(job);

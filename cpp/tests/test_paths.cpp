@@ -9,6 +9,7 @@
 
 #include "books.hpp"
 #include "flushpoint/paths.hpp"
+#include "flushpoint/process.hpp"
 #include "generator.hpp"
 #include "impacts.hpp"
 
@@ -217,6 +218,51 @@ TEST_CASE("paths whose cascades run side by side, and alone") {
             }
             CHECK(waves > 10 * static_cast<std::int64_t>(count));
         }
+    }
+}
+
+TEST_CASE("a bridge is made of the normals of a geometric Brownian motion, bit for bit") {
+    // Over 45 steps, then over 20, then free for 35.
+    constexpr std::size_t bridged = 65;
+    constexpr int steps = 100;
+    constexpr double deviation = 0.013, mean = -1e-4;
+    std::vector<double> course(2 * bridged);
+    for (std::size_t i = 0; i < bridged; ++i) {
+        course[i] = i < 45 ? -0.002 : 0.003;
+        course[bridged + i] = static_cast<double>((i < 45 ? 45 : bridged) - i);
+    }
+    const double standard[] = {0.0, 1.0}, rest[] = {deviation, mean};
+    for (const bool antithetic : {false, true}) {
+        fp::Process plain({fp::ProcessKind::gbm, standard, nullptr, false, 0}, {7, antithetic}, 2);
+        fp::Process bridge({fp::ProcessKind::bridge, rest, course.data(), false, bridged}, {7, antithetic}, 2);
+        fp::Walk normals, walk;
+        plain.start(11, fp::walk_lanes, 0.0, normals);
+        bridge.start(11, fp::walk_lanes, 0.0, walk);
+        double strayed[fp::walk_lanes] = {};
+        bool same = true;
+        for (int done = 0; done < steps; done += fp::block_steps) {
+            const int now = std::min(fp::block_steps, steps - done);
+            plain.draw(normals, now);
+            bridge.draw(walk, now);
+            for (int s = 0; s < now; ++s) {
+                const std::size_t at = static_cast<std::size_t>(done + s);
+                for (int lane = 0; lane < fp::walk_lanes; ++lane) {
+                    double expected = mean + deviation * normals.path[s][lane];
+                    if (at < bridged) {
+                        const double left = at < 45 ? 45.0 - static_cast<double>(at) : 65.0 - static_cast<double>(at);
+                        const double strays =
+                            std::sqrt((left - 1.0) / left) * (deviation * normals.path[s][lane]) - strayed[lane] / left;
+                        strayed[lane] += strays;
+                        expected = (at < 45 ? -0.002 : 0.003) + strays;
+                    }
+                    same = same && walk.path[s][lane] == expected;
+                }
+                if (at == 44 || at == 64) {
+                    for (const double noise : strayed) same = same && std::fabs(noise) < 1e-16;
+                }
+            }
+        }
+        CHECK(same);
     }
 }
 

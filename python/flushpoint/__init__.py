@@ -23,6 +23,7 @@ from flushpoint.ensemble import Ensemble
 from flushpoint.experiment import Experiment, Policy, experiment
 from flushpoint.explain import Explanation, explain
 from flushpoint.factor_model import FactorModel
+from flushpoint.fragility import Fragility, SideFragility, TippingSurface, fragility, tipping_surface
 from flushpoint.funding import Funding
 from flushpoint.hidden import LiquidationForecast, predict_liquidations
 from flushpoint.impact import (
@@ -93,6 +94,7 @@ __all__ = [
     "Explanation",
     "Exponential",
     "FactorModel",
+    "Fragility",
     "FundSize",
     "FundedSimulationResult",
     "Funding",
@@ -125,6 +127,7 @@ __all__ = [
     "Returns",
     "Scenario",
     "Script",
+    "SideFragility",
     "SimulationResult",
     "SquareRootImpact",
     "StreamedColumn",
@@ -135,6 +138,7 @@ __all__ = [
     "Support",
     "Table",
     "Target",
+    "TippingSurface",
     "Turnover",
     "Uniform",
     "Venue",
@@ -152,6 +156,7 @@ __all__ = [
     "contagion",
     "experiment",
     "explain",
+    "fragility",
     "infer_margin",
     "io",
     "liquidation_price",
@@ -162,6 +167,7 @@ __all__ = [
     "simulate",
     "size_fund",
     "stress",
+    "tipping_surface",
 ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from flushpoint._validate import FloatArray, count, number, read_only
 from flushpoint._validate import progress as check_progress
-from flushpoint.scenario import Place, Scenario
+from flushpoint.scenario import Place, Scenario, shown
 from flushpoint.target import Target, measured
 
 _STEP = 0.02  # of finite differences, in shares of the bounds: above the steps of a median over few paths
@@ -113,8 +113,11 @@ class Calibration:
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.scenario.name}: {self.evaluations} runs"
-        for place, start, value, error in zip(self.places, self.start, self.value, self.error, strict=True):
-            yield f"  {shown(place)}: {value:.6g} +- {error:.2g}, from {start:.6g}"
+        columns = (self.start, self.value, self.low, self.high, self.error)
+        for place, start, value, low, high, error in zip(self.places, *columns, strict=True):
+            near = 1e-3 * (high - low)
+            told = ", at its bound" if value < low + near or value > high - near else ""
+            yield f"  {shown(place)}: {value:.6g} +- {error:.2g}, from {start:.6g}{told}"
         for name, target in self.targets.items():
             off, unit = target.difference(self.simulated[name]), "%" if target.relative else " points"
             told = "" if target.fit else ", not fitted"
@@ -128,11 +131,6 @@ class Calibration:
             )
         else:
             yield f"  identified: condition number {self.condition:.3g}"
-
-
-def shown(place: Place) -> str:
-    """Write a place as scenario files do."""
-    return place if isinstance(place, str) else ", ".join(place)
 
 
 def compared(targets: Mapping[str, Target], simulated: Mapping[str, float]) -> dict[str, dict[str, Any]]:
@@ -171,14 +169,15 @@ def calibrate(
     scenario : Scenario or str
         Or its name, as `Scenario.load` takes it.
     targets : mapping of str to Target or float, optional
-        The scenario's own by default; a number is another reported value for the target of that name.
+        The scenario's own by default; a number is another reported value for the target of that name, which is then
+        fitted.
     parameters : mapping, optional
         From places in the scenario, each a text or a tuple of several that share one value, to bounds; the scenario's
         own by default. The search starts from the values there, brought within the bounds.
     tolerance : float, default 0.01
         How well each target is to be met: 0.01 is 1 % of it, or a point where it is a change. Positive.
     evaluations : int, default 200
-        The most runs.
+        The most runs, at least two for each value and for each side of each parameter: 2 + 4 x parameters.
     threads : int, default 0
         As of `simulate`.
     progress : callable, optional
@@ -213,9 +212,13 @@ def calibrate(
         raise TypeError(f"scenario must be a Scenario or its name, was {type(scenario).__name__}")
     aims = _targets(subject, targets)
     fitted = [name for name, target in aims.items() if target.fit]
-    bounds = _parameters(subject, parameters)
+    given = subject.parameters if parameters is None else parameters
+    if not isinstance(given, Mapping) or not given:
+        raise ValueError(f"parameters must be a mapping of at least one place to its bounds, was {given!r}")
+    bounds = subject.bounded(given)
     within = number("tolerance", tolerance, above=0)
-    most = count("evaluations", evaluations, 1)
+    each = 1 + 2 * len(bounds)  # runs of a step of the search
+    most = count("evaluations", evaluations, 2 * each)
     check_progress(progress)
     if not fitted:
         raise ValueError("targets must hold at least one that is to be fitted, was without")
@@ -231,7 +234,7 @@ def calibrate(
         values = measured(moved, aims, threads=threads, **changes)
         done += 1
         if progress is not None:
-            progress(min(done, most), most)
+            progress(done, most)
         return values
 
     def residuals(unit: FloatArray) -> FloatArray:
@@ -247,7 +250,6 @@ def calibrate(
             out[:, k] = (residuals(above) - residuals(below)) / (ends[1] - ends[0])
         return out
 
-    each = 1 + 2 * len(places)  # runs of a step of the search
     found = optimize.least_squares(
         residuals,
         np.clip((start - low) / width, 1e-3, 1 - 1e-3),
@@ -256,7 +258,7 @@ def calibrate(
         x_scale=1.0,
         ftol=1e-6,
         xtol=1e-5,
-        max_nfev=max(1, (most - each) // each),
+        max_nfev=most // each - 1,
     )
     value = low + found.x * width
     best = subject.changed(dict(zip(places, value.tolist(), strict=True)))
@@ -305,25 +307,4 @@ def _targets(scenario: Scenario, given: Mapping[str, Target | float] | None) -> 
         else:
             known = ", ".join(scenario.targets) or "none"
             raise ValueError(f"targets[{name!r}] must be a Target unless the scenario has it ({known}), was {one!r}")
-    return out
-
-
-def _parameters(
-    scenario: Scenario, given: Mapping[Place, tuple[float, float]] | None
-) -> dict[Place, tuple[float, float]]:
-    bounds = scenario.parameters if given is None else given
-    if not isinstance(bounds, Mapping) or not bounds:
-        raise ValueError(f"parameters must be a mapping of at least one place to its bounds, was {bounds!r}")
-    out: dict[Place, tuple[float, float]] = {}
-    for place, pair in bounds.items():
-        name = f"parameters[{shown(place)!r}]"
-        at = scenario.value(place)
-        if isinstance(at, bool) or not isinstance(at, (int, float)):
-            raise ValueError(f"{name} must be the place of a number, was that of {at!r}")
-        try:
-            low, high = pair
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} must be two bounds, was {pair!r}") from None
-        low = number(f"{name}[0]", low)
-        out[place] = (low, number(f"{name}[1]", high, above=low))
     return out

@@ -128,6 +128,8 @@ def construct(
         if parameter.default is parameter.empty and name not in arguments:
             raise ValueError(f"{where}.{name} must be given for {kind}, was missing")
     if kind.startswith("io."):
+        if not isinstance(arguments["source"], str):
+            raise ValueError(f"{where}.source must be the path of a file, was {arguments['source']!r}")
         arguments["source"] = str(folder / arguments["source"])
     try:
         return make(**arguments)

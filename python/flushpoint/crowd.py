@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flushpoint._validate import number
 from flushpoint.accounts import Accounts
 from flushpoint.margin import MarginSchedule
+from flushpoint.markets import Markets
 from flushpoint.mix import EntryPrices, LeverageMix
-
-if TYPE_CHECKING:
-    from flushpoint.markets import Markets
 
 
 @dataclass(frozen=True)
@@ -52,11 +49,12 @@ class Crowd:
         for name, value in weights.items():
             if value == 0:
                 raise ValueError(f"weights[{name!r}] must not be 0, was 0.0")
-        total = sum(map(abs, weights.values()))
+        total = number("sum of weights", sum(map(abs, weights.values())))
         object.__setattr__(self, "weights", {name: value / total for name, value in weights.items()})
-        for name, kind in (("leverage_mix", LeverageMix), ("entry_prices", EntryPrices)):
-            if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"{name} must be a {kind.__name__}, was {type(getattr(self, name)).__name__}")
+        if not isinstance(self.leverage_mix, LeverageMix):
+            raise TypeError(f"leverage_mix must be a LeverageMix, was {type(self.leverage_mix).__name__}")
+        if not isinstance(self.entry_prices, EntryPrices):
+            raise TypeError(f"entry_prices must be an EntryPrices, was {type(self.entry_prices).__name__}")
 
 
 def accounts_of_crowds(
@@ -88,10 +86,12 @@ def accounts_of_crowds(
     >>> markets = Markets({"BTC": Market(60_000.0, LinearImpact(1e-5)), "ETH": Market(3_000.0, LinearImpact(1e-6))})
     >>> crowds = {"both": Crowd(2e9, {"BTC": 0.6, "ETH": 0.4}), "ether": Crowd(5e8, {"ETH": 1.0})}
     >>> accounts = accounts_of_crowds(crowds, markets, MarginSchedule.flat(0.005), close="largest_loss")
-    >>> held = accounts.quantity * np.where(accounts.market == "BTC", 60_000.0, 3_000.0)
-    >>> float(held.sum().round(3))
-    2500000000.0
+    >>> notional = accounts.quantity * np.where(accounts.market == "BTC", 60_000.0, 3_000.0)
+    >>> round(float(notional.sum()) / 1e9, 9)
+    2.5
     """
+    if not isinstance(markets, Markets):
+        raise TypeError(f"markets must be Markets, was {type(markets).__name__}")
     if not isinstance(crowds, Mapping) or not crowds:
         raise TypeError(f"crowds must be a mapping of names to crowds, was {crowds!r}")
     for one in schedules.values() if isinstance(schedules, Mapping) else (schedules,):

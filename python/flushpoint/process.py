@@ -367,7 +367,9 @@ class BrownianBridge(Process):
         self._check("volatility", at_least=0)
         self._check("start", above=0)
         for name in ("time", "price"):
-            values = np.array(finite_array(name, getattr(self, name))).reshape(-1)
+            values = np.atleast_1d(np.array(finite_array(name, getattr(self, name))))
+            if values.ndim > 1:
+                raise ValueError(f"{name} must have one dimension, was of shape {values.shape}")
             positive(name, values)
             read_only(values)
             object.__setattr__(self, name, values)
@@ -386,7 +388,7 @@ class BrownianBridge(Process):
             np.diff(step, prepend=0.0) >= 1,
             f"at least a step, {dt_seconds:g} s, after the one before",
         )
-        memory("steps until the last time", step[-1], 16)
+        memory("steps until the last time", step[-1], 40)
         each = np.diff(step, prepend=0.0).astype(np.int64)
         log_price = _core.log(np.concatenate([[self.start], self.price]))
         move = np.repeat(np.diff(log_price) / each, each)

@@ -7,7 +7,7 @@ import importlib
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,13 @@ SHOCKS = (-0.02, -0.05, -0.10, -0.15, -0.20, -0.30, -0.40, -0.50, 0.05, 0.10, 0.
 LARGEST = 5  # tipping points listed for each side
 PROBES = (0.001, 0.01, 0.1)  # shares of the open interest whose sale shows what the impact means
 WIDTH = 80  # columns of the text
+SHOCK_NOTE = (
+    "closed: positions; liquidated and shortfall: USD; amplif.: total log move / log move of the shock alone; "
+    "shortfall: by how much closes miss the bankruptcy price, '-' where that is not known"
+)
+
+#: A table's heading and its rows.
+Rows: TypeAlias = "tuple[Sequence[str], Sequence[Sequence[str]]]"
 
 
 def build(response: Response, *, shock: float | None = None, sell: float | None = None) -> dict[str, Any]:
@@ -203,54 +210,63 @@ def _impact_text(report: dict[str, Any]) -> Iterable[str]:
 
 def tipping_text(report: dict[str, Any]) -> Iterable[Any]:
     """Tabulate the largest tipping points."""
-    tips, price = report["tipping_points"], report["market"]["price"]
-    if not tips:
-        yield "None: no liquidation sets off another."
+    yield tipping_note(report)
+    if not report["tipping_points"]:
         return
-    yield (
-        f"The {len(tips)} largest of {report['tipping_point_count']:,}. Each of these shocks closes a whole run of "
-        "positions at once; a hair less spares all of them."
+    yield table(*tipping_rows(report))
+
+
+def tipping_note(report: dict[str, Any]) -> str:
+    """Say what the largest tipping points are, or that there are none."""
+    if not report["tipping_points"]:
+        return "None: no liquidation sets off another."
+    return (
+        f"The {len(report['tipping_points'])} largest of {report['tipping_point_count']:,}. Each of these shocks "
+        "closes a whole run of positions at once; a hair less spares all of them."
     )
-    yield table(
-        ("shock", "start price", "side", "closed", "notional", "final price", "move"),
-        [
-            (
-                percent(tip["shock"]),
-                price_text(tip["price"]),
-                "long" if tip["side"] > 0 else "short",
-                f"{tip['count']:,}",
-                money(tip["notional"]),
-                price_text(tip["final_price"]),
-                _move(tip["final_price"], price),
-            )
-            for tip in tips
-        ],
-    )
+
+
+def tipping_rows(report: dict[str, Any]) -> Rows:
+    """List the largest tipping points."""
+    price = report["market"]["price"]
+    rows = [
+        (
+            percent(tip["shock"]),
+            price_text(tip["price"]),
+            "long" if tip["side"] > 0 else "short",
+            f"{tip['count']:,}",
+            money(tip["notional"]),
+            price_text(tip["final_price"]),
+            _move(tip["final_price"], price),
+        )
+        for tip in report["tipping_points"]
+    ]
+    return ("shock", "start price", "side", "closed", "notional", "final price", "move"), rows
 
 
 def shock_text(report: dict[str, Any]) -> Iterable[Any]:
     """Tabulate what shocks do."""
+    yield table(*shock_rows(report))
+    yield SHOCK_NOTE
+
+
+def shock_rows(report: dict[str, Any]) -> Rows:
+    """List what shocks do."""
     price = report["market"]["price"]
-    yield table(
-        ("shock", "liquidated", "closed", "waves", "final price", "move", "amplif.", "shortfall"),
-        [
-            (
-                percent(row["shock"], 0),
-                money(row["liquidated_notional"]),
-                f"{row['liquidated_count']:,}",
-                f"{row['waves']:,}",
-                price_text(row["final_price"]),
-                _move(row["final_price"], price),
-                _number(row["amplification"]),
-                money(row["shortfall"]),
-            )
-            for row in report["shocks"]
-        ],
-    )
-    yield (
-        "closed: positions; liquidated and shortfall: USD; amplif.: total log move / log move of the shock alone; "
-        "shortfall: by how much closes miss the bankruptcy price, '-' where that is not known"
-    )
+    rows = [
+        (
+            percent(row["shock"], 0),
+            money(row["liquidated_notional"]),
+            f"{row['liquidated_count']:,}",
+            f"{row['waves']:,}",
+            price_text(row["final_price"]),
+            _move(row["final_price"], price),
+            _number(row["amplification"]),
+            money(row["shortfall"]),
+        )
+        for row in report["shocks"]
+    ]
+    return ("shock", "liquidated", "closed", "waves", "final price", "move", "amplif.", "shortfall"), rows
 
 
 def _single_text(report: dict[str, Any]) -> Iterable[str]:

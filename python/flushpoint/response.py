@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from flushpoint import _core
 from flushpoint._validate import FloatArray, check, finite_array, number, positive, read_only, real_array, restore
 from flushpoint._validate import threads as check_threads
-from flushpoint.book import Book
+from flushpoint.book import Book, Side
 from flushpoint.cascade import _check_at_rest, _check_inputs
 from flushpoint.impact import shaped
 from flushpoint.market import Market
@@ -243,25 +243,14 @@ class Response:
         ``price`` (the start price), ``shock`` (the move that leads there), ``side`` (+1 longs, -1 shorts), ``count``,
         ``quantity`` and ``notional`` of the run, stop orders among it, ``final_price`` once it has closed.
         """
-        price = self._market.price
-        found = []
-        for side, one, steps in zip((1, -1), (self._book.long, self._book.short), self._shock_steps, strict=True):
-            rows = steps[0]
-            first, end = rows["closed"][:-1], rows["closed"][1:]
-            tips = one.trigger_price[first] != one.trigger_price[end - 1]
-            first, end = first[tips], end[tips]
-            points = np.empty(first.size, dtype=_TIPPING_POINT)
-            points["price"] = side * rows["key"][:-1][tips]
-            points["shock"] = points["price"] / price - 1
-            points["side"] = side
-            points["count"] = end - first
-            points["quantity"] = one.cumulative_quantity[end] - one.cumulative_quantity[first]
-            points["notional"] = one.cumulative_notional[end] - one.cumulative_notional[first]
-            points["final_price"] = points["price"] * rows["price_factor"][1:][tips]
-            found.append(points)
-        out = np.concatenate(found)
+        out = np.concatenate([self._tips(shorts)[0] for shorts in (False, True)])
         read_only(out)
         return out
+
+    def _tips(self, shorts: bool) -> tuple[NDArray[np.void], FloatArray]:
+        """One side's tipping points, and the log move that each run alone causes."""
+        side = self._book.short if shorts else self._book.long
+        return _tips(side, shorts, self._shock_steps[shorts], self._market)
 
     def reproduction_number(self, price: ArrayLike, width: float = 0.01) -> FloatArray | float:
         """Further log move that the forced sales within the next `width` of log price cause, per unit of `width`.
@@ -327,6 +316,37 @@ class Response:
         return "\n".join(lines)
 
 
+def tips_at(
+    one: Side, market: Market, shorts: bool, liquidity: float, threads: int
+) -> tuple[NDArray[np.void], FloatArray]:
+    """Return one side's tipping points in a market so many times as deep, and the log move that each run alone causes.
+
+    To quantities divided by `liquidity`, as those of the points are, it is the market itself.
+    """
+    sums = (one.cumulative_quantity / liquidity, one.cumulative_notional / liquidity)
+    one = Side(one.trigger_price, one.quantity / liquidity, one.bankruptcy_price, one.index, *sums, one._live)
+    return _tips(one, shorts, _core.shock_steps(one._engine, market._engine, shorts, threads), market)
+
+
+def _tips(one: Side, shorts: bool, steps: Any, market: Market) -> tuple[NDArray[np.void], FloatArray]:
+    """Return one side's tipping points, and the log move that each run alone causes, inf where it uses up the depth."""
+    rows, side = steps[0], -1 if shorts else 1
+    first, end = rows["closed"][:-1], rows["closed"][1:]
+    tips = one.trigger_price[first] != one.trigger_price[end - 1]
+    first, end = first[tips], end[tips]
+    before, after = rows["price_factor"][:-1][tips], rows["price_factor"][1:][tips]
+    points = np.empty(first.size, dtype=_TIPPING_POINT)
+    points["price"] = side * rows["key"][:-1][tips]
+    points["shock"] = points["price"] / market.price - 1
+    points["side"] = side
+    points["count"] = end - first
+    points["quantity"] = one.cumulative_quantity[end] - one.cumulative_quantity[first]
+    points["notional"] = one.cumulative_notional[end] - one.cumulative_notional[first]
+    points["final_price"] = points["price"] * after
+    with np.errstate(divide="ignore"):
+        return points, np.abs(_core.log(after / before))
+
+
 def response(book: Book, market: Market, *, threads: int = 0) -> Response:
     """Work out every cascade of a book: the exact outcome of any shock, or of any initial sale.
 
@@ -359,9 +379,14 @@ def response(book: Book, market: Market, *, threads: int = 0) -> Response:
     >>> r([-0.05, -0.09, -0.2]).liquidated_count
     array([0, 2, 2])
     """
+    count = check_threads(threads)
+    check_mapped(book, market)
+    return Response(book, market, count)
+
+
+def check_mapped(book: Book, market: Market) -> None:
+    """Raise unless there is a map of the book in the market."""
     _check_inputs(book, market)
     if market.support is not None:
         raise ValueError(f"market must be without support for a map (stress answers with it), was {market.support!r}")
-    count = check_threads(threads)
     _check_at_rest(book, market)
-    return Response(book, market, count)

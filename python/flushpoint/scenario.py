@@ -12,13 +12,24 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from flushpoint._clock import whole_steps
+from flushpoint._validate import count, number
 from flushpoint.account_simulate import AccountSimulationResult
+from flushpoint.accounts import Accounts
+from flushpoint.book import Book
 from flushpoint.construct import construct
+from flushpoint.experiment import Policy
+from flushpoint.factor_model import FactorModel
+from flushpoint.funding import Funding
 from flushpoint.market import Market
 from flushpoint.markets import Markets
+from flushpoint.process import Process
+from flushpoint.random_book import RandomBook
 from flushpoint.script import Script
+from flushpoint.sellers import VolatilityTargeting
 from flushpoint.simulate import SimulationResult, simulate
 from flushpoint.target import Target, targets_of
+from flushpoint.turnover import Turnover
+from flushpoint.venue import Venue
 
 #: Where a value stands: "market.impact.exponent", "process.price.1"; or several places that share one value.
 Place: TypeAlias = "str | tuple[str, ...]"
@@ -29,6 +40,21 @@ _TABLES = ("market", "markets", "book", "accounts", "process", "script", *_PARTS
 _KNOWN = ("targets", "parameters", "context", "sources")
 _RUN = ("horizon", "steps", "paths", "seed", "monitoring", "antithetic", "record")
 _CONTEXT = ("coins", "daily_volatility", "daily_volume", "market_value", "open_interest")
+_BEFORE_AND_AFTER = ("market_value", "open_interest")
+# What a table must make, by its key.
+_MADE: dict[str, tuple[type, ...]] = {
+    "market": (Market,),
+    "markets": (Markets,),
+    "book": (Book, RandomBook),
+    "accounts": (Accounts,),
+    "process": (Process, FactorModel),
+    "script": (Script,),
+    "turnover": (Turnover,),
+    "venue": (Venue,),
+    "funding": (Funding,),
+    "sellers": (VolatilityTargeting,),
+    "policy": (Policy,),
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,11 +71,12 @@ class Scenario:
     name : str
         What it is called in messages and reports.
     content : mapping
-        As read from TOML. ``title``, ``description`` and ``sources`` are texts; ``market`` and ``book`` (or ``markets``
-        and ``accounts``), ``process``, ``script`` (or tables of scripts, which are added up), ``turnover``, ``venue``,
-        ``funding`` and ``sellers`` make the arguments of `simulate`; ``run`` holds its horizon, steps, paths and seed;
-        ``policies`` are those of `experiment`; ``targets`` what was reported, each a `Target`; ``parameters`` what
-        `calibrate` may move, each place with its bounds; ``context`` further figures that were reported.
+        As read from TOML. ``title`` and ``description`` are texts, ``sources`` a list of them; ``market`` and ``book``
+        (or ``markets`` and ``accounts``), ``process``, ``script`` (or tables of scripts, which are added up),
+        ``turnover``, ``venue``, ``funding`` and ``sellers`` (or a list of such tables) are arguments of `simulate`;
+        ``run`` holds its horizon, steps, paths and seed; ``policies`` are those of `experiment`; ``targets`` what was
+        reported, each a `Target`; ``parameters`` what `calibrate` may move, each place of a number with its bounds;
+        ``context`` further figures that were reported.
     folder : Path, optional
         What files named in it are relative to; the working directory by default.
 
@@ -78,11 +105,15 @@ class Scenario:
         for name in _TEXT:
             if not isinstance(content.get(name, ""), str):
                 raise ValueError(self._told(f"{name} must be a text, was {content[name]!r}"))
+        sources = content.get("sources", [])
+        if not isinstance(sources, list | tuple) or not all(isinstance(one, str) for one in sources):
+            raise ValueError(self._told(f"sources must be a list of texts, was {sources!r}"))
         for name in ("run", "context", "targets", "parameters", "policies"):
             if not isinstance(content.get(name, {}), Mapping):
                 raise ValueError(self._told(f"{name} must be a table, was {content[name]!r}"))
         self._keys("run", content.get("run", {}), _RUN)
         self._keys("context", content.get("context", {}), _CONTEXT)
+        self._check_context()
         one, several = ("market", "book"), ("markets", "accounts")
         wanted = several if any(name in content for name in several) else one
         for name in (*wanted, "process"):
@@ -91,6 +122,8 @@ class Scenario:
         for name in set(one + several) - set(wanted):
             if name in content:
                 raise ValueError(self._told(f"{name} must be left out where {' or '.join(several)} is given"))
+        if wanted is several and content.get("policies"):
+            raise ValueError(self._told("policies must be left out where accounts are given, as experiment has none"))
         self.arguments  # so that what is wrong is said now  # noqa: B018
         self.targets  # noqa: B018
         self.policies  # noqa: B018
@@ -111,19 +144,24 @@ class Scenario:
         """
         if str(name).endswith(".toml"):
             path = Path(name)
-            return cls._parsed(path.stem, path.read_text(encoding="utf-8"), path.parent)
+            return cls._parsed(path.stem, path.read_bytes(), path.parent)
         if name not in cls.names():
             raise ValueError(f"scenario must be one of {', '.join(cls.names())} or a .toml file, was {str(name)!r}")
         shipped = resources.files("flushpoint") / "scenarios" / f"{name}.toml"
-        return cls._parsed(str(name), shipped.read_text(encoding="utf-8"), Path())
+        return cls._parsed(str(name), shipped.read_bytes(), Path())
 
     @classmethod
-    def _parsed(cls, name: str, text: str, folder: Path) -> Scenario:
+    def _parsed(cls, name: str, text: bytes, folder: Path) -> Scenario:
         try:
-            content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+            content = tomllib.loads(text.decode())
+        except ValueError as error:
             raise ValueError(f"{name} must be TOML: {error}") from None
-        return cls(name, content, folder)
+        except RecursionError:
+            raise ValueError(f"{name} must be TOML that is nested less deeply") from None
+        try:
+            return cls(name, content, folder)
+        except RecursionError:
+            raise ValueError(f"{name} must hold tables that are nested less deeply") from None
 
     @staticmethod
     def names() -> tuple[str, ...]:
@@ -156,7 +194,7 @@ class Scenario:
         """The market, or several."""
         market: Market | Markets
         if "markets" in self.content:
-            table = self.content["markets"]
+            table = self._table("markets", self.content["markets"])
             call = table if "kind" in table or "markets" in table else {"markets": table}
             market = self._made("markets", {"kind": "Markets", **call})
         else:
@@ -168,15 +206,14 @@ class Scenario:
         """The positions: a `Book`, a `RandomBook` or `Accounts`."""
         key = "accounts" if "accounts" in self.content else "book"
         several = self.market if isinstance(self.market, Markets) else None
-        made = self._made(key, self.content[key], {"price": self._start, "markets": several})
-        return getattr(made, "book", made)  # of what a reader returns
+        return self._made(key, self.content[key], {"price": self._start, "markets": several})
 
     @cached_property
     def script(self) -> Script | None:
         """What others do to the market; several are added up."""
-        table = self.content.get("script")
-        if table is None:
+        if "script" not in self.content:
             return None
+        table = self._table("script", self.content["script"])
         if "kind" in table or "time" in table or not all(isinstance(one, Mapping) for one in table.values()):
             return self._made("script", table)  # type: ignore[no-any-return]
         scripts = [self._made("script", one, where=f"script.{name}") for name, one in table.items()]
@@ -201,18 +238,43 @@ class Scenario:
     @cached_property
     def parameters(self) -> dict[Place, tuple[float, float]]:
         """What `calibrate` may move, by place, and between which bounds."""
-        out: dict[Place, tuple[float, float]] = {}
-        for key, bounds in self.content.get("parameters", {}).items():
+        bounds: dict[Place, Any] = {}
+        for key, pair in self.content.get("parameters", {}).items():
             places = tuple(part.strip() for part in key.split(","))
+            bounds[places if len(places) > 1 else places[0]] = pair
+        return self.bounded(bounds)
+
+    def bounded(self, bounds: Mapping[Place, Any]) -> dict[Place, tuple[float, float]]:
+        """Return bounds of parameters as numbers.
+
+        Parameters
+        ----------
+        bounds : mapping
+            From places of numbers in the scenario, each in one parameter only, to two finite numbers, rising.
+
+        Raises
+        ------
+        ValueError
+            Naming the place, the rule and the value.
+        """
+        out: dict[Place, tuple[float, float]] = {}
+        seen: set[str] = set()
+        for places, pair in bounds.items():
+            for place in _each(places):
+                at = self.value(place)
+                if isinstance(at, bool) or not isinstance(at, int | float):
+                    raise ValueError(self._told(f"parameters[{place!r}] must be the place of a number, was of {at!r}"))
+                if place in seen:
+                    raise ValueError(self._told(f"parameters must hold each place once, was with {place!r} again"))
+                seen.add(place)
+            name = f"parameters[{shown(places)!r}]"
+            if isinstance(pair, str | Mapping) or not isinstance(pair, Sequence) or len(pair) != 2:
+                raise ValueError(self._told(f"{name} must be two bounds, was {pair!r}"))
             try:
-                low, high = map(float, bounds)
-                for place in places:
-                    self._at(place)
-            except (TypeError, ValueError, KeyError, IndexError):
-                raise ValueError(
-                    self._told(f"parameters.{key!r} must be two bounds for a place in the scenario, was {bounds!r}")
-                ) from None
-            out[places if len(places) > 1 else places[0]] = (low, high)
+                low = number(f"{name}[0]", pair[0])
+                out[places] = (low, number(f"{name}[1]", pair[1], above=low))
+            except (TypeError, ValueError) as error:
+                raise ValueError(self._told(str(error))) from None
         return out
 
     @cached_property
@@ -224,7 +286,7 @@ class Scenario:
         arguments["process"] = self._made("process", process, {"start": self._start})
         for name in _PARTS:
             table = self.content.get(name)
-            if isinstance(table, Sequence) and not isinstance(table, str):
+            if name == "sellers" and isinstance(table, list | tuple):
                 arguments[name] = [self._made(name, one, where=f"{name}.{i}") for i, one in enumerate(table)]
             elif table is not None:
                 arguments[name] = self._made(name, table)
@@ -243,16 +305,25 @@ class Scenario:
         Returns
         -------
         SimulationResult or AccountSimulationResult
+
+        Raises
+        ------
+        ValueError
+            As `flushpoint.simulate`, with the scenario's name.
         """
         arguments = self.arguments | changes
-        if until is not None:
-            arguments |= self._shortened(arguments, until)
-        result: SimulationResult | AccountSimulationResult = simulate(**arguments)
+        try:
+            if until is not None:
+                arguments |= self._shortened(arguments, until)
+            result: SimulationResult | AccountSimulationResult = simulate(**arguments)
+        except (TypeError, ValueError) as error:
+            raise ValueError(self._told(str(error))) from error
         return result
 
     def _shortened(self, arguments: Mapping[str, Any], until: float) -> dict[str, Any]:
-        dt = arguments.get("horizon", 86_400.0) / arguments.get("steps", 1_440)
-        steps = whole_steps("until", until, dt, arguments.get("steps", 1_440))
+        most = count("steps", arguments.get("steps", 1_440), 1)
+        dt = number("horizon", arguments.get("horizon", 86_400.0), above=0) / most
+        steps = whole_steps("until", number("until", until, above=0), dt, most)
         script = arguments.get("script")
         return {"horizon": dt * steps, "steps": steps, "script": None if script is None else script.until(dt * steps)}
 
@@ -270,7 +341,7 @@ class Scenario:
         """
         content = copy.deepcopy(dict(self.content))
         for places, value in values.items():
-            for place in (places,) if isinstance(places, str) else places:
+            for place in _each(places):
                 *path, last = place.split(".")
                 try:
                     table: Any = content
@@ -286,16 +357,13 @@ class Scenario:
 
     def value(self, place: Place) -> Any:
         """Return what stands at a place; of several the first."""
-        first = place if isinstance(place, str) else place[0]
+        first = _each(place)[0]
+        at: Any = self.content
         try:
-            return self._at(first)
+            for key in first.split("."):
+                at = at[int(key)] if isinstance(at, list) else at[key]
         except (KeyError, IndexError, TypeError, ValueError):
             raise ValueError(self._told(f"place must be one in the scenario, was {first!r}")) from None
-
-    def _at(self, place: str) -> Any:
-        at: Any = self.content
-        for key in place.split("."):
-            at = at[int(key)] if isinstance(at, list) else at[key]
         return at
 
     @property
@@ -305,13 +373,37 @@ class Scenario:
     def _made(
         self, key: str, table: object, given: Mapping[str, object] | None = None, where: str | None = None
     ) -> Any:
-        if not isinstance(table, Mapping):
-            raise ValueError(self._told(f"{where or key} must be a table, was {table!r}"))
+        where = where or key
+        call = self._table(where, table)
         given = {name: value for name, value in (given or {}).items() if value is not None}
         try:
-            return construct(key, table, where or key, self.folder, given)
+            made = construct(key, call, where, self.folder, given)
         except ValueError as error:
             raise ValueError(self._told(str(error))) from error
+        if key == "book":
+            made = getattr(made, "book", made)  # of what a reader returns
+        if not isinstance(made, _MADE[key]):
+            wanted = " or a ".join(one.__name__ for one in _MADE[key])
+            raise ValueError(self._told(f"{where} must make a {wanted}, was a {type(made).__name__}"))
+        return made
+
+    def _table(self, where: str, table: object) -> Mapping[str, Any]:
+        if not isinstance(table, Mapping):
+            raise ValueError(self._told(f"{where} must be a table, was {table!r}"))
+        return table
+
+    def _check_context(self) -> None:
+        for name, value in self.content.get("context", {}).items():
+            try:
+                if name not in _BEFORE_AND_AFTER:
+                    number(f"context.{name}", value, above=0)
+                    continue
+                if not isinstance(value, list | tuple) or len(value) != 2:
+                    raise ValueError(f"context.{name} must be two figures, before and after, was {value!r}")
+                for i, one in enumerate(value):
+                    number(f"context.{name}.{i}", one, above=0)
+            except (TypeError, ValueError) as error:
+                raise ValueError(self._told(str(error))) from None
 
     def _keys(self, where: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
         for key in table:
@@ -334,3 +426,16 @@ class Scenario:
         for name in ("process", "turnover", "venue", "funding"):
             if name in self.arguments:
                 yield from (f"  {line}" for line in str(self.arguments[name]).splitlines())
+
+
+def shown(place: Place) -> str:
+    """Write a place as scenario files do."""
+    return ", ".join(_each(place))
+
+
+def _each(place: Place) -> tuple[str, ...]:
+    """The places of one value."""
+    places = (place,) if isinstance(place, str) else place
+    if not isinstance(places, tuple) or not places or not all(isinstance(one, str) for one in places):
+        raise TypeError(f"place must be a text or a tuple of texts, was {place!r}")
+    return places

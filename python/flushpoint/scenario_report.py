@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+from inspect import signature
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from flushpoint import report
 from flushpoint.accounts import Accounts
@@ -13,10 +18,13 @@ from flushpoint.calibrate import compared
 from flushpoint.compare import Comparison
 from flushpoint.contagion import ContagionResult, contagion
 from flushpoint.experiment import Experiment, experiment
+from flushpoint.explain import Explanation, explain
+from flushpoint.fragility import Fragility, TippingSurface, fragility, tipping_surface
 from flushpoint.market import Market
 from flushpoint.markets import Markets
 from flushpoint.response import Response, response
 from flushpoint.scenario import Scenario
+from flushpoint.simulate import PathResult
 from flushpoint.summary import Estimate
 from flushpoint.target import measured
 from flushpoint.unreconciled import unreconciled
@@ -36,6 +44,11 @@ _COLUMNS = (
 )
 _LEVEL = 0.99
 _FALL = -0.10  # of the first market, where contagion is looked at
+_RECORDED = 200  # times, at most, at which prices are kept for the fan
+_EXPLAINED = 50  # paths, at most, whose move is explained where positions open meanwhile, which takes long
+_DEPTHS = np.geomspace(0.1, 2.0, 25)  # of the tipping surface, and its shocks
+_SHOCKS = np.linspace(0.01, 0.5, 50)
+POLICY_NOTE = "Change of the mean, with its 95 % interval:"
 
 
 class ScenarioRun:
@@ -54,6 +67,7 @@ class ScenarioRun:
     ----------
     scenario : Scenario
     result : SimulationResult or AccountSimulationResult
+        Of a book with prices in time, at about 200 times unless the scenario says at which.
     response : Response or None
         Every cascade of the book at the start, where it is a `Book`.
     simulated : dict of str to float
@@ -66,10 +80,13 @@ class ScenarioRun:
 
     def __init__(self, scenario: Scenario, *, threads: int = 0, progress: Any = None, **changes: Any) -> None:
         self.scenario = scenario
+        self.changes = changes
         self.arguments = scenario.arguments | changes | {"threads": threads}
-        self.result = scenario.simulate(threads=threads, progress=progress, **changes)
-        self.simulated = measured(scenario, scenario.targets, self.result, threads=threads, **changes)
         book, market = scenario.book, scenario.market
+        kept = {} if isinstance(book, Accounts) else {"record": max(1, self.arguments.get("steps", 1_440) // _RECORDED)}
+        kept = {} if "record" in self.arguments else kept
+        self.result = scenario.simulate(threads=threads, progress=progress, **kept | changes)
+        self.simulated = measured(scenario, scenario.targets, self.result, threads=threads, **changes)
         self.response: Response | None = None
         if isinstance(book, Book) and isinstance(market, Market) and market.support is None:
             self.response = response(book, market)
@@ -79,6 +96,59 @@ class ScenarioRun:
         self.experiment: Experiment | None = None
         if scenario.policies:
             self.experiment = experiment(**self.arguments | {"seed": self.result.seed}, policies=scenario.policies)
+
+    @cached_property
+    def rises(self) -> bool:
+        """Whether a market's price goes further up than down, by the medians of low and high in log price."""
+        low, high = (float(np.median(self.result[name])) for name in ("low_price", "high_price"))
+        return bool(low * high > self.scenario.market.price**2)
+
+    @cached_property
+    def median_path(self) -> PathResult:
+        """The path whose low is the median one, or whose high where it rises; not for accounts."""
+        result: Any = self.result
+        numbers = np.concatenate([np.arange(*ends) for ends in result.provenance["paths"]])
+        order = np.argsort(result["high_price" if self.rises else "low_price"], kind="stable")
+        path: PathResult = result.replay(int(numbers[order[(numbers.size - 1) // 2]]))
+        return path
+
+    @cached_property
+    def explanation(self) -> Explanation | None:
+        """Whose the move to the low is, or to the high where it rises; None for accounts and extremes within steps.
+
+        On at most 50 paths where positions open meanwhile.
+        """
+        if isinstance(self.scenario.book, Accounts) or self.arguments.get("monitoring", "step") == "bridge":
+            return None
+        given = {name: self.arguments[name] for name in signature(explain).parameters if name in self.arguments}
+        paths = self.arguments.get("paths", 2_000)
+        if "turnover" in given:
+            paths = paths[:_EXPLAINED] if isinstance(paths, range) else min(paths, _EXPLAINED)
+        column = "high_price" if self.rises else "low_price"
+        return explain(**given | {"paths": paths, "seed": self.result.seed, "column": column})
+
+    @cached_property
+    def fragility(self) -> Fragility | None:
+        """How fragile the book at the start is, where `response` knows it."""
+        if self.response is None:
+            return None
+        context, market = self.scenario.context, self.response.market
+        known: dict[str, Any] = {
+            name: context[name] for name in ("daily_volume", "daily_volatility") if name in context
+        }
+        if "coins" in context:
+            known["market_value"] = context["coins"] * market.price
+        return fragility(self.response.book, market, threads=self.arguments["threads"], **known)
+
+    @cached_property
+    def tipping_surface(self) -> TippingSurface | None:
+        """At which shock it tips at which depth: falls, or rises where the scenario rises."""
+        if self.response is None:
+            return None
+        shocks = _SHOCKS if self.rises else -_SHOCKS
+        return tipping_surface(
+            self.response.book, self.response.market, shocks, _DEPTHS, threads=self.arguments["threads"]
+        )
 
     def facts(self) -> dict[str, Any]:
         """Gather everything as values that JSON can hold; a number that is not finite becomes None."""
@@ -107,10 +177,20 @@ class ScenarioRun:
                 "spectral_radius": self.contagion.spectral_radius,
                 "spillover": self._spillover(self.contagion.markets),
             }
+        if isinstance(scenario.book, Accounts) and scenario.book.group is not None:
+            facts["groups"] = self._groups(scenario.book.group)
         if self.experiment is not None:
             facts["policies"] = _policies(self.experiment)
         out: dict[str, Any] = report.plain(facts)
         return out
+
+    def _groups(self, group: NDArray[Any]) -> dict[str, dict[str, float]]:
+        """How many accounts each group has, and how many of them are closed, mean over paths."""
+        closed = self.result.group_closed.mean(0)
+        return {
+            str(name): {"accounts": int(np.count_nonzero(group == name)), "closed": mean}
+            for name, mean in zip(self.result.groups, closed, strict=True)
+        }
 
     def _spillover(self, markets: tuple[str, ...]) -> dict[str, float]:
         """By how much each market's price ends lower for accounts hurt in the first, in log points."""
@@ -163,8 +243,8 @@ def render(facts: dict[str, Any]) -> None:
     report.show(
         [
             (facts["title"], [" ".join(facts["description"].split()), *(f"- {one}" for one in facts["sources"])]),
-            (_simulated_heading(facts["simulation"]), [_simulation_table(facts["simulation"])]),
-            *([("Reported and simulated", [_target_table(facts["targets"])])] if facts["targets"] else []),
+            (simulated_text(facts["simulation"]), [report.table(*simulation_rows(facts["simulation"]))]),
+            *([("Reported and simulated", [report.table(*target_rows(facts["targets"]))])] if facts["targets"] else []),
             *(
                 [("What cannot hold together", [one["text"] for one in facts["unreconciled"]])]
                 * bool(facts["unreconciled"])
@@ -182,27 +262,30 @@ def render(facts: dict[str, Any]) -> None:
     )
 
 
-def _simulated_heading(simulation: Mapping[str, Any]) -> str:
+def simulated_text(simulation: Mapping[str, Any]) -> str:
+    """Say how many paths were run, how long and how fine."""
     days = simulation["horizon"] / 86_400
     length = f"{days:,.4g} days" if days >= 2 else f"{24 * days:,.4g} hours"
     return f"{simulation['paths']:,} paths of {length}, {simulation['steps']:,} steps, seed {simulation['seed']}"
 
 
-def _simulation_table(simulation: Mapping[str, Any]) -> Any:
+def simulation_rows(simulation: Mapping[str, Any]) -> report.Rows:
+    """List the figures of each column."""
     heading = ("", "5%", "median", "95%", "mean", "ES 99%")
     rows = [
         (
-            name.replace("_", " "),
+            label(name),
             *(amount(name, one["quantile"].get(p)) for p in ("0.05", "0.5", "0.95")),
             amount(name, one["mean"]["value"]),
             amount(name, one["expected_shortfall"]["value"]),
         )
         for name, one in simulation["columns"].items()
     ]
-    return report.table(heading, rows)
+    return heading, rows
 
 
-def _target_table(targets: Mapping[str, Any]) -> Any:
+def target_rows(targets: Mapping[str, Any]) -> report.Rows:
+    """List what was reported beside what was simulated."""
     rows = [
         (
             name.replace("_", " "),
@@ -213,7 +296,13 @@ def _target_table(targets: Mapping[str, Any]) -> Any:
         )
         for name, one in targets.items()
     ]
-    return report.table(("", "reported", "simulated", "difference", ""), rows)
+    return ("target", "reported", "simulated", "difference", ""), rows
+
+
+def label(column: str) -> str:
+    """Name a column, of one among several markets, too."""
+    name, _, market = column.partition(".")
+    return f"{name.replace('_', ' ')}{f', {market}' if market else ''}"
 
 
 def target_value(value: float | None, relative: bool) -> str:
@@ -235,28 +324,55 @@ def amount(name: str, value: float | None) -> str:
 
 
 def _contagion_text(found: Mapping[str, Any]) -> Iterable[Any]:
-    markets = found["markets"]
-    yield (
-        f"Spectral radius of the branching matrix after a fall of {-_FALL:.0%} in {markets[0]}: "
-        f"{found['spectral_radius']:.3f} (1 and above feeds itself). A fall of 1 in the column's market moves the "
+    yield branching_note(found)
+    yield report.table(*branching_rows(found))
+    yield spillover_note(found)
+    yield report.table(*spillover_rows(found))
+
+
+def branching_note(found: Mapping[str, Any]) -> str:
+    """Say what the branching matrix is."""
+    return (
+        f"Spectral radius of the branching matrix after a fall of {-_FALL:.0%} in {found['markets'][0]}: "
+        f"{_number(found['spectral_radius'])} (1 and above feeds itself). A fall of 1 in the column's market moves the "
         "row's by:"
     )
-    rows = [(name, *(f"{x:.3f}" for x in row)) for name, row in zip(markets, found["branching"], strict=True)]
-    yield report.table(("", *markets), rows)
-    yield f"Log points lower at the end, on average, for accounts that were hurt in {markets[0]}:"
-    yield report.table(markets, [[f"{100 * found['spillover'][name]:.2f}" for name in markets]])
+
+
+def branching_rows(found: Mapping[str, Any]) -> report.Rows:
+    """List the branching matrix."""
+    rows = [(name, *map(_number, row)) for name, row in zip(found["markets"], found["branching"], strict=True)]
+    return ("", *found["markets"]), rows
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def spillover_note(found: Mapping[str, Any]) -> str:
+    """Say what the spillover is."""
+    return f"Log points lower at the end, on average, for accounts that were hurt in {found['markets'][0]}:"
+
+
+def spillover_rows(found: Mapping[str, Any]) -> report.Rows:
+    """List the spillover."""
+    return tuple(found["markets"]), [tuple(f"{100 * found['spillover'][name]:.2f}" for name in found["markets"])]
 
 
 def _policy_text(policies: Mapping[str, Any]) -> Iterable[Any]:
-    columns = list(next(iter(policies.values())))
-    yield "Change of the mean, with its 95 % interval:"
+    yield POLICY_NOTE
+    yield report.table(*policy_rows(policies))
+
+
+def policy_rows(policies: Mapping[str, Any]) -> report.Rows:
+    """List what each policy changes."""
     rows = []
     for name, one in policies.items():
-        for column in columns:
-            change = one[column]["difference"]
+        for column, figures in one.items():
+            change = figures["difference"]
             value, low, high = (signed(column, change[figure]) for figure in ("value", "low", "high"))
-            rows.append((name, column.replace("_", " "), value, f"{low} to {high}"))
-    yield report.table(("", "", "change", ""), rows)
+            rows.append((name, label(column), value, f"{low} to {high}"))
+    return ("policy", "", "change", "interval"), rows
 
 
 def signed(name: str, value: float | None) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from flushpoint._validate import FloatArray, number, one_of
-from flushpoint.accounts import Accounts
 from flushpoint.book import Book
+from flushpoint.markets import Markets
+from flushpoint.simulate import DrawnSimulationResult
 
 _STATISTICS: dict[str, Callable[[FloatArray], Any]] = {"median": np.median, "mean": np.mean}
 #: Columns that add up in time, so that a stretch of it has a value of its own.
@@ -78,14 +79,19 @@ class Target:
 def targets_of(table: Mapping[str, Any]) -> dict[str, Target]:
     """Make targets from tables, by name."""
     out = {}
+    known = [one.name for one in fields(Target)]
     for name, one in table.items():
         if not isinstance(one, Mapping):
             raise ValueError(f"targets.{name} must be a table, was {one!r}")
+        for key in one:
+            if key not in known:
+                raise ValueError(f"targets.{name} must hold only {', '.join(known)}, was with {key!r}")
+        for key in ("reported", "measure"):
+            if key not in one:
+                raise ValueError(f"targets.{name}.{key} must be given, was missing")
         try:
             out[name] = Target(**one)
-        except TypeError as error:
-            raise ValueError(f"targets.{name}: {str(error).removeprefix('Target.__init__() ')}") from None
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"targets.{name}.{error}") from None
     return out
 
@@ -101,25 +107,34 @@ def measured(scenario: Any, targets: Mapping[str, Target], result: Any = None, *
         The whole run, if it has been made already.
     **changes
         As of `Scenario.simulate`.
+
+    Raises
+    ------
+    ValueError
+        Naming the scenario, the target, the rule and the value.
     """
     whole = scenario.simulate(**changes) if result is None else result
-    runs: dict[float, Any] = {scenario.arguments.get("horizon", 86_400.0): whole}
+    runs: dict[float, Any] = {(scenario.arguments | changes).get("horizon", 86_400.0): whole}
 
     def until(seconds: float) -> Any:
         if seconds not in runs:
-            runs[seconds] = scenario.simulate(until=seconds, **changes)
+            runs[seconds] = scenario.simulate(until=seconds, **changes | {"record": None})
         return runs[seconds]
+
+    def values(target: Target) -> FloatArray:
+        if target.window is None:
+            return _values(scenario, whole, target.measure)
+        begin, end = target.window
+        late = _values(scenario, until(end), target.measure)
+        return late - _values(scenario, until(begin), target.measure) if begin > 0 else late
 
     out = {}
     for name, target in targets.items():
-        if target.window is None:
-            values = _values(scenario, whole, target.measure)
-        else:
-            begin, end = target.window
-            values = _values(scenario, until(end), target.measure)
-            if begin > 0:
-                values = values - _values(scenario, until(begin), target.measure)
-        out[name] = float(_STATISTICS[target.statistic](values))
+        try:
+            out[name] = float(_STATISTICS[target.statistic](values(target)))
+        except ValueError as error:
+            told = str(error).removeprefix(f"{scenario.name}: ")
+            raise ValueError(f"{scenario.name}: targets.{name}: {told}") from error
     return out
 
 
@@ -129,23 +144,33 @@ def _values(scenario: Any, result: Any, measure: str) -> FloatArray:
         return _open_interest_change(scenario, result)
     told, _, market = measure.partition(".")
     column = told.removesuffix(_CHANGE)
+    markets = scenario.market.names if isinstance(scenario.market, Markets) else ()
+    if market and market not in markets:
+        raise ValueError(
+            f"measure must name a market only of several ({', '.join(markets) or 'one here'}), was {measure!r}"
+        )
     name = f"{column}.{market}" if market else column
     try:
         values = np.asarray(result[name] if name in result else getattr(result, column), dtype=np.float64)
-    except AttributeError:
-        raise ValueError(f"measure must be a column of the result, was {measure!r}") from None
-    if values.ndim != 1:
-        raise ValueError(f"measure must name a market, such as {column}.{scenario.market.names[0]}, was {measure!r}")
+    except (AttributeError, TypeError, ValueError):
+        values = np.empty(())
+    if values.ndim == 2 and len(markets) == values.shape[1]:
+        raise ValueError(f"measure must name a market, such as {column}.{markets[0]}, was {measure!r}")
+    if values.shape != (result._count,):
+        raise ValueError(f"measure must be a column of the result, was {measure!r}")
     if column == told:
         return values
+    if not column.endswith("_price"):
+        raise ValueError(f"measure must be of prices where it ends in {_CHANGE}, was {measure!r}")
     start = scenario.market[market].price if market else scenario.market.price
     return np.asarray(values / start - 1.0)
 
 
 def _open_interest_change(scenario: Any, result: Any) -> FloatArray:
-    book, price = scenario.book, scenario.market.price
-    if isinstance(book, Accounts) or not isinstance(book, Book):
-        raise ValueError(f"measure must be another than {_OPEN_INTEREST_CHANGE!r} but for a Book, was it")
-    held = book.long.quantity.sum()
-    left = result.long_open_quantity if "turnover" in scenario.arguments else held - result.long_quantity
+    book = scenario.book
+    if not isinstance(book, Book):
+        raise ValueError(f"measure must be another but for a Book, was {_OPEN_INTEREST_CHANGE!r}")
+    held, price = book.long.quantity.sum(), scenario.market.price
+    drawn = isinstance(result, DrawnSimulationResult)
+    left = result.long_open_quantity if drawn else held - result.long_quantity
     return np.asarray(left * result.final_price / (held * price) - 1.0)

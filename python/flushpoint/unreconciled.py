@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flushpoint.market import Market
 from flushpoint.scenario import Scenario
 
 _PREFACTOR = 0.8  # of the square-root law, as `SquareRootImpact` has it
@@ -31,10 +32,12 @@ def unreconciled(scenario: Scenario, simulated: Mapping[str, float]) -> list[dic
 
 def _found(scenario: Scenario, simulated: Mapping[str, float]) -> Iterator[dict[str, Any]]:
     context, targets = scenario.context, scenario.targets
-    if "trough" not in targets or not hasattr(scenario.market, "price"):
+    if not isinstance(scenario.market, Market) or "trough" not in targets or targets["trough"].measure != "low_price":
         return
     start, trough = scenario.market.price, targets["trough"].reported
     fall = trough / start
+    if not 0 < fall < 1:
+        return
     if {"coins", "market_value"} <= context.keys():
         before, after = context["market_value"]
         lost = context["coins"] * (start - trough)
@@ -58,8 +61,8 @@ def _found(scenario: Scenario, simulated: Mapping[str, float]) -> Iterator[dict[
             if "open_interest_change" in simulated:
                 text += f" Simulated: {100 * simulated['open_interest_change']:+.1f} % in dollars."
             yield _entry("open_interest", dollars, coins, text)
-    if "liquidations_24h" in targets and {"daily_volume", "daily_volatility"} <= context.keys():
-        forced = targets["liquidations_24h"].reported
+    forced = targets["liquidations_24h"].reported if "liquidations_24h" in targets else 0.0
+    if forced > 0 and {"daily_volume", "daily_volatility"} <= context.keys():
         moved = _PREFACTOR * context["daily_volatility"] * math.sqrt(forced / context["daily_volume"])
         if moved < 0.5 * -math.log(fall):
             yield _entry(
@@ -72,8 +75,8 @@ def _found(scenario: Scenario, simulated: Mapping[str, float]) -> Iterator[dict[
                 "there.",
             )
     window = targets["liquidations_24h"].window if "liquidations_24h" in targets else None
-    days = scenario.arguments.get("horizon", 0.0) / 86_400
-    if window is not None and days > 10:
+    if window is not None and window[1] > 10 * 86_400:
+        days = window[1] / 86_400
         yield _entry(
             "one_day",
             (window[1] - window[0]) / 86_400,

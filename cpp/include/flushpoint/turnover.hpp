@@ -49,8 +49,9 @@ class LivingSide {
     }
 
 public:
-    LivingSide(const SideView& view, bool shorts, double closing_rate)
-        : run_{view, shorts}, shorts_(shorts), closing_rate_(closing_rate) {}
+    // `held`: of how many positions, with those that can never trigger.
+    LivingSide(const SideView& view, std::size_t held, bool shorts, double closing_rate)
+        : run_{view, shorts}, held_(view.quantity_sum[held]), shorts_(shorts), closing_rate_(closing_rate) {}
 
     void open(double trigger, double quantity, double closes_at) {
         if (opened_.size() == opened_.capacity()) tidy();
@@ -88,8 +89,7 @@ public:
     double notional() const { return notional_; }
     // Of those opened, what is still open; of the book, whose positions' closes are drawn when they are crossed, the mean.
     double open_quantity(double seconds) const {
-        double sum = math::exp(-closing_rate_ * seconds) *
-                     (run_.view.quantity_sum[run_.view.count] - run_.view.quantity_sum[run_.closed]);
+        double sum = math::exp(-closing_rate_ * seconds) * (held_ - run_.view.quantity_sum[run_.closed]);
         for (const Position& one : opened_) sum += one.closes_at > seconds ? one.quantity : 0.0;
         return sum;
     }
@@ -106,6 +106,7 @@ public:
 
 private:
     SortedSide run_;
+    double held_;
     bool shorts_;
     double closing_rate_;
     std::vector<Position> opened_;

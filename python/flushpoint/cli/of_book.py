@@ -98,7 +98,8 @@ def stress(
 ) -> None:
     """Report many scenarios of a book: shocks against how much of the depth is there, or shocks drawn at random."""
     if draws:
-        only_with("--shocks without --draws", {"--shocks": shocks})
+        if shocks is not None:
+            raise typer.BadParameter(f"must come without --draws, was {shocks} with it", param_hint="--shocks")
         if deviation is None:
             raise typer.BadParameter("must be given with --draws, was missing", param_hint="--deviation")
     else:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from flushpoint import plot, scenario_report
+from flushpoint import html_report, plot, scenario_report
 from flushpoint.calibrate import calibrate as find
 from flushpoint.cli import options
 from flushpoint.cli.of_book import respond
@@ -55,8 +55,8 @@ def report(
     threads: options.Threads = 0,
 ) -> None:
     """Run a scenario and write its report: one HTML file with pictures, tables and all that it was made from."""
-    done = _ran(scenario, paths, seed, threads)
-    html_report.write(done, output)
+    html_report.require()
+    html_report.write(_ran(scenario, paths, seed, threads), output)
     print(f"Report: {output}", flush=True)
 
 

@@ -4,6 +4,7 @@ from flushpoint.plot._axes import require
 from flushpoint.plot.contagion import contagion
 from flushpoint.plot.explain import explanation
 from flushpoint.plot.fan import fan
+from flushpoint.plot.fragility import fragility, tipping_surface
 from flushpoint.plot.levels import levels, levels_over_time
 from flushpoint.plot.losses import losses
 from flushpoint.plot.policies import policies
@@ -15,6 +16,7 @@ __all__ = [
     "contagion",
     "explanation",
     "fan",
+    "fragility",
     "levels",
     "levels_over_time",
     "losses",
@@ -23,5 +25,6 @@ __all__ = [
     "require",
     "response",
     "supply_and_depth",
+    "tipping_surface",
     "waves",
 ]

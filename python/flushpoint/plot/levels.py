@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from flushpoint.book import Book
 from flushpoint.levels import LevelsOverTime
-from flushpoint.plot._axes import LONG, SHORT, axes, check_kind, clean, each_bin, legend, scale_of, thousands
+from flushpoint.plot._axes import LONG, SHORT, axes, check_kind, clean, each_bin, few_ticks, legend, scale_of, thousands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,6 +64,7 @@ def levels(
     ax.text(price, 1.01, f"price {price:,.6g}", transform=ax.get_xaxis_transform(), ha="center")
     ax.set_xlabel(f"liquidation price ({currency})")
     ax.set_ylabel(f"notional per bin{each_bin(edges, currency)} ({unit}{currency})")
+    ax.xaxis.set_major_locator(few_ticks(6))
     ax.xaxis.set_major_formatter(thousands())
     ax.set_xlim(edges[0], edges[-1])
     legend(ax)

@@ -58,7 +58,8 @@ def policies(
     ax.plot(value, row, "o", color=LONG, markersize=7)
     ax.axvline(0, color="black", linewidth=1)
     for k, name in enumerate(x):
-        ax.text(0.01, k - 0.2, name, transform=ax.get_yaxis_transform(), va="bottom", fontsize="medium")
+        clear = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}  # of the line at 0
+        ax.text(0.01, k - 0.2, name, transform=ax.get_yaxis_transform(), va="bottom", fontsize="medium", bbox=clear)
     ax.set_ylim(len(x) - 0.6, -0.6)
     what = "mean" if tail is None else f"expected shortfall at {percent(tail)} of"
     ax.set_xlabel(f"change of {what}\n{column.replace('_', ' ')} ({unit})")
