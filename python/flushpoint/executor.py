@@ -35,8 +35,11 @@ def places(executor: Any) -> int:
     """Return how many tasks an executor runs at a time, as far as it tells."""
     if _is_client(executor):
         return max(1, int(sum(executor.nthreads().values())))
-    told = getattr(executor, "_max_workers", None)
-    return told if isinstance(told, int) and told > 0 else os.cpu_count() or 1
+    for name in ("num_workers", "_max_workers"):  # of mpi4py, and of the standard library
+        told = getattr(executor, name, None)
+        if isinstance(told, int) and told > 0:
+            return told
+    return os.cpu_count() or 1
 
 
 def spread(work: Work, parts: Sequence[range], executor: Any) -> Generator[tuple[range, Any]]:

@@ -424,7 +424,7 @@ def simulate(
     max_count : int, default 1000000
         Of a random book only: a path in which more positions would close is a runaway; no more do.
     executor : concurrent.futures.Executor or dask.distributed.Client, optional
-        Where parts of the paths are run: the same bits as here, whatever the workers, and however often they die.
+        Where parts of the paths are run, to the same bits as here; what is lost with a worker is run again.
         Columns that are worked out later are worked out here.
     checkpoint : str or path, optional
         A directory in which parts that are done are kept, so that the same call goes on with the others. It must be
