@@ -143,7 +143,7 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["notes.txt"]
 
 
-@pytest.mark.parametrize("manifest", ["", "{", "[]", '{"run": {}}'])
+@pytest.mark.parametrize("manifest", ["", "{", "[]", '{"run": {}}', '{"run": [1], "rows": 1, "format": 1}'])
 def test_a_manifest_that_cannot_be_read_is_told(manifest: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(manifest)
     with pytest.raises(ValueError, match=r"must hold a manifest that can be read, run\.json: "):
@@ -154,7 +154,7 @@ def test_a_manifest_of_another_format_is_told(tmp_path: Path) -> None:
     in_parts(tmp_path)
     told = json.loads((tmp_path / "run.json").read_text())
     (tmp_path / "run.json").write_text(json.dumps({**told, "format": 9}))
-    with pytest.raises(ValueError, match=r"must be of format 1, was 9$"):
+    with pytest.raises(ValueError, match=r"must be of format 1 and have parts of rows, was 9 with \d+$"):
         run(tmp_path)
 
 

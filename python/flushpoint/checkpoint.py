@@ -74,11 +74,11 @@ class Checkpoint:
         where = f"checkpoint {str(self._directory)!r}"
         try:
             told = json.loads(manifest.read_bytes())
-            stored, size, known = told["run"], int(told["rows"]), told["format"]
+            stored, size, known = dict(told["run"]), int(told["rows"]), told["format"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{where} must hold a manifest that can be read, {_MANIFEST}: {error!r}") from None
-        if known != _FORMAT:
-            raise ValueError(f"{where} must be of format {_FORMAT}, was {known!r}")
+        if known != _FORMAT or size < 1:
+            raise ValueError(f"{where} must be of format {_FORMAT} and have parts of rows, was {known!r} with {size}")
         for name in stored | identity:
             there, here = stored.get(name), identity.get(name)
             if there is None or here is None:
