@@ -70,6 +70,8 @@ class Position:
     bankruptcy: float
     entry: float
     stop: bool = False  # an order of its owner, not a liquidation
+    wallet: float = math.nan  # of the account that holds it, where it shares margin: cash without unrealised profit
+    asked: float = math.nan  # maintenance / notional of that account
     original: float = field(init=False)
     first_trigger: float = field(init=False)
     first_bankruptcy: float = field(init=False)
@@ -100,11 +102,13 @@ def score(policy: str, position: Position, price: float) -> float:
         return INFINITE
     leverage = price / (s * (price - owed))
     if policy == "queue":
-        return s * (price - entry) / entry * leverage
+        return s * (price - entry) / entry * leverage if entry else INFINITE
     if policy == "queue_price_ratio":
         return (price / entry if s > 0 else entry / price) * leverage
-    wallet = s * (entry - owed) * position.quantity
+    shared = not math.isnan(position.wallet)
+    wallet = position.wallet if shared else s * (entry - owed) * position.quantity
     rate = s * (trigger - owed) / trigger if 0 < trigger < math.inf else 0.0
+    rate = position.asked if shared else rate
     maintenance = max(0.0, rate) * price * position.quantity
     return position.profit(price) / max(1.0, wallet) * (maintenance / equity)
 

@@ -31,7 +31,7 @@ IMPACTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("DepthImpact", {"distance": [0.01, 0.05], "bid_quantity": [30.0, 90.0], "ask_quantity": [20.0, 120.0]}),
     ("EvaporatingImpact", {"coefficient": 3e-4, "thinning": 2.0}),
 )
-PRICES = (100.0, 20.0, 5.0)
+PRICES = (100.0, 20.0, 5.0, 1.5)
 
 
 class Portfolio:
@@ -495,6 +495,16 @@ def test_no_scenario_has_no_outcome() -> None:
     assert (s.final_price.shape, s.rounds.shape, s.group_closed.shape) == ((0, 2), (0,), (0, 1))
 
 
+def test_no_accounts_have_no_groups() -> None:
+    markets = fp.Markets({n: fp.Market(10.0, fp.LinearImpact(1e-3)) for n in "AB"})
+    nobody = fp.Accounts([], [], [], [], [], fp.MarginSchedule.flat(0.01), group=[])
+    s = fp.stress(nobody, markets, [[-0.1, 0.0], [0.0, 0.0]])
+    assert (s.groups.size, s.group_closed.shape, s.accounts_closed.tolist()) == (0, (2, 0), [0, 0])
+    assert fp.cascade(nobody, markets, -0.1).group_shortfall.shape == (0,)
+    model = fp.FactorModel.betas(fp.GBM(0.5), {"A": 1.0, "B": 1.0})
+    assert fp.simulate(nobody, markets, model, paths=3).group_closed.shape == (3, 0)
+
+
 def test_markets_tell_their_names() -> None:
     markets = fp.Markets({n: fp.Market(10.0, fp.LinearImpact(1e-3)) for n in "ABCDE"})
     assert repr(markets) == "<Markets: A, B, C, D, ...>"
@@ -552,7 +562,7 @@ def test_bad_questions_are_refused() -> None:
             ((accounts, markets, [-0.1, -0.1, 0.0]), {}, ValueError, "shock must have one entry a market, 2, along"),
             ((accounts, markets, -1.0), {}, ValueError, "shock must be above -1, and leave prices finite, was -1.0"),
             ((accounts, markets), {"venue": fp.Venue(delay=3.0)}, ValueError, "delay of a venue must be left out"),
-            ((accounts, markets), {"venue": fp.Venue(adl="pro_rata")}, ValueError, "adl of a venue must be left out"),
+            ((accounts, markets), {"venue": fp.Venue(adl="socialised")}, ValueError, "adl of a venue must be left out"),
         ):
             with pytest.raises(error, match=re.escape(message)):
                 ask(*arguments, **more)

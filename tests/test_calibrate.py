@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -253,12 +251,3 @@ TARGETS = {"low": fp.Target(88.0, "low_price")}
 def test_bad_input(arguments: Any, options: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         fp.calibrate(*arguments, **options)
-
-
-def test_the_page_of_calibration(capsys: pytest.CaptureFixture[str]) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "calibration.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.S)
-    names: dict[str, Any] = {}
-    exec(compile(example, "docs/calibration.md", "exec"), names)
-    assert "identified: condition number 1" in capsys.readouterr().out
-    assert np.median(names["again"]["high_price"]) == pytest.approx(62_000.0, rel=1e-3)

@@ -98,11 +98,17 @@ def test_options_of_a_book_make_run_a_response() -> None:
     assert same[0]["shock"] == -0.1
 
 
+def test_a_scenario_says_which_columns_are_told(small: str) -> None:
+    Path("told.toml").write_text(SMALL + '[outputs]\ncolumns = ["long_count", "shortfall"]\n')
+    facts = json.loads(invoke("run", "told.toml", "--json", "--no-pictures"))
+    assert list(facts["simulation"]["columns"]) == ["long_count", "shortfall"]
+
+
 def test_calibration_from_the_command_line(small: str) -> None:
     facts = json.loads(invoke("calibrate", small, "--json"))
     assert abs(facts["targets"]["trough"]["difference"]) < 0.01
     assert 0.5 < facts["parameters"]["process.volatility"]["value"] < 6
-    assert "trough: " in invoke("calibrate", small, "--evaluations", "4", "--paths", "20")
+    assert "trough: " in invoke("calibrate", small, "--evaluations", "8", "--paths", "20")
 
 
 def test_scenarios_are_listed() -> None:
@@ -177,6 +183,8 @@ def test_the_bench_times_every_job(monkeypatch: pytest.MonkeyPatch) -> None:
         ("run nowhere.toml", "nowhere.toml"),
         ("run bad.toml", "bad: market.price must be positive, was -1.0"),
         ("run unknown.toml", "unknown: market must hold arguments of Market"),
+        ("run outputs.toml", "outputs: outputs.columns must be among"),
+        ("run texts.toml", "texts: outputs.columns must be a list of texts, was [3]"),
         ("run squeeze --shock -0.1", "SCENARIO: must come without options of a book"),
         ("run --positions p.csv --paths 3", "--paths: must come without options of a book"),
         ("calibrate squeeze", "parameters must be a mapping of at least one place"),
@@ -196,6 +204,8 @@ def test_bad_input_is_one_line_and_exit_code_two(
 ) -> None:
     (tmp_path / "bad.toml").write_text(SMALL.replace("price = 100.0", "price = -1.0"))
     (tmp_path / "unknown.toml").write_text(SMALL.replace("price = 100.0", "price = 100.0\nhalflife = 3"))
+    (tmp_path / "outputs.toml").write_text(SMALL + '[outputs]\ncolumns = ["nothing"]\n')
+    (tmp_path / "texts.toml").write_text(SMALL + "[outputs]\ncolumns = [3]\n")
     assert cli.main(arguments.split()) == 2
     out, err = capsys.readouterr()
     assert out == ""

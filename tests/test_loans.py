@@ -231,6 +231,10 @@ def test_contagion_by_loans_but_no_spillover() -> None:
             ValueError, "liquidation_threshold must name every market of a position, was without 'B'",
         ),
         (
+            lambda: fp.cascade(fp.Accounts.from_loans([0], [0], [1.0], [1.0], {"A": 0.8}), eth()),
+            ValueError, "liquidation_threshold (the schedules of loans) must name every market of a position, was",
+        ),
+        (
             lambda: fp.Accounts.from_loans([0], ["A"], [1.0], 1.0, 0.8),
             ValueError, "debt must have one dimension, was of shape ()",
         ),

@@ -139,9 +139,8 @@ def test_the_flush_and_its_facts(flush: ScenarioRun) -> None:
     assert facts["simulation"]["paths"] == len(result["low_price"]) == 200
     told = result.summary(columns=["low_price"], levels=(0.99,))["low_price"]
     assert facts["simulation"]["columns"]["low_price"]["median"] == told["quantile"][0.5].value
-    assert (
-        facts["simulation"]["columns"]["low_price"]["expected_shortfall"]["low"] == told["expected_shortfall"][0.99].low
-    )
+    worst = told["expected_shortfall"][0.99].value
+    assert facts["simulation"]["columns"]["low_price"]["expected_shortfall"]["value"] == worst
     assert facts["simulation"]["columns"]["low_price"]["mean"]["value"] == pytest.approx(result["low_price"].mean())
     assert facts["simulation"]["seed"] == result.seed
     assert facts["content"]["market"]["price"] == 126_000.0
@@ -168,9 +167,10 @@ def test_facts_of_accounts_and_of_policies() -> None:
 
 
 def test_facts_of_dates_and_of_no_target() -> None:
-    content = {**CONTENT, "sources": ["a page"], "title": "Mine"}
-    scenario = fp.Scenario("mine", content)
+    opened = [datetime.date(2026, 2, day) for day in (4, 4, 5)]
+    scenario = made(sources=["a page"], title="Mine", book={**CONTENT["book"], "group": opened})
     facts = ScenarioRun(scenario).facts()
+    assert facts["content"]["book"]["group"] == ["2026-02-04", "2026-02-04", "2026-02-05"]
     assert facts["targets"] == {}
     assert facts["unreconciled"] == []
     assert facts["title"] == "Mine"
@@ -473,7 +473,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     # one market or several
     ({"markets": {}}, r"accounts must be given, was missing$"),
     ({"accounts": {}}, r"markets must be given, was missing$"),
-    ({"markets": {}, "accounts": {}}, r"(book|market) must be left out where markets or accounts is given$"),
+    ({"markets": {}, "accounts": {}}, r"market must be left out where markets or accounts is given$"),
     ({"market": None, "book": None, "markets": 5, "accounts": {}}, r"markets must be a table, was 5$"),
     ({"market": None, "book": None, "markets": {}, "accounts": {}}, r"markets\.?:? ?.*must"),
     ({"market": None, "book": None, "markets": {"A": 5}, "accounts": {}}, r"markets"),
@@ -620,7 +620,7 @@ PLACES = (
 
 
 @given(st.dictionaries(st.sampled_from(PLACES), VALUES, min_size=1, max_size=2))
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_hostile_values_never_crash(changes: dict[str, Any]) -> None:
     """Whatever a table holds, making a scenario works or says what is wrong; so does running it."""
     content = copy.deepcopy({**CONTENT, "context": {"coins": 1.0}})
@@ -796,11 +796,8 @@ def test_scripts_add_up_and_end() -> None:
 
 
 # --- the page ---
-def test_the_page_of_scenarios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_of_scenarios(tmp_path: Path) -> None:
     page = (Path(__file__).parents[1] / "docs" / "scenarios.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.S)
-    exec(compile(example, "docs/scenarios.md", "exec"), {})
-    assert "high_price" in capsys.readouterr().out
     (file,) = re.findall(r"```toml\n(.*?)```", page, re.S)
     scenario = written(tmp_path, file)
     assert len(scenario.parameters) == 2

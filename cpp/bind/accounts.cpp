@@ -23,8 +23,8 @@ struct AccountScenarios {
     }
 };
 
-// The columns of one row, waves, of each position of accounts over several markets which share is open, and of each such
-// account whether it is a bank that defaulted.
+// The columns of one row, waves, of each position of accounts over several markets which share is open, of each such account
+// whether it is a bank that defaulted, and of the books' positions what was not closed as a winner's.
 py::dict cascade_accounts(const py::tuple& job, const py::tuple& scenario) {
     const AccountJob in(job);
     const AccountScenarios one(scenario, in.books.size());
@@ -35,15 +35,20 @@ py::dict cascade_accounts(const py::tuple& job, const py::tuple& scenario) {
     double* open = left.mutable_data();
     py::array_t<bool> defaulted(static_cast<py::ssize_t>(in.accounts.view.count));
     bool* bankrupt = defaulted.mutable_data();
+    std::size_t own = 0;
+    for (const auto& book : in.books) own += book->positions.longs.view.count + book->positions.shorts.view.count;
+    Doubles own_left = doubles(in.view.venue.closes_winners() ? own : 0);
+    const fp::AccountEnds ends{open, bankrupt, own_left.mutable_data()};
     std::vector<fp::AccountWave> waves;
     {
         const py::none nobody;
         const py::gil_scoped_release release;
-        fp::cascade(in.view, one.view, out.view, waves, open, bankrupt, progress_of(nobody, 1));
+        fp::cascade(in.view, one.view, out.view, waves, ends, progress_of(nobody, 1));
     }
     py::dict found = out.result();
     found["wave_table"] = copied(waves);
     found["left"] = left;
+    found["own_left"] = own_left;
     found["defaulted"] = defaulted;
     return found;
 }

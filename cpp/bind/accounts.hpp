@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "venue.hpp"
@@ -71,12 +72,13 @@ struct Accounts {
     }
 };
 
-// (market, longs, shorts, positions, long_group or None, short_group or None)
+// (market, longs, shorts, positions, long_group or None, short_group or None, long_alone or None, short_alone or None)
 struct MarketBook {
     Market market;
     Book book;
     VenuePositions positions;
     std::optional<Indices> groups[2];
+    std::optional<Flags> alone[2];
 
     explicit MarketBook(const py::tuple& items)
         : market(items[0].cast<py::tuple>()),
@@ -85,15 +87,26 @@ struct MarketBook {
         require(positions.knows_bankruptcy(), "_core: accounts need bankruptcy prices");
         const std::size_t counts[] = {positions.longs.view.count, positions.shorts.view.count};
         for (std::size_t side = 0; side < 2; ++side) {
-            const py::object group = items[4 + side];
-            if (group.is_none()) continue;
-            groups[side] = array_of<Indices>(group);
-            require(length(*groups[side]) == counts[side], "_core: the columns of a side do not fit together");
+            const py::object group = items[4 + side], isolated = items[6 + side];
+            if (!group.is_none()) {
+                groups[side] = array_of<Indices>(group);
+                require(length(*groups[side]) == counts[side], "_core: the columns of a side do not fit together");
+            }
+            if (!isolated.is_none()) {
+                alone[side] = array_of<Flags>(isolated);
+                require(length(*alone[side]) == counts[side], "_core: the columns of a side do not fit together");
+            }
         }
     }
     fp::MarketBook view() const {
-        return {market.data, positions.view, groups[0] ? groups[0]->data() : nullptr,
-                groups[1] ? groups[1]->data() : nullptr};
+        const auto data = [](const auto& column) { return column ? column->data() : nullptr; };
+        return {market.data, positions.view, data(groups[0]), data(groups[1]), data(alone[0]), data(alone[1])};
+    }
+    // What is asked where winners are closed.
+    void require_winners() const {
+        positions.require_places();
+        require(positions.longs.entry_price && positions.shorts.entry_price && alone[0] && alone[1],
+                "_core: closing winners needs entry prices");
     }
 };
 
@@ -136,6 +149,13 @@ struct AccountJob {
         view.markets.midpoint = items[6].cast<bool>();
         view.accounts = accounts.view;
         view.venue = venue.data;
+        if (view.venue.closes_winners()) {
+            for (const auto& book : books) {
+                book->require_winners();
+                const std::size_t own = book->positions.longs.view.count + book->positions.shorts.view.count;
+                require(own + view.accounts.positions() <= 0x7fffffff, "_core: there are too many positions");
+            }
+        }
         view.confined = items[5].cast<std::int32_t>();
     }
 };
@@ -158,15 +178,26 @@ struct AccountColumns {
         markets.add("shared_shorts", view.shared_shorts);
         markets.add("long_quantity", view.long_quantity);
         markets.add("short_quantity", view.short_quantity);
+        markets.add("adl_quantity", view.adl_quantity);
+        markets.add("adl_count", view.adl_count);
         markets.add("long_notional", view.long_notional);
         markets.add("short_notional", view.short_notional);
         groups.add("group_closed", view.group_closed);
         groups.add("group_defaulted", view.group_defaulted);
         groups.add("group_shortfall", view.group_shortfall);
+        if (job.venue.closes_winners()) {
+            markets.add("spared_longs", view.spared_longs);
+            markets.add("spared_shorts", view.spared_shorts);
+            groups.add("group_spared", view.group_spared);
+            groups.add("group_spared_isolated", view.group_spared_isolated);
+        }
         rows.add("rounds", view.rounds);
         rows.add("liquidator_profit", view.liquidator_profit);
         rows.add("liquidator_cash", view.liquidator_cash);
-        fp::LedgerColumns::for_each(view.ledger, [&](const char* name, auto*& at) { rows.add(name, at); });
+        fp::LedgerColumns::for_each(view.ledger, [&](const char* name, auto*& at) {
+            if (std::string_view(name).starts_with("adl_")) return;  // told market by market
+            rows.add(name, at);
+        });
     }
     py::dict result() const {
         py::dict out;

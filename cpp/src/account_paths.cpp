@@ -58,14 +58,15 @@ private:
 };
 
 // One path. x = log price, f = exogenous log price, g = displacement, all as in market.hpp.
+template <class Own>
 class AccountPath {
 public:
     explicit AccountPath(const Tables& tables)
         : tables_(&tables), run_(tables.job.accounts, tables.thresholds), markets_(tables.job.model.markets) {}
     AccountPath(const AccountPath&) = delete;
 
-    void begin() {
-        run_.begin();
+    void begin(Pulse& pulse) {
+        run_.begin(pulse);
         for (std::size_t m = 0; m < markets_.size(); ++m) {
             markets_[m] = OneMarket{};
             markets_[m].low = markets_[m].high = tables_->log_price[m];
@@ -95,7 +96,7 @@ public:
     void visit(std::int64_t step, const double* f, Pulse& pulse) {
         arrive(step);
         for (std::size_t m = 0; m < markets_.size(); ++m) {
-            MarketRun& run = run_.markets[m];
+            MarketRun<Own>& run = run_.markets[m];
             run.start = math::exp(f[m]);
             run.trading.highest = run.trading.lowest = run.trading.displacement;
             markets_[m].waves = run.trading.waves;
@@ -166,7 +167,7 @@ private:
         const std::size_t count = markets_.size();
         for (std::size_t m = 0; m < count; ++m) {
             OneMarket& one = markets_[m];
-            const MarketRun& run = run_.markets[m];
+            const MarketRun<Own>& run = run_.markets[m];
             const double own = run.trading.displacement - run.pushed;
             const double rest =
                 tables_->recovery[m].lasts() ? own : run.as_market([&](const auto& market) {
@@ -196,11 +197,12 @@ private:
     }
 
     const Tables* tables_;
-    AccountRun run_;
+    AccountRun<Own> run_;
     std::vector<OneMarket> markets_;
 };
 
 // Up to `walk_lanes` paths, whose steps are made together, block by block.
+template <class Own>
 class Eight {
 public:
     explicit Eight(const Tables& tables) : tables_(&tables), walk_(tables.job.model, tables.job.randomness) {}
@@ -209,7 +211,7 @@ public:
         const std::int64_t all = tables_->job.steps;
         const std::size_t markets = tables_->job.model.markets, drivers = tables_->job.model.drivers.size();
         while (paths_.size() < static_cast<std::size_t>(count)) paths_.emplace_back(*tables_);
-        for (int lane = 0; lane < count; ++lane) path(lane).begin();
+        for (int lane = 0; lane < count; ++lane) path(lane).begin(pulse);
         walk_.start(first, count, tables_->log_price);
         for (std::int64_t done = 0; done < all;) {
             const int steps = static_cast<int>(std::min<std::int64_t>(block_steps, all - done));
@@ -226,11 +228,11 @@ public:
     }
 
 private:
-    AccountPath& path(int lane) { return paths_[static_cast<std::size_t>(lane)]; }
+    AccountPath<Own>& path(int lane) { return paths_[static_cast<std::size_t>(lane)]; }
 
     // Takes one path through a block.
     void take(int lane, int steps, std::int64_t before, Pulse& pulse) {
-        AccountPath& one = path(lane);
+        AccountPath<Own>& one = path(lane);
         const std::size_t markets = tables_->job.model.markets;
         bool concerned = false;
         for (std::size_t m = 0; m < markets; ++m) {
@@ -266,7 +268,7 @@ private:
 
     const Tables* tables_;
     FactorWalk walk_;
-    std::deque<AccountPath> paths_;
+    std::deque<AccountPath<Own>> paths_;
     std::vector<double> f_;
 };
 
@@ -276,16 +278,18 @@ void simulate(const AccountPathJob& job, std::uint64_t first, std::size_t count,
               int threads, const Progress& progress) {
     Pulse pulse(progress);
     const Tables tables(job, first, count, threads, [&] { pulse.ask(); });
-    Idle<Eight> eights;
-    parallel_for((count + walk_lanes - 1) / walk_lanes, threads, [&] { pulse.ask(); }, [&](std::size_t task) {
-        const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);
-        try {
-            eights.with([&] { return std::make_unique<Eight>(tables); },
-                        [&](Eight& eight) { eight.run(first + row, static_cast<int>(paths), row, columns, pulse); });
-        } catch (const Pulse::Stopped&) {
-            return;  // the thread that stopped the work says why
-        }
-        pulse.finished(paths);
+    with_own(job.accounts.venue, [&]<class Own>(std::type_identity<Own>) {
+        Idle<Eight<Own>> eights;
+        parallel_for((count + walk_lanes - 1) / walk_lanes, threads, [&] { pulse.ask(); }, [&](std::size_t task) {
+            const std::size_t row = task * walk_lanes, paths = std::min<std::size_t>(walk_lanes, count - row);
+            try {
+                eights.with([&] { return std::make_unique<Eight<Own>>(tables); },
+                            [&](Eight<Own>& eight) { eight.run(first + row, static_cast<int>(paths), row, columns, pulse); });
+            } catch (const Pulse::Stopped&) {
+                return;  // the thread that stopped the work says why
+            }
+            pulse.finished(paths);
+        });
     });
     progress(count);
 }

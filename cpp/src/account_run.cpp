@@ -30,13 +30,14 @@ Thresholds at_rest(const AccountJob& job, int threads, Pulse& pulse) {
 }
 
 // Runs scenario i, and writes it.
-template <class OnWave>
-void run_scenario(AccountRun& run, const AccountScenarios& scenarios, std::size_t i, const AccountColumns& out,
+template <class Own, class OnWave>
+void run_scenario(AccountRun<Own>& run, const AccountScenarios& scenarios, std::size_t i, const AccountColumns& out,
                   Pulse& pulse, OnWave&& on_wave) {
+    run.begin(pulse);
     const std::size_t markets = run.markets.size();
     std::vector<double> log_start(markets), first_move(markets);
     for (std::size_t m = 0; m < markets; ++m) {
-        MarketRun& one = run.markets[m];
+        auto& one = run.markets[m];
         const std::size_t at = i * markets + m;
         const double price = one.book->market.price, sell = scenarios.sell[at];
         one.liquidity = scenarios.liquidity[at];
@@ -52,7 +53,7 @@ void run_scenario(AccountRun& run, const AccountScenarios& scenarios, std::size_
     }
     run.cascade(scenarios.refill, pulse, on_wave, scenarios.rounds);
     for (std::size_t m = 0; m < markets; ++m) {
-        const MarketRun& one = run.markets[m];
+        const auto& one = run.markets[m];
         const std::size_t at = i * markets + m;
         const CascadeTotals totals = totals_of(one.trading, one.start, log_start[m], first_move[m]);
         out.final_price[at] = totals.final_price;
@@ -67,37 +68,47 @@ void run_scenario(AccountRun& run, const AccountScenarios& scenarios, std::size_
 }  // namespace
 
 void cascade(const AccountJob& job, const AccountScenarios& scenario, const AccountColumns& out,
-             std::vector<AccountWave>& waves, double* left, bool* defaulted, const Progress& progress) {
+             std::vector<AccountWave>& waves, const AccountEnds& ends, const Progress& progress) {
     Pulse pulse(progress);
     const Thresholds thresholds = at_rest(job, 1, pulse);
-    AccountRun run(job, thresholds);
-    run_scenario(run, scenario, 0, out, pulse, [&](const AccountWave& wave) { waves.push_back(wave); });
-    for (std::size_t a = 0; a < job.accounts.count; ++a) {
-        for (std::size_t p = job.accounts.begin(a); p < job.accounts.end(a); ++p) left[p] = run.held().left(a, p);
-        defaulted[a] = job.accounts.has_banks() && run.held().bank(a).defaulted;
-    }
+    with_own(job.venue, [&]<class Own>(std::type_identity<Own>) {
+        AccountRun<Own> run(job, thresholds);
+        run_scenario(run, scenario, 0, out, pulse, [&](const AccountWave& wave) { waves.push_back(wave); });
+        for (std::size_t a = 0; a < job.accounts.count; ++a) {
+            for (std::size_t p = job.accounts.begin(a); p < job.accounts.end(a); ++p) ends.left[p] = run.held().left(a, p);
+            ends.defaulted[a] = job.accounts.has_banks() && run.held().bank(a).defaulted;
+        }
+        if constexpr (Own::closes_winners) {
+            double* left = ends.own_left;
+            for (const MarketRun<Own>& one : run.markets) {
+                for (const VenueBook::Side* side : {&one.longs, &one.shorts}) {
+                    for (std::size_t i = 0; i < side->columns().count; ++i) *left++ = side->share_left(i);
+                }
+            }
+        }
+    });
 }
 
 void stress(const AccountJob& job, const AccountScenarios& scenarios, const AccountColumns& out, int threads,
             const Progress& progress) {
     Pulse pulse_of_start(progress);
     const Thresholds thresholds = at_rest(job, threads, pulse_of_start);
-    Idle<AccountRun> runs;
-    for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
-        runs.with([&] { return std::make_unique<AccountRun>(job, thresholds); },
-                  [&](AccountRun& run) {
-                      run.begin();
-                      run_scenario(run, scenarios, i, out, pulse, [](const AccountWave&) {});
-                  });
+    with_own(job.venue, [&]<class Own>(std::type_identity<Own>) {
+        Idle<AccountRun<Own>> runs;
+        for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
+            runs.with([&] { return std::make_unique<AccountRun<Own>>(job, thresholds); },
+                      [&](AccountRun<Own>& run) { run_scenario(run, scenarios, i, out, pulse, [](const AccountWave&) {}); });
+        });
     });
 }
 
 void forced(const AccountJob& job, const double* marks, double* quantity) {
     for (std::size_t m = 0; m < job.markets.count(); ++m) {
-        MarketRun run(job.markets.books[m]);
-        run.longs.take(1.0, marks[m]);
-        run.shorts.take(1.0, marks[m]);
-        quantity[m] = run.closed();
+        const BookView& book = job.markets.books[m].positions.book;
+        SortedSide longs{book.longs, false}, shorts{book.shorts, true};
+        longs.take(1.0, marks[m]);
+        shorts.take(1.0, marks[m]);
+        quantity[m] = longs.quantity() - shorts.quantity();
     }
     Holdings held(job.accounts);
     std::vector<double> shares;

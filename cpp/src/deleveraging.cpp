@@ -83,16 +83,19 @@ struct Rules {
     // Equity / notional: the reciprocal of effective leverage, 0 where no equity is left.
     double margin_ratio(const Candidate& one) const { return std::max(s * (price - one.bankruptcy_price) / price, 0.0); }
 
+    // Maintenance / notional; of a position that can never trigger nothing is asked.
+    double asked(const Candidate& one) const {
+        const bool triggers = one.trigger > 0.0 && one.trigger < math::infinity;
+        return triggers ? std::max(s * (one.trigger - one.bankruptcy_price) / one.trigger, 0.0) : 0.0;
+    }
+
     double key(const Candidate& one) const {
         switch (rule) {
             case AdlRule::queue: return profit(one) / one.entry_price / margin_ratio(one);
             case AdlRule::queue_margin_ratio: {
-                const double wallet = s * (one.entry_price - one.bankruptcy_price) * one.quantity;
-                // Of a position that can never trigger nothing is asked.
-                const double asked = one.trigger > 0.0 && one.trigger < math::infinity
-                                         ? std::max(s * (one.trigger - one.bankruptcy_price) / one.trigger, 0.0)
-                                         : 0.0;
-                return profit(one) * one.quantity / std::max(1.0, wallet) * (asked / margin_ratio(one));
+                const bool shares = one.wallet == one.wallet;
+                const double wallet = shares ? one.wallet : s * (one.entry_price - one.bankruptcy_price) * one.quantity;
+                return profit(one) * one.quantity / std::max(1.0, wallet) * ((shares ? one.asked : asked(one)) / margin_ratio(one));
             }
             case AdlRule::queue_price_ratio:
                 return (s > 0.0 ? price / one.entry_price : one.entry_price / price) / margin_ratio(one);

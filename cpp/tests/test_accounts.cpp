@@ -17,25 +17,27 @@ constexpr std::size_t markets = World::markets;
 struct Told {
     std::vector<double> displacement;
     std::vector<double> left, money;
-    std::int64_t rounds = 0;
+    std::int64_t rounds = 0, adl_count = 0;
 
     bool operator==(const Told&) const = default;
 };
 
+template <class Run>
 Told walk(const World& world, double trust, std::uint64_t seed) {
     const fp::Thresholds thresholds(fp::Holdings(world.job.accounts), world.job.markets.prices(), {1.0, 0.7, 1.6}, trust, 2,
                                     [] {});
-    fp::AccountRun run(world.job, thresholds);
+    Run run(world.job, thresholds);
     const fp::Progress progress = [](std::size_t) {};
     fp::Pulse pulse(progress);
+    run.begin(pulse);
     tests::Generator random(seed);
     Told told;
-    for (fp::MarketRun& one : run.markets) one.start = one.book->market.price;
+    for (auto& one : run.markets) one.start = one.book->market.price;
     for (int step = 0; step < 60; ++step) {
-        for (fp::MarketRun& one : run.markets) one.start *= random.between(0.97, 1.028);
+        for (auto& one : run.markets) one.start *= random.between(0.97, 1.028);
         run.update();
         run.cascade(0.0, pulse, [](const fp::AccountWave&) {});
-        for (const fp::MarketRun& one : run.markets) told.displacement.push_back(one.trading.displacement);
+        for (const auto& one : run.markets) told.displacement.push_back(one.trading.displacement);
     }
     for (std::size_t a = 0; a < world.job.accounts.count; ++a) {
         told.money.push_back(run.held().money(a));
@@ -44,6 +46,7 @@ Told walk(const World& world, double trust, std::uint64_t seed) {
         }
     }
     told.rounds = run.rounds();
+    for (const auto& one : run.markets) told.adl_count += one.adl_count;
     return told;
 }
 
@@ -55,12 +58,29 @@ TEST_CASE("accounts that need no look would not have failed") {
                              fp::AccountClose::delever, fp::AccountClose::repay}) {
         for (std::uint64_t seed = 0; seed < 20; ++seed) {
             const World world(seed, 60, close);
-            const Told spared = walk(world, 1.0, seed);
-            CHECK(spared == walk(world, 0.0, seed));
+            const Told spared = walk<fp::AccountRun<fp::SoldWhole>>(world, 1.0, seed);
+            CHECK(spared == walk<fp::AccountRun<fp::SoldWhole>>(world, 0.0, seed));
             rounds += spared.rounds;
         }
     }
     CHECK(rounds > 100);
+}
+
+TEST_CASE("accounts that need no look would not have failed where positions of winners are closed") {
+    std::int64_t adl_count = 0;
+    for (const auto close : {fp::AccountClose::all, fp::AccountClose::largest_loss, fp::AccountClose::pro_rata}) {
+        for (const auto rule : {fp::AdlRule::queue, fp::AdlRule::queue_margin_ratio, fp::AdlRule::pro_rata}) {
+            for (std::uint64_t seed = 0; seed < 10; ++seed) {
+                World world(seed, 60, close);
+                world.job.venue.adl = rule;
+                world.job.venue.fund = 0.0;
+                const Told spared = walk<fp::AccountRun<fp::ClosedAgainstWinners>>(world, 1.0, seed);
+                CHECK(spared == walk<fp::AccountRun<fp::ClosedAgainstWinners>>(world, 0.0, seed));
+                adl_count += spared.adl_count;
+            }
+        }
+    }
+    CHECK(adl_count > 100);
 }
 
 TEST_CASE("paths that spare looking equal those that look whenever a price moves, on any threads") {
@@ -102,17 +122,17 @@ TEST_CASE("a run that begins again is as new") {
     const World world(7, 40, fp::AccountClose::pro_rata);
     const fp::Thresholds thresholds(fp::Holdings(world.job.accounts), world.job.markets.prices(), {1.0, 1.0, 1.0}, 1.0, 1,
                                     [] {});
-    fp::AccountRun run(world.job, thresholds);
+    fp::AccountRun<fp::SoldWhole> run(world.job, thresholds);
     const fp::Progress progress = [](std::size_t) {};
     fp::Pulse pulse(progress);
     std::vector<double> found[2];
     for (auto& displacements : found) {
-        run.begin();
-        for (fp::MarketRun& one : run.markets) one.start = 0.8 * one.book->market.price;
+        run.begin(pulse);
+        for (auto& one : run.markets) one.start = 0.8 * one.book->market.price;
         run.update();
         run.cascade(0.0, pulse, [](const fp::AccountWave&) {});
         CHECK(run.rounds() > 1);
-        for (const fp::MarketRun& one : run.markets) displacements.push_back(one.trading.displacement);
+        for (const auto& one : run.markets) displacements.push_back(one.trading.displacement);
     }
     CHECK(found[0] == found[1]);
 }

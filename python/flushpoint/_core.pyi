@@ -41,7 +41,16 @@ _Accounts: TypeAlias = tuple[
     _Banks | None,
     _Loans | None,
 ]
-_MarketBook: TypeAlias = tuple[_Market, _Side, _Side, _Book, NDArray[np.int32] | None, NDArray[np.int32] | None]
+_MarketBook: TypeAlias = tuple[
+    _Market,
+    _Side,
+    _Side,
+    _Book,
+    NDArray[np.int32] | None,
+    NDArray[np.int32] | None,
+    NDArray[np.bool_] | None,
+    NDArray[np.bool_] | None,
+]
 _AccountJob: TypeAlias = tuple[tuple[_MarketBook, ...], _F8 | None, _Accounts, _Venue, int, int, bool]
 _AccountScenarios: TypeAlias = tuple[_F8, _F8, _F8, float, int | None]
 _FactorModel: TypeAlias = tuple[tuple[_Process, ...], _F8, _F8]

@@ -39,14 +39,19 @@ class AccountCascadeResult(AccountOutcome):
     wave_table: NDArray[np.void]
     defaulted: NDArray[np.bool_]
     _left: FloatArray
+    _own_left: FloatArray
     _scenario: EngineScenarios
 
     @cached_property
     def _open_share(self) -> FloatArray:
         """Of each position, in books and then over several markets, the share that is open."""
         parts = []
+        begin = 0
         for m, book in enumerate(self._portfolio.books):
             left = np.ones(len(book))
+            if self._own_left.size:
+                left[np.append(book.long.index, book.short.index)] = self._own_left[begin : begin + len(book)]
+                begin += len(book)
             left[book.long.index[: self.own_longs[m]]] = 0.0
             left[book.short.index[: self.own_shorts[m]]] = 0.0
             parts.append(left)
@@ -54,13 +59,19 @@ class AccountCascadeResult(AccountOutcome):
 
     @cached_property
     def closed_share(self) -> FloatArray:
-        """Share of each row's position that was closed by force, in input order; nan of rows that net to nothing."""
+        """Share of each row's position that was closed, in input order; nan of rows that net to nothing.
+
+        By force, or as a winner's against losers.
+        """
         place = self._portfolio.position_of_row
         return frozen(np.where(place < 0, np.nan, 1.0 - np.append(self._open_share, np.nan)[place]))
 
     @cached_property
     def closed(self) -> NDArray[np.bool_]:
-        """Whether the positions that share each account's margin were all closed, in the order of the accounts."""
+        """Whether the positions that share each account's margin were all closed, in the order of the accounts.
+
+        By force, or as a winner's against losers; `accounts_closed` counts those of which the last was closed by force.
+        """
         portfolio = self._portfolio
         shared = [~alone for alone in portfolio.alone]
         owner = np.concatenate([who[mine] for who, mine in zip(portfolio.owner, shared, strict=True)])
@@ -105,7 +116,8 @@ def account_cascade(
         raise ValueError(f"shock and sell must be one number a market, were of shape {(*shape, len(markets))}")
     payer = NO_VENUE if venue is None else venue
     found = _core.cascade_accounts(portfolio.job(markets, payer), scenario)
-    values = {"_left": frozen(found.pop("left")), "wave_table": frozen(found.pop("wave_table"))}
+    values = {name: frozen(found.pop(name[1:])) for name in ("_left", "_own_left")}
+    values["wave_table"] = frozen(found.pop("wave_table"))
     defaulted = np.zeros(len(portfolio.accounts), dtype=bool)
     defaulted[portfolio.account] = found.pop("defaulted")
     values |= {"defaulted": frozen(defaulted), **shaped_columns(found, (), portfolio, markets)}

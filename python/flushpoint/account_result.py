@@ -19,11 +19,23 @@ from flushpoint.result import Result
 from flushpoint.settlement import BALANCE, LEDGER, MONEY, Settled
 from flushpoint.venue import Venue
 
-#: What a venue adds to a result of accounts: it closes nothing against winners.
-ACCOUNT_LEDGER = tuple(name for name in LEDGER if name not in ("socialised_loss", "adl_quantity", "adl_count"))
-_GROUPED = ("group_closed", "group_defaulted", "group_shortfall")
+#: What is closed against winners, of each market.
+ADL = ("adl_quantity", "adl_count")
+#: What else a venue adds to a result of accounts.
+ACCOUNT_LEDGER = tuple(name for name in LEDGER if name not in ("socialised_loss", *ADL))
+_GROUPED = ("group_closed", "group_defaulted", "group_shortfall", "group_spared", "group_spared_isolated")
 #: Of the engine's columns with one entry a market, those that no result shows as they are.
-_PER_MARKET = ("own_longs", "own_shorts", "shared_longs", "shared_shorts", "amplification", "low_time")
+_PER_MARKET = (
+    "own_longs",
+    "own_shorts",
+    "spared_longs",
+    "spared_shorts",
+    "shared_longs",
+    "shared_shorts",
+    "amplification",
+    "low_time",
+    *ADL,
+)
 
 
 class AccountOutcome(Settled, Result):
@@ -43,7 +55,11 @@ class AccountOutcome(Settled, Result):
     exhausted : ndarray of bool, shape (..., markets)
         Whether the depth was used up (only `EvaporatingImpact` can be).
     long_quantity, short_quantity : ndarray of float64, shape (..., markets)
-        Closed by force, base units.
+        Closed by force, in the market or against winners, base units. Winners are not in it, nor in other totals.
+    adl_quantity : ndarray of float64, shape (..., markets)
+        Of these, closed against winners, base units; 0 but with a venue whose `adl` closes winners.
+    adl_count : ndarray of int64, shape (..., markets)
+        How many times a winner's position was reduced.
     long_notional, short_notional : ndarray of float64, shape (..., markets)
         Quantity x trigger price, quote units; of accounts that have none (over several markets, or a short with equity
         below 0 at any price) quantity x the mark at which they failed.
@@ -91,6 +107,11 @@ class AccountOutcome(Settled, Result):
     group_closed_: Ints
     group_defaulted_: Ints
     group_shortfall_: FloatArray
+    # Of positions in books, crossed when they had been closed whole as winners: none unless a venue closes winners.
+    spared_longs: Any = 0
+    spared_shorts: Any = 0
+    group_spared_: Any = 0
+    group_spared_isolated_: Any = 0
     _liquidator_cash: Any
     _portfolio: Reduced
     _markets: Markets
@@ -103,7 +124,9 @@ class AccountOutcome(Settled, Result):
         ruled: tuple[str, ...] = ("accounts_defaulted",) if isinstance(close, Delever) else ()
         ruled = ("liquidator_profit",) if isinstance(close, LoanRule) else ruled
         ledger = () if venue is None else ACCOUNT_LEDGER
-        per_market = (f"{name}.{market}" for name in cls._per_market for market in markets.names)
+        closes_winners = venue is not None and venue._closes_winners
+        families = (*cls._per_market, *(ADL if closes_winners else ()))
+        per_market = (f"{name}.{market}" for name in families for market in markets.names)
         return (*per_market, *cls._totals, *ruled, *ledger)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -123,12 +146,12 @@ class AccountOutcome(Settled, Result):
     @property
     def long_count(self) -> Ints:
         """Long positions closed, in part or whole, shape (..., markets); what shares margin in a market is one."""
-        return frozen(np.asarray(self.own_longs + self.shared_longs))
+        return frozen(np.asarray(self.own_longs - self.spared_longs + self.shared_longs))
 
     @property
     def short_count(self) -> Ints:
         """Short positions closed, as `long_count`."""
-        return frozen(np.asarray(self.own_shorts + self.shared_shorts))
+        return frozen(np.asarray(self.own_shorts - self.spared_shorts + self.shared_shorts))
 
     @property
     def liquidated_notional(self) -> Any:
@@ -143,7 +166,7 @@ class AccountOutcome(Settled, Result):
         return frozen(np.array(self._portfolio.labels))
 
     def _closed_of(self, alone: bool) -> Ints:
-        """How many of each group's positions in books, isolated or the rest, are closed, shape (..., groups)."""
+        """How many of each group's positions in books, isolated or not, are closed by force, shape (..., groups)."""
         portfolio = self._portfolio
         out = np.zeros((*self.own_longs.shape[:-1], portfolio.labels.size), dtype=np.int64)
         for m, book in enumerate(portfolio.books):
@@ -152,6 +175,7 @@ class AccountOutcome(Settled, Result):
                 held = np.where(mine[side.index], code[side.index], -1)
                 for g in np.unique(held[held >= 0]):
                     out[..., g] += np.concatenate([[0], np.cumsum(held == g)])[count[..., m]]
+        out -= self.group_spared_isolated_ if alone else self.group_spared_
         return out
 
     @cached_property
@@ -160,7 +184,7 @@ class AccountOutcome(Settled, Result):
 
     @property
     def group_closed(self) -> Ints:
-        """Accounts of each group whose positions that share margin were all closed, shape (..., groups)."""
+        """Accounts of each group that `accounts_closed` counts, shape (..., groups)."""
         self.groups  # raises where there are none  # noqa: B018
         return self._group_closed
 
@@ -178,7 +202,7 @@ class AccountOutcome(Settled, Result):
 
     @cached_property
     def accounts_closed(self) -> Any:
-        """Accounts whose positions that share margin were all closed, shape (...)."""
+        """Accounts whose positions that share margin were all closed, the last of them by force, shape (...)."""
         return self._group_closed.sum(-1)
 
     @property
@@ -188,7 +212,7 @@ class AccountOutcome(Settled, Result):
 
     @cached_property
     def isolated_closed(self) -> Any:
-        """Isolated positions closed, shape (...)."""
+        """Isolated positions closed by force, shape (...)."""
         return self._closed_of(alone=True).sum(-1)
 
     def spillover(self, market: str) -> FloatArray:
@@ -210,6 +234,8 @@ class AccountOutcome(Settled, Result):
         """
         if isinstance(self._portfolio.accounts.close, LoanRule):
             raise ValueError("accounts must know their losses for spillovers, which loans do not")
+        if self._venue._closes_winners:
+            raise ValueError(f"adl of the venue must be 'none' for spillovers, was {self._venue.adl!r}")
         if market not in self.markets:
             raise ValueError(f"market must be one of {', '.join(self.markets)}, was {market!r}")
         found = self._final_prices(self.markets.index(market))
@@ -237,7 +263,8 @@ def shaped_columns(
     out = {}
     for name, column in found.items():
         if name in _GROUPED:
-            kept, at = f"{name}_", (*shape, portfolio.labels.size)
+            column = column.reshape((*shape, portfolio.groups))[..., : portfolio.labels.size]
+            kept, at = f"{name}_", column.shape
         elif name in _PER_MARKET or name in AccountOutcome._per_market:
             kept, at = name, (*shape, len(markets))
         else:

@@ -54,7 +54,14 @@ EngineAccounts = tuple[
 ]
 DEFAULT_LOAN_RULE = LoanRule()
 EngineMarketBook = tuple[
-    EngineMarket, EngineSide, EngineSide, EnginePositions, NDArray[np.int32] | None, NDArray[np.int32] | None
+    EngineMarket,
+    EngineSide,
+    EngineSide,
+    EnginePositions,
+    NDArray[np.int32] | None,
+    NDArray[np.int32] | None,
+    NDArray[np.bool_] | None,
+    NDArray[np.bool_] | None,
 ]
 EngineAccountJob = tuple[tuple[EngineMarketBook, ...], FloatArray | None, EngineAccounts, EngineVenue, int, int, bool]
 EngineScenarios = tuple[FloatArray, FloatArray, FloatArray, float, int | None]
@@ -452,7 +459,10 @@ class Reduced:
         for i, name in enumerate(names):
             schedule = accounts._schedule(name)
             if schedule is None and (places == i).any():
-                raise ValueError(f"schedules must name every market of a position, was without {name!r}")
+                what = "schedules"
+                if isinstance(accounts.close, LoanRule):
+                    what = "liquidation_threshold (the schedules of loans)"
+                raise ValueError(f"{what} must name every market of a position, was without {name!r}")
             schedules.append(MarginSchedule.flat(0.0) if schedule is None else schedule)
         count = places.size
         margin = np.full(count, np.nan) if accounts.isolated is None else accounts.isolated
@@ -530,6 +540,11 @@ class Reduced:
         """The labels of the groups, sorted; one for all where there are none."""
         return np.zeros(1) if self.accounts.group is None else np.unique(self.accounts.group)
 
+    @property
+    def groups(self) -> int:
+        """How many groups the engine counts: one, too, where there are no labels."""
+        return max(self.labels.size, 1)
+
     @cached_property
     def codes(self) -> NDArray[np.int32]:
         """Which label each account has."""
@@ -557,17 +572,21 @@ class Reduced:
 
     def job(self, markets: Markets, venue: Venue, confined: int = -1) -> EngineAccountJob:
         """Everything that the engine needs; accounts first hurt in the market `confined` trade in no other."""
-        grouped = self.accounts.group is not None
+        grouped, winners = self.accounts.group is not None, venue._closes_winners
         books = tuple(
             (
                 market._engine,
                 book.long._engine,
                 book.short._engine,
-                book._settled(True),
+                book._settled(True, winners),
                 self.codes[owner[book.long.index]] if grouped else None,
                 self.codes[owner[book.short.index]] if grouped else None,
+                alone[book.long.index] if winners else None,
+                alone[book.short.index] if winners else None,
             )
-            for market, book, owner in zip(markets.markets.values(), self.books, self.owner, strict=True)
+            for market, book, owner, alone in zip(
+                markets.markets.values(), self.books, self.owner, self.alone, strict=True
+            )
         )
         if markets.fill == "midpoint" and any(map(len, self.books)):
             raise ValueError(
@@ -575,7 +594,14 @@ class Reduced:
                 "'midpoint'"
             )
         midpoint = markets.fill == "midpoint"
-        return books, markets._engine_cross, self.engine, venue._engine, self.labels.size, confined, midpoint
+        if midpoint and winners:
+            raise ValueError(f"fill must be 'each' where adl closes winners, {venue.adl!r}, was 'midpoint'")
+        if venue.adl == "water_filling" and self.market.size:
+            raise ValueError(
+                "adl of a venue must not be 'water_filling' with accounts in several markets (it evens out leverage of "
+                "positions, which have it in common there)"
+            )
+        return books, markets._engine_cross, self.engine, venue._engine, self.groups, confined, midpoint
 
     def failing(self, markets: Markets) -> NDArray[np.bool_]:
         """Whether each position, in books and then over several markets, fails at the markets' prices."""
@@ -629,9 +655,13 @@ def check_account_venue(venue: object, accounts: Accounts) -> None:
     if not isinstance(venue, Venue):
         raise TypeError(f"venue must be a Venue, was {type(venue).__name__}")
     plain = Venue()
+    known = ("fund", "surplus_to", "fee_rate", "fee_to", "adl", "adl_price")
     for name, value in vars(venue).items():
-        if name not in ("fund", "surplus_to", "fee_rate", "fee_to") and value != getattr(plain, name):
+        if name not in known and value != getattr(plain, name):
             raise ValueError(f"{name} of a venue must be left out with accounts, was {value!r}")
+    if venue.adl == "socialised" or (venue._closes_winners and accounts._by_rule):
+        kind = "banks and loans" if accounts._by_rule else "accounts"
+        raise ValueError(f"adl of a venue must be left out with {kind}, was {venue.adl!r}")
     if isinstance(accounts.close, LoanRule) and venue.fee_rate != 0:
         raise ValueError(f"fee_rate of a venue must be 0 for loans (the bonus is the fee), was {venue.fee_rate!r}")
     if accounts._banks and venue.surplus_to != "trader":

@@ -338,8 +338,8 @@ def cascade(
         and nothing more is traded. By default until nothing is crossed.
     venue : Venue, optional
         What follows a trigger, and who pays; the book needs bankruptcy prices. By default all crossed positions are
-        closed whole in the market, and nobody is asked to pay. With accounts its fund, fee and what becomes of a
-        surplus; other rules are refused.
+        closed whole in the market, and nobody is asked to pay. With accounts its fund, fee, what becomes of a surplus,
+        and how winners are closed; other rules are refused.
     threads : int, default 0
         As in every question; one cascade is one chain of events and runs in the calling thread.
 

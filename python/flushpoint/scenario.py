@@ -37,8 +37,9 @@ Place: TypeAlias = "str | tuple[str, ...]"
 _TEXT = ("title", "description")
 _PARTS = ("turnover", "venue", "funding", "sellers")
 _TABLES = ("market", "markets", "book", "accounts", "process", "script", *_PARTS, "run", "policies")
-_KNOWN = ("targets", "parameters", "context", "sources")
+_KNOWN = ("targets", "parameters", "outputs", "context", "sources")
 _RUN = ("horizon", "steps", "paths", "seed", "monitoring", "antithetic", "record")
+_OUTPUTS = ("columns",)
 _CONTEXT = ("coins", "daily_volatility", "daily_volume", "market_value", "open_interest")
 _BEFORE_AND_AFTER = ("market_value", "open_interest")
 # What a table must make, by its key.
@@ -76,7 +77,8 @@ class Scenario:
         ``turnover``, ``venue``, ``funding`` and ``sellers`` (or a list of such tables) are arguments of `simulate`;
         ``run`` holds its horizon, steps, paths and seed; ``policies`` are those of `experiment`; ``targets`` what was
         reported, each a `Target`; ``parameters`` what `calibrate` may move, each place of a number with its bounds;
-        ``context`` further figures that were reported.
+        ``outputs.columns`` are those of the result whose figures a report tells; ``context`` further figures that were
+        reported.
     folder : Path, optional
         What files named in it are relative to; the working directory by default.
 
@@ -108,19 +110,23 @@ class Scenario:
         sources = content.get("sources", [])
         if not isinstance(sources, list | tuple) or not all(isinstance(one, str) for one in sources):
             raise ValueError(self._told(f"sources must be a list of texts, was {sources!r}"))
-        for name in ("run", "context", "targets", "parameters", "policies"):
+        for name in ("run", "outputs", "context", "targets", "parameters", "policies"):
             if not isinstance(content.get(name, {}), Mapping):
                 raise ValueError(self._told(f"{name} must be a table, was {content[name]!r}"))
         self._keys("run", content.get("run", {}), _RUN)
+        self._keys("outputs", content.get("outputs", {}), _OUTPUTS)
         self._keys("context", content.get("context", {}), _CONTEXT)
         self._check_context()
+        columns = self.outputs
+        if not all(isinstance(one, str) for one in columns):
+            raise ValueError(self._told(f"outputs.columns must be a list of texts, was {list(columns)!r}"))
         one, several = ("market", "book"), ("markets", "accounts")
         wanted = several if any(name in content for name in several) else one
         for name in (*wanted, "process"):
             if name not in content:
                 raise ValueError(self._told(f"{name} must be given, was missing"))
-        for name in set(one + several) - set(wanted):
-            if name in content:
+        for name in one + several:
+            if name in content and name not in wanted:
                 raise ValueError(self._told(f"{name} must be left out where {' or '.join(several)} is given"))
         if wanted is several and content.get("policies"):
             raise ValueError(self._told("policies must be left out where accounts are given, as experiment has none"))
@@ -183,6 +189,12 @@ class Scenario:
     def sources(self) -> tuple[str, ...]:
         """Where its figures are from."""
         return tuple(map(str, self.content.get("sources", ())))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Columns that a report tells the figures of; empty for the usual ones."""
+        columns = self.content.get("outputs", {}).get("columns", ())
+        return tuple(columns) if isinstance(columns, list | tuple) else (columns,)
 
     @property
     def context(self) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class ScenarioRun:
                 "horizon": self.arguments.get("horizon", 86_400.0),
                 "steps": self.arguments.get("steps", 1_440),
                 "seed": result.seed,
-                "columns": _figures(result),
+                "columns": _figures(scenario, result),
             },
             "targets": compared(scenario.targets, self.simulated),
             "unreconciled": unreconciled(scenario, self.simulated),
@@ -198,10 +198,14 @@ class ScenarioRun:
         return {name: float(column.mean()) for name, column in zip(markets, spilled.T, strict=True)}
 
 
-def _figures(result: Any) -> dict[str, Any]:
-    names = [name for name in result if name.partition(".")[0] in _COLUMNS and result[name].any()]
+def _figures(scenario: Scenario, result: Any) -> dict[str, Any]:
+    usual = [name for name in result if name.partition(".")[0] in _COLUMNS and result[name].any()]
     figures = {}
-    for name, one in result.summary(columns=names, levels=(_LEVEL,)).items():
+    try:
+        summary = result.summary(columns=scenario.outputs or usual, levels=(_LEVEL,))
+    except ValueError as error:
+        raise ValueError(f"{scenario.name}: outputs.{error}") from error
+    for name, one in summary.items():
         quantiles = {str(p): estimate.value for p, estimate in one["quantile"].items()}
         figures[name] = {
             "mean": _interval(one["mean"]),

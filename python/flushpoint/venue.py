@@ -131,6 +131,7 @@ class Venue:
     Notes
     -----
     A model of venues' published rules, not of their machines: linear contracts, isolated margin, one market.
+    With `Accounts` a venue has `fund`, `surplus_to`, `fee_rate`, `fee_to`, `adl` and `adl_price`.
 
     Examples
     --------

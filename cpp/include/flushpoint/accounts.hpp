@@ -64,9 +64,9 @@ public:
     const AccountsView& view() const { return *view_; }
     Bank& bank(std::size_t a) { return banks_[a]; }
     const Bank& bank(std::size_t a) const { return banks_[a]; }
-    // Of position p of account a, as below.
-    double quantity(std::size_t a, std::size_t p) const { return left(a, p) * view_->quantity[p]; }
-    double left(std::size_t a, std::size_t p) const {
+    // Of position p of account a, as below; asked of every position that is looked at, which is where time goes.
+    [[gnu::always_inline]] double quantity(std::size_t a, std::size_t p) const { return left(a, p) * view_->quantity[p]; }
+    [[gnu::always_inline]] double left(std::size_t a, std::size_t p) const {
         return changed_at_[a] == unchanged ? 1.0 : changed_[changed_at_[a] + 1 + p - view_->begin(a)];
     }
     double money(std::size_t a) const {
@@ -180,6 +180,16 @@ inline double equity(const Holdings& held, std::size_t a, const double* mark) {
     return added(0.0, standing(held, a, mark, [](std::size_t) { return true; }).slack);
 }
 
+// Equity / sum of notionals at these marks: the reciprocal of effective leverage.
+inline double margin_ratio(const Holdings& held, std::size_t a, const double* mark) {
+    return equity(held, a, mark) / standing(held, a, mark).gross;
+}
+// Where a position's part of its account's equity, in proportion to its notional, is used up: all closed at these prices
+// leave nothing. Below 0 where an account has lost more than all that it holds is worth.
+inline double bankruptcy_price(double mark, double quantity, double margin_ratio) {
+    return mark * (quantity > 0.0 ? 1.0 - margin_ratio : 1.0 + margin_ratio);
+}
+
 // The most that a unit by which the price of a position's market moves against it costs of equity less maintenance.
 inline double loss_of_a_unit(const AccountsView& view, std::size_t a, std::size_t p, double q) {
     if (view.has_banks()) return q * (1.0 - view.banks.threshold[a]);
@@ -253,7 +263,9 @@ inline void closing_shares(Holdings& held, std::size_t a, const double* mark, st
     shares.assign(count, 1.0);
     if (view.close == AccountClose::all || !(worth > 0.0)) return;
     if (view.close == AccountClose::pro_rata) {
-        const double left = held.left(a, begin), kept = std::min(share_to_keep(held, a, mark, worth) * left, left - least_share);
+        double left = 0.0;  // of the position of which most is: one that was closed as a winner's lacks more
+        for (std::size_t p = begin; p < view.end(a); ++p) left = std::max(left, held.left(a, p));
+        const double kept = std::min(share_to_keep(held, a, mark, worth) * left, left - least_share);
         if (kept >= least_share) shares.assign(count, 1.0 - kept / left);
         return;
     }
@@ -261,7 +273,7 @@ inline void closing_shares(Holdings& held, std::size_t a, const double* mark, st
     for (std::size_t p = begin; p < view.end(a); ++p) {
         if (held.left(a, p) > 0.0) order.push_back(p);
     }
-    const auto loss = [&](std::size_t p) { return unrealised_loss(view, p, mark); };
+    const auto loss = [&](std::size_t p) { return held.left(a, p) * unrealised_loss(view, p, mark); };
     std::stable_sort(order.begin(), order.end(), [&](std::size_t p, std::size_t q) { return loss(p) > loss(q); });
     shares.assign(count, 0.0);
     for (const std::size_t p : order) {

@@ -170,8 +170,10 @@ struct SortedSide {
     // The quantity closed since the book was whole, and that of one wave.
     double quantity() const { return view.quantity_sum[closed]; }
     double quantity(Range wave) const { return wave.sum(view.quantity_sum); }
+    double closed_quantity() const { return quantity(); }
     double notional() const { return view.notional_sum[closed]; }
     std::int64_t count() const { return static_cast<std::int64_t>(closed); }
+    std::size_t crossed() const { return closed; }
     // The nearest trigger of those still open: 0 or inf where there is none.
     double next_trigger() const {
         return closed < view.count ? view.trigger[closed] : shorts ? math::infinity : 0.0;

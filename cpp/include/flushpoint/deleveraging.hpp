@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "flushpoint/math.hpp"
+
 namespace flushpoint {
 
 // Queues close whole positions by a score, the last in part; the others spread the quantity. none and socialised close
@@ -34,6 +36,9 @@ struct Candidate {
     double bankruptcy_price;
     double trigger;
     std::int32_t place;  // in input order, which settles ties
+    // Of an account that shares margin, for queue_margin_ratio: the wallet, and maintenance / notional; nan: the position's.
+    double wallet = math::not_a_number;
+    double asked = math::not_a_number;
 };
 
 // What a candidate has gained at a price, a unit.

@@ -87,6 +87,8 @@ public:
             (rises ? rises_ : falls_)[m].push({price, static_cast<std::int32_t>(a), turn_[a]}, rises);
         });
     }
+    // What an account hangs on no longer holds.
+    void forget(std::size_t a) { turned(a); }
     void reset() {
         for (auto* side : {&falls_, &rises_}) {
             for (Queue& queue : *side) {

@@ -7,23 +7,29 @@
 
 #include "flushpoint/venue_book.hpp"
 #include "flushpoint/waterfall.hpp"
+#include "flushpoint/winners.hpp"
 
 namespace flushpoint {
 
 inline namespace FLUSHPOINT_ARCH {
 
-template <class Impact>
+template <class Impact, class Others = NobodyElse>
 class Settlement {
 public:
     // Before the wave has moved the market.
     Settlement(const Market<Impact>& market, double start, const Trading& trading, VenueBook& book)
+        : Settlement(market, start, start / market.mark_factor(trading.displacement), trading, book, book.ledger, {}) {}
+    // The same where others, too, can be closed as winners; `start` is what the price would be without trades here.
+    Settlement(const Market<Impact>& market, double start, double mark_price, const Trading& trading, VenueBook& book,
+               Ledger& ledger, Others others)
         : market_(market),
           start_(start),
-          mark_price_(start / market.mark_factor(trading.displacement)),
+          mark_price_(mark_price),
           state_(trading.state),
           scale_(trading.scale),
           book_(book),
-          ledger_(book.ledger) {}
+          ledger_(ledger),
+          winners_(book, mark_price, trading.scale, ledger, others) {}
 
     // Longs, then shorts; leaves in the waves what was traded in the market.
     void settle(VenueWave& sold, VenueWave& bought) {
@@ -41,7 +47,7 @@ private:
         if (book_.positions && !wave.listed) wave = side.list(wave.run);
         bool may_default = ledger_.venue->closes_winners();
         // Where nobody can be closed instead, the sale stands, and so do all that follow.
-        const auto defaults = [&] { return may_default = find_winners(other); };
+        const auto defaults = [&] { return may_default = winners_.find(other); };
         if (wave.listed) {
             const std::vector<Crossed>& listed = side.listed();
             for (std::size_t i = 0; i < listed.size(); ++i) {
@@ -106,34 +112,12 @@ private:
         return sold.end;
     }
 
-    // Looks for positions of a side that are in profit; tells whether there is any.
-    bool find_winners(Side& side) {
-        book_.pulse.spent(side.columns().count / 4);
-        book_.winners.clear();
-        side.for_open([&](double quantity, double trigger, double bankruptcy, std::size_t rank) {
-            const VenueColumns& columns = side.columns();
-            const Candidate one{quantity, columns.entry_price[rank], bankruptcy, trigger, columns.index[rank]};
-            if (profit(one, mark_price_, side.shorts()) > 0.0) book_.winners.push_back(one);
-            return 0.0;
-        });
-        if (scale_ != 1.0) {
-            for (Candidate& one : book_.winners) {
-                one.bankruptcy_price *= scale_;
-                one.trigger *= scale_;
-            }
-        }
-        return !book_.winners.empty();
-    }
-
     // Winners of the other side take over the positions of this one, in firing order, until none is left.
     void close_against(Side& side, Side& other, std::vector<Taken>& losers) {
         double needed = 0.0;
         for (const Taken& one : losers) needed += one.quantity;
-        if (book_.winners.empty() && !find_winners(other)) return;
-        std::vector<double>& taken = book_.taken;
-        taken.resize(book_.winners.size());
-        book_.pulse.spent(2 * taken.size());
-        const double found = deleverage(ledger_.venue->adl, mark_price_, other.shorts(), needed, book_.winners, taken);
+        if (book_.winners.empty() && !winners_.find(other)) return;
+        const double found = winners_.choose(other, needed);
 
         double left = found, money = 0.0;
         for (Taken& one : losers) {
@@ -144,21 +128,7 @@ private:
             money += size * price;
             close(side, one, size, side.sign() * size * price, false);
         }
-        const double price = money / found, s = other.sign();
-        std::size_t i = 0;
-        other.for_open([&](double, double, double bankruptcy, std::size_t rank) {
-            if (i == book_.winners.size() || book_.winners[i].place != other.columns().index[rank]) return 0.0;
-            const double size = taken[i++];
-            if (size == 0.0) return size;
-            const double owed = scale_ * bankruptcy, equity = s * size * (price - owed);
-            ledger_.adl_count += 1;
-            ledger_.released += equity;
-            ledger_.value += s * size * owed;
-            record(other.columns().index[rank], size, size * price, size, equity);
-            return size;
-        });
-        ledger_.adl_quantity += found;
-        book_.winners.clear();
+        winners_.close(other, found, money / found);
     }
 
     // `size` of a position is closed for `money`, signed by its side.
@@ -186,15 +156,7 @@ private:
             told->bankruptcy[one.place] = one.bankruptcy;
             if (one.quantity == 0.0) (gain < 0.0 ? told->shortfall : told->surplus)[one.place] += gain < 0.0 ? -gain : gain;
         }
-        record(one.place, size, s * money, in_market ? 0.0 : size, credit);
-    }
-
-    void record(std::int32_t place, double size, double money, double adl, double credit) {
-        if (!book_.positions) return;
-        book_.positions->quantity[place] += size;
-        book_.positions->money[place] += money;
-        book_.positions->adl_quantity[place] += adl;
-        book_.positions->credit[place] += credit;
+        if (book_.positions) book_.positions->add(one.place, size, s * money, in_market ? 0.0 : size, credit);
     }
 
     const Market<Impact>& market_;
@@ -203,6 +165,7 @@ private:
     double scale_;  // of the book's prices, without which it keeps them
     VenueBook& book_;
     Ledger& ledger_;
+    Winners<Others> winners_;
     bool defaulted_ = false;  // the rest of the wave is closed against winners
 };
 

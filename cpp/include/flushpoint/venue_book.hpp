@@ -34,6 +34,13 @@ struct PositionLedger {
     double* shortfall;     // of its last close
     double* surplus;
     double* bankruptcy;    // price, of what is left
+
+    void add(std::int32_t place, double size, double price_paid, double by_adl, double paid_out) {
+        quantity[place] += size;
+        money[place] += price_paid;
+        adl_quantity[place] += by_adl;
+        credit[place] += paid_out;
+    }
 };
 
 // What is left of a position that was taken out of the run: a cache line.
@@ -210,6 +217,11 @@ public:
             for (const FiringKey& key : returning_) returned_.push(key);
             returning_.clear();
         }
+
+        // How many of the run have been crossed, those included that had been closed whole as winners.
+        std::size_t crossed() const { return run_.closed; }
+        // What share of a position of the run was not closed as a winner's.
+        double share_left(std::size_t i) const { return left_.empty() ? 1.0 : left_[i] / run_.view.quantity[i]; }
 
         // Calls f(quantity, trigger, bankruptcy price, rank) for all that are open; f returns how much to take from it.
         template <class Function>

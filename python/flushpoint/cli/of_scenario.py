@@ -43,7 +43,9 @@ def run(
         respond(asked, of_market, shock, sell, out, "run")
         return
     done = _ran(scenario, paths, seed, threads)
-    finish("run", out, done.facts(), scenario_report.render, _pictures(done), _columns(done))
+    with naming("SCENARIO"):
+        facts = done.facts()
+    finish("run", out, facts, scenario_report.render, _pictures(done), _columns(done))
 
 
 @options.command
