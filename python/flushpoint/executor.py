@@ -46,26 +46,28 @@ def spread(work: Work, parts: Sequence[range], executor: Any) -> Generator[tuple
     """Yield each part with what the work makes of it, as they come; cancel what waits when closed."""
     pool: _Pool = _Cluster(work, executor) if _is_client(executor) else _Workers(work, executor)
     to_send = deque((part, 1) for part in parts)
-    waiting: dict[Future[Any], tuple[range, int]] = {}
-    arrived = 0
+    waiting: dict[Future[Any], tuple[range, int, int]] = {}
+    arrived = renewed = 0
     try:
         while to_send or waiting:
             while to_send and len(waiting) < pool.most_waiting(arrived):
                 part, tries = to_send.popleft()
-                waiting[pool.send(part)] = part, tries
+                waiting[pool.send(part)] = part, tries, renewed
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
-                part, tries = waiting.pop(future)
+                part, tries, before = waiting.pop(future)
                 try:
                     found = future.result()
                 except pool.lost:
                     if tries == _TRIES:
                         raise
-                    pool.renew()
+                    if before == renewed:  # else what was lost has been made good since
+                        pool.renew()
+                        renewed += 1
                     to_send.appendleft((part, tries + 1))
                     continue
                 if found is None:
-                    waiting[pool.send_whole(part)] = part, tries
+                    waiting[pool.send_whole(part)] = part, tries, renewed
                     continue
                 arrived += 1
                 yield part, found
