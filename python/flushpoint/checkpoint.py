@@ -105,7 +105,7 @@ class Checkpoint:
     def write(self, part: range, columns: dict[str, NDArray[Any]]) -> None:
         """Keep a part: whole, or not at all."""
         out = io.BytesIO()
-        np.savez(out, allow_pickle=False, **columns)
+        np.savez(out, **columns)  # type: ignore[arg-type]
         body = out.getvalue()
         _write(self._file(part), self._seal(part, body) + body)
 
