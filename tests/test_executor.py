@@ -82,7 +82,7 @@ class Unreliable(Executor):
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessPoolExecutor]:
     """Processes that were there before any job, so that they have to ask for it."""
-    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         assert list(pool.map(abs, [-1, -2, -3, -4])) == [1, 2, 3, 4]
         yield pool
 
@@ -172,7 +172,7 @@ def test_errors_of_the_work_are_not_tried_again() -> None:
 
 
 def test_a_broken_pool_says_so() -> None:
-    pool = ProcessPoolExecutor(2, mp_context=get_context("fork"))
+    pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
 
     def kill(done: int, total: int) -> None:
         for process in list(pool._processes):
