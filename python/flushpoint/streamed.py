@@ -64,7 +64,8 @@ class StreamedColumn:
     Sums of values and of their squares are kept exactly, as integers, so that `mean` and `standard_deviation` are
     exact, rounded once. Besides, values are counted in buckets, 1,024 from a power of 2 to the next: the middle of a
     bucket is off by at most 2^-11 (0.05 %) of any value in it, as in Masson, Rim and Lee (2019), whose sketch has
-    buckets of equal ratio and is as simple to merge. Integers up to 2,048 have buckets of their own.
+    buckets of equal ratio and is as simple to merge. Integers up to 2,048 have buckets of their own; values that are
+    no normal numbers, below 2^-1022, are off by 2^-1032.
     """
 
     count: int
