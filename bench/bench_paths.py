@@ -213,6 +213,30 @@ def test_memory(judge, full):
     )  # fmt: skip
 
 
+SUMS = MEMORY.replace("seed=1)", 'seed=1, keep="summary")').replace(
+    "sum(column.nbytes for column in result.values())", "0"
+)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is told by /proc")
+def test_memory_of_sums(judge, full):
+    paths = 1_000_000 if full else 4_000
+    command = [sys.executable, "-c", SUMS.replace("PATHS", str(paths))]
+    grown = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0])
+    judge.seconds(lambda: None, rounds=1)
+    judge.report(f"{paths:,} paths, sums", "peak memory", max(grown, 1e5) / 1e6, at_most(48.0, " MB"))
+
+
+def test_sums_instead_of_paths(judge, full):
+    """What it takes to sum up fifteen columns, in one thread beside the paths."""
+    run = partial(simulate, lively_book(1_000_000 if full else 20_000), paths=20_000 if full else 200)
+    kept = run()
+    assert run(keep="summary") == fp.StreamedEnsemble.of(kept)
+    seconds = judge.in_turn({"paths": run, "sums": partial(run, keep="summary")}, calls=1, rounds=5)
+    ratio = seconds["sums"] / seconds["paths"]
+    judge.report("sums instead of paths", "a path", ratio, at_most(1.25, "x", aim=1.1), told(kept))
+
+
 def past_returns(count):
     return 0.1 / np.sqrt(365 * STEPS) * np.random.default_rng(3).standard_normal(count)
 

@@ -138,7 +138,7 @@ struct Positions {
     }
 };
 
-// (shock, sell, liquidity, refill, count), the first three of length 1 or count
+// (shock, sell, liquidity, refill, count, number of the first), the first three of length 1 or count
 struct Scenarios {
     Doubles columns[3];
     fp::Scenarios view;
@@ -146,6 +146,7 @@ struct Scenarios {
     explicit Scenarios(const py::tuple& items) {
         view.refill = items[3].cast<double>();
         view.count = items[4].cast<std::size_t>();
+        view.first = items[5].cast<std::size_t>();
         fp::ScenarioColumn* const to[] = {&view.shock, &view.sell, &view.liquidity};
         for (std::size_t i = 0; i < 3; ++i) {
             columns[i] = array_at<Doubles>(items, i);

@@ -11,7 +11,7 @@ void stress(const RandomBook& book, const MarketData& data, const Scenarios& sce
     with_market(data, 1.0, [&](const auto& whole) {
         for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
             const auto market = whole.with_liquidity(scenarios.liquidity[i]);
-            Draws draws(book, i, pulse);
+            Draws draws(book, scenarios.first + i, pulse);
             RandomSide longs(book, false, data.price, draws), shorts(book, true, data.price, draws);
             CascadeTotals totals = run_cascade(longs, shorts, market, data.price, scenarios[i],
                                                [&](double, const Trading&, Closed, Closed) { pulse.spent(50); });
@@ -30,8 +30,8 @@ void stress_sums(const RandomBook& book, const MarketData& data, const Scenarios
     with_market(data, 1.0, [&](const auto& whole) {
         for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
             const auto market = whole.with_liquidity(scenarios.liquidity[i]);
-            Draws draws(book, i, pulse);
-            auto details = random::generator(book.seed, i, Stream::details);
+            Draws draws(book, scenarios.first + i, pulse);
+            auto details = random::generator(book.seed, scenarios.first + i, Stream::details);
             if (out.long_notional) draws.details = &details;
             RandomSide longs(book, false, data.price, draws), shorts(book, true, data.price, draws);
             double proceeds = 0.0;

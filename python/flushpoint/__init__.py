@@ -46,18 +46,19 @@ from flushpoint.process import GARCH, GBM, Bootstrap, BrownianBridge, JumpDiffus
 from flushpoint.random_book import RandomBook
 from flushpoint.response import Response, ResponseResult, response
 from flushpoint.result import STREAM, Result
+from flushpoint.run import PathResult
 from flushpoint.scenario import Scenario
 from flushpoint.script import Script
 from flushpoint.sellers import VolatilityTargeting
 from flushpoint.simulate import (
     DrawnSimulationResult,
     FundedSimulationResult,
-    PathResult,
     SimulationResult,
     VenueSimulationResult,
     simulate,
 )
 from flushpoint.size_fund import FundSize, size_fund
+from flushpoint.streamed import StreamedColumn, StreamedEnsemble
 from flushpoint.stress import RandomStressResult, StressResult, VenueStressResult, stress
 from flushpoint.summary import Estimate, Summary
 from flushpoint.tail import TailProbability, tail_probability
@@ -132,6 +133,8 @@ __all__ = [
     "SideFragility",
     "SimulationResult",
     "SquareRootImpact",
+    "StreamedColumn",
+    "StreamedEnsemble",
     "StressResult",
     "StudentT",
     "Summary",

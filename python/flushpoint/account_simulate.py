@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from flushpoint import _core
-from flushpoint._validate import FloatArray, memory
+from flushpoint._validate import FloatArray
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
 from flushpoint.account_result import AccountOutcome, shaped_columns
 from flushpoint.account_stress import AccountRows, chosen, rows_of
-from flushpoint.accounts import EngineAccountJob, check_account_venue, check_at_rest, check_questioned
+from flushpoint.accounts import EngineAccountJob, Reduced, check_account_venue, check_at_rest, check_questioned
 from flushpoint.factor_model import EngineFactorModel, FactorModel
 from flushpoint.markets import Markets
 from flushpoint.process import Process, Returns
 from flushpoint.seed import resolve
 from flushpoint.settlement import NO_VENUE
+from flushpoint.shards import Columns, Job, rows_at_once
 from flushpoint.venue import Venue
+
+EngineAccountRun = tuple[EngineAccountJob, EngineFactorModel, tuple[int, bool], float, FloatArray, int]
 
 
 class AccountSimulationResult(AccountRows):
@@ -54,7 +59,24 @@ class AccountSimulationResult(AccountRows):
         return f"<AccountSimulationResult: {self._count:,} paths, {closing:,} of them with liquidations{self._seeded}>"
 
 
-def account_simulate(
+@dataclass(frozen=True, eq=False)
+class _AccountPaths(Job):
+    """Paths of accounts whose arguments are checked, before any work."""
+
+    run: EngineAccountRun
+    portfolio: Reduced
+    markets: Markets
+
+    def columns(self, part: range, progress: Callable[[int, int], object] | None) -> Columns:
+        """What the engine tells of some paths."""
+        found = _core.simulate_accounts(self.run, part.start, len(part), self.threads, progress)
+        return shaped_columns(found, (len(part),), self.portfolio, self.markets)
+
+    def _values(self, columns: Columns, part: range) -> dict[str, Any]:
+        return rows_of(AccountSimulationResult, columns, self.hidden)
+
+
+def account_job(
     accounts: object,
     markets: object,
     process: object,
@@ -68,8 +90,8 @@ def account_simulate(
     threads: int,
     progress: Callable[[int, int], object] | None,
     refused: Mapping[str, object],
-) -> AccountSimulationResult:
-    """Run `simulate` for accounts; horizon, steps and paths are checked already."""
+) -> Job:
+    """Check the arguments of `simulate` for accounts; horizon, steps and paths are checked already."""
     portfolio, markets = check_questioned(accounts, markets)
     for name, value in refused.items():
         if value is not None:
@@ -85,14 +107,11 @@ def account_simulate(
     check_at_rest(portfolio, markets)
     fixed = all(isinstance(one, Returns) for one in model.processes)
     kept, key = (None, 0) if seed is None and fixed else resolve(seed)
-    memory("paths x columns", len(paths), 8 * (20 * len(markets) + 2 * portfolio.labels.size + 20))
     payer = NO_VENUE if venue is None else venue
     clock = (seconds, steps, key, antithetic)
     run = _engine_run(portfolio.job(markets, payer), markets, model, *clock)
-    found = _core.simulate_accounts(run, paths.start, len(paths), workers, progress)
     hidden = {"_names": names, "_portfolio": portfolio, "_markets": markets, "_venue": payer}
     hidden |= {"_model": model, "_clock": clock, "_threads": workers}
-    values = rows_of(AccountSimulationResult, shaped_columns(found, (len(paths),), portfolio, markets), hidden)
     arguments = {
         "accounts": portfolio.accounts,
         "markets": markets,
@@ -104,7 +123,21 @@ def account_simulate(
         "venue": venue,
         "columns": names,
     }
-    return AccountSimulationResult("simulate", arguments, values, kept, ((paths.start, paths.stop),))
+    return _AccountPaths(
+        kind=AccountSimulationResult,
+        question="simulate",
+        arguments=arguments,
+        seed=kept,
+        rows=paths,
+        hidden=hidden,
+        row_bytes=8 * (20 * len(markets) + 2 * portfolio.labels.size + 20),
+        rows_at_once=rows_at_once(steps),
+        threads=workers,
+        progress=progress,
+        run=run,
+        portfolio=portfolio,
+        markets=markets,
+    )
 
 
 def _engine_run(
@@ -115,7 +148,7 @@ def _engine_run(
     steps: int,
     key: int,
     antithetic: bool,
-) -> tuple[EngineAccountJob, EngineFactorModel, tuple[int, bool], float, FloatArray, int]:
+) -> EngineAccountRun:
     dt = seconds / steps
     half_lives = np.array([market.half_life for market in markets.markets.values()])
     return job, model._engine(dt), (key, antithetic), dt, half_lives, steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,10 +14,20 @@ from flushpoint._validate import names as check_names
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
 from flushpoint.account_result import AccountOutcome, shaped_columns
-from flushpoint.accounts import EngineScenarios, check_account_venue, check_at_rest, check_questioned, per_scenario
+from flushpoint.accounts import (
+    EngineAccountJob,
+    EngineScenarios,
+    Reduced,
+    check_account_venue,
+    check_at_rest,
+    check_questioned,
+    per_scenario,
+)
 from flushpoint.ensemble import Ensemble
+from flushpoint.markets import Markets
 from flushpoint.seed import resolve
 from flushpoint.settlement import NO_VENUE
+from flushpoint.shards import MOST_ROWS, Columns, Job
 from flushpoint.venue import Venue
 
 
@@ -74,7 +85,31 @@ class AccountStressResult(AccountRows):
         return f"<AccountStressResult: {self._count:,} scenarios, {closing:,} of them with liquidations{self._seeded}>"
 
 
-def account_stress(
+@dataclass(frozen=True, eq=False)
+class _AccountScenarios(Job):
+    """Scenarios of accounts whose arguments are checked, before any work."""
+
+    work: EngineAccountJob
+    portfolio: Reduced
+    markets: Markets
+    scenarios: EngineScenarios
+
+    def columns(self, part: range, progress: Callable[[int, int], object] | None) -> Columns:
+        """What the engine tells of some scenarios."""
+        found = _core.stress_accounts(self.work, self._of(part), self.threads, progress)
+        return shaped_columns(found, (len(part),), self.portfolio, self.markets)
+
+    def _of(self, part: range) -> EngineScenarios:
+        *columns, refill, rounds = self.scenarios
+        count = len(self.markets)
+        some = (column[part.start * count : part.stop * count] for column in columns)
+        return *some, refill, rounds  # type: ignore[return-value]
+
+    def _values(self, columns: Columns, part: range) -> dict[str, Any]:
+        return rows_of(AccountStressResult, columns, self.hidden | {"_scenarios": self._of(part)})
+
+
+def account_job(
     accounts: object,
     markets: object,
     shock: Any,
@@ -86,8 +121,8 @@ def account_stress(
     columns: Sequence[str] | None,
     threads: int,
     progress: Callable[[int, int], object] | None,
-) -> AccountStressResult:
-    """Run `stress` for accounts."""
+) -> Job:
+    """Check the arguments of `stress` for accounts."""
     portfolio, markets = check_questioned(accounts, markets)
     workers = check_threads(threads)
     check_progress(progress)
@@ -101,10 +136,27 @@ def account_stress(
     payer = NO_VENUE if venue is None else venue
     names = chosen(columns, AccountStressResult._columns_of(portfolio, markets, venue))
     check_at_rest(portfolio, markets)
-    found = _core.stress_accounts(portfolio.job(markets, payer), scenarios, workers, progress)
-    hidden = {"_names": names, "_portfolio": portfolio, "_markets": markets, "_venue": payer}
-    hidden |= {"_scenarios": scenarios, "_threads": workers}
-    values = rows_of(AccountStressResult, shaped_columns(found, (count,), portfolio, markets), hidden)
+    hidden = {"_names": names, "_portfolio": portfolio, "_markets": markets, "_venue": payer, "_threads": workers}
     given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios[:4], strict=True))
-    arguments = {"accounts": portfolio.accounts, "markets": markets, "names": markets.names, "venue": venue, **given}
-    return AccountStressResult("stress", arguments, values, kept, ((0, count),))
+    return _AccountScenarios(
+        kind=AccountStressResult,
+        question="stress",
+        arguments={
+            "accounts": portfolio.accounts,
+            "markets": markets,
+            "names": markets.names,
+            "venue": venue,
+            **given,
+        },
+        seed=kept,
+        rows=range(count),
+        hidden=hidden,
+        row_bytes=0,
+        rows_at_once=MOST_ROWS,
+        threads=workers,
+        progress=progress,
+        work=portfolio.job(markets, payer),
+        portfolio=portfolio,
+        markets=markets,
+        scenarios=scenarios,
+    )

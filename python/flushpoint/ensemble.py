@@ -19,10 +19,70 @@ from flushpoint.seed import Seed, shown
 from flushpoint.summary import Summary, exceedance, summarise
 
 Ranges = tuple[tuple[int, int], ...]
+_O = TypeVar("_O", bound="OfOneRun")
 _E = TypeVar("_E", bound="Ensemble")
 
 
-class Ensemble(Result):
+class OfOneRun:
+    """What results of some paths of a run share: they know the run, and join with those of its other paths."""
+
+    seed: Seed | None
+    provenance: dict[str, Any]
+
+    @cached_property
+    def id(self) -> str:
+        """SHA-256, in hexadecimal digits, of question, arguments, seed and stream: of all but the paths."""
+        return _digest(list(self._identity.items()))
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        made = self.provenance
+        return {
+            "question": made["question"],
+            "stream": made["stream"],
+            "seed": self.seed,
+            **{f"the argument {name}": value for name, value in made["arguments"].items()},
+        }
+
+    @property
+    def _count(self) -> int:
+        """How many paths."""
+        return sum(stop - start for start, stop in self.provenance["paths"])
+
+    @property
+    def _antithetic(self) -> bool:
+        return bool(self.provenance["arguments"].get("antithetic", False))
+
+    def __add__(self: _O, other: object) -> _O:
+        """Join two path ranges of one run, in order of the path.
+
+        Raises
+        ------
+        ValueError
+            Where the two differ in anything but their paths, or share a path.
+        """
+        if not isinstance(other, OfOneRun):
+            return NotImplemented
+        if type(self) is not type(other) or self.id != other.id:
+            raise ValueError(f"results to join must be of one run, differ in {_difference(self, other)}")
+        ranges = _united(self.provenance["paths"] + other.provenance["paths"])
+        return self._of_paths(ranges, {"id": self.id, **self._join(other)})
+
+    def _of_paths(self: _O, ranges: Ranges, values: dict[str, Any]) -> _O:
+        """Return the result of the same run with these values on other paths."""
+        raise NotImplementedError
+
+    def _join(self: _O, other: _O) -> dict[str, Any]:
+        """Return the values of the joined result."""
+        raise NotImplementedError
+
+    @property
+    def _seeded(self) -> str:
+        """What a repr says of the seed."""
+        return "" if self.seed is None else f", seed {shown(self.seed)}"
+
+
+class Ensemble(OfOneRun, Result):
     """A result whose columns have one value a scenario or path, in order of the path.
 
     Parameters
@@ -63,56 +123,19 @@ class Ensemble(Result):
         for name in self._names:
             read_only(values.get(name))
 
-    @cached_property
-    def id(self) -> str:
-        """SHA-256, in hexadecimal digits, of question, arguments, seed and stream: of all but the paths."""
-        return _digest(list(self._identity.items()))
-
-    @property
-    def _identity(self) -> dict[str, Any]:
-        made = self.provenance
-        return {
-            "question": made["question"],
-            "stream": made["stream"],
-            "seed": self.seed,
-            **{f"the argument {name}": value for name, value in made["arguments"].items()},
-        }
-
-    @property
-    def _count(self) -> int:
-        """How many paths."""
-        return sum(stop - start for start, stop in self.provenance["paths"])
-
     @property
     def _pairs(self) -> NDArray[np.int64] | None:
         """Of antithetic paths, which pair each belongs to; None where paths are independent."""
-        if not self.provenance["arguments"].get("antithetic", False):
+        if not self._antithetic:
             return None
         return np.concatenate([np.arange(start, stop) for start, stop in self.provenance["paths"]]) // 2
 
-    def __add__(self: _E, other: object) -> _E:
-        """Join two path ranges of one run, in order of the path.
-
-        Raises
-        ------
-        ValueError
-            Where the two differ in anything but their paths, or share a path.
-        """
-        if not isinstance(other, Ensemble):
-            return NotImplemented
-        if type(self) is not type(other) or self.id != other.id:
-            raise ValueError(f"results to join must be of one run, differ in {_difference(self, other)}")
-        ranges = _united(self.provenance["paths"] + other.provenance["paths"])
-        joined = object.__new__(type(self))
-        Ensemble.__init__(
-            joined,
-            self.provenance["question"],
-            self.provenance["arguments"],
-            {"_names": self._names, "_on_demand": self._on_demand, "id": self.id, **self._join(other)},
-            self.seed,
-            ranges,
-        )
-        return joined
+    def _of_paths(self: _E, ranges: Ranges, values: dict[str, Any]) -> _E:
+        made = object.__new__(type(self))
+        names = {"_names": self._names, "_on_demand": self._on_demand}
+        told = self.provenance
+        Ensemble.__init__(made, told["question"], told["arguments"], {**names, **values}, self.seed, ranges)
+        return made
 
     def _join(self: _E, other: _E) -> dict[str, Any]:
         """Return the values of the joined result.
@@ -177,11 +200,6 @@ class Ensemble(Result):
         some = ", ".join(_shown(*one) for one in ranges[:3]) + (", ..." if len(ranges) > 3 else "")
         return f"<{type(self).__name__}: {self._count:,} paths ({some}), {len(self)} columns{self._seeded}>"
 
-    @property
-    def _seeded(self) -> str:
-        """What a repr says of the seed."""
-        return "" if self.seed is None else f", seed {shown(self.seed)}"
-
 
 def choice(columns: Sequence[str] | None, usual: tuple[str, ...], more: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Return which columns a result holds, the usual ones by default, and all that it can be asked for."""
@@ -214,7 +232,7 @@ def _united(ranges: Ranges) -> Ranges:
     return tuple(out) or ranges[:1]
 
 
-def _difference(one: Ensemble, other: Ensemble) -> str:
+def _difference(one: OfOneRun, other: OfOneRun) -> str:
     """Say in what two results differ, and how where that is short."""
     first, second = one._identity, other._identity
     for name in first | second:

@@ -18,10 +18,12 @@ from flushpoint._validate import progress as check_progress
 from flushpoint.book import Book
 from flushpoint.compare import Comparison, compare
 from flushpoint.ensemble import Ensemble
+from flushpoint.executor import check_executor
 from flushpoint.margin import MarginSchedule, liquidation_price
 from flushpoint.market import Market
 from flushpoint.process import Process
 from flushpoint.random_book import RandomBook
+from flushpoint.shards import HOW
 from flushpoint.simulate import Checked, SimulationResult, checked, simulate
 from flushpoint.summary import Summary, check_columns, check_confidence, check_levels, table
 from flushpoint.turnover import Turnover
@@ -413,7 +415,8 @@ def experiment(
     progress : callable, optional
         Called now and then as ``progress(paths done, paths)``, all runs together.
     **arguments
-        Of `simulate`: horizon, steps, paths, seed, ... Without a seed a fresh one is drawn, once for all runs.
+        Of `simulate`: horizon, steps, paths, seed, executor, ... but for `checkpoint` and `keep`. Without a seed a
+        fresh one is drawn, once for all runs.
 
     Returns
     -------
@@ -443,6 +446,11 @@ def experiment(
     wanted = check_levels(levels)
     sure = check_confidence(confidence)
     check_progress(progress)
+    executor = arguments.pop("executor", None)
+    check_executor(executor)
+    for name in ("checkpoint", "keep"):
+        if name in arguments:
+            raise TypeError(f"{name} must be left out, was {arguments[name]!r}")
     if columns is not None:
         columns = (columns,) if isinstance(columns, str) else tuple(columns)
     baseline_parts = Parts(book, market, venue_of(policies, venue), arguments.pop("turnover", None))
@@ -456,13 +464,14 @@ def experiment(
         given = {"columns": columns, "venue": parts.venue, "turnover": parts.turnover, "progress": report, **arguments}
         bound = signature(simulate).bind(parts.book, parts.market, process, **given)
         bound.apply_defaults()
+        asked = {name: value for name, value in bound.arguments.items() if name not in HOW}
         try:
-            all_checked.append(checked(**bound.arguments))
+            all_checked.append(checked(**asked))
         except (TypeError, ValueError) as error:
             if not all_checked:
                 raise
             raise type(error)(f"policies[{name!r}]: {error}") from None
-    results = [run.result() for run in all_checked]
+    results = [run.result(executor) for run in all_checked]
     baseline, rest = results[0], dict(zip(policies, results[1:], strict=True))
     shown = tuple(check_columns(baseline, columns) if columns is not None else main_columns(results))
     comparisons = {

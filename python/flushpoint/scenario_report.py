@@ -23,8 +23,8 @@ from flushpoint.fragility import Fragility, TippingSurface, fragility, tipping_s
 from flushpoint.market import Market
 from flushpoint.markets import Markets
 from flushpoint.response import Response, response
+from flushpoint.run import PathResult
 from flushpoint.scenario import Scenario
-from flushpoint.simulate import PathResult
 from flushpoint.summary import Estimate
 from flushpoint.target import measured
 from flushpoint.unreconciled import unreconciled

@@ -3,76 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, cast, overload
+from typing import Any, ClassVar, Literal, cast, overload
 
 import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike, NDArray
 
-from flushpoint import _core
-from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, read_only
+from flushpoint._validate import FloatArray, check, count, finite_array, memory, number
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
-from flushpoint.account_simulate import AccountSimulationResult, account_simulate
+from flushpoint.account_simulate import AccountSimulationResult, account_job
 from flushpoint.accounts import Accounts
-from flushpoint.book import Book, EnginePositions, EngineSide
+from flushpoint.book import Book
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
-from flushpoint.depth import EngineDepth
 from flushpoint.ensemble import Ensemble, choice
 from flushpoint.factor_model import FactorModel
-from flushpoint.funding import EngineFunding, Funding
-from flushpoint.market import EngineMarket, Market
+from flushpoint.funding import Funding
+from flushpoint.market import Market
 from flushpoint.markets import Markets
-from flushpoint.outcome import BookOutcome, frozen, of_kind
-from flushpoint.process import GBM, Bootstrap, EngineProcess, Process, Returns
-from flushpoint.random_book import EnginePart, RandomBook, most_closed
-from flushpoint.result import Result
+from flushpoint.outcome import BookOutcome, frozen
+from flushpoint.process import GBM, Bootstrap, Process, Returns
+from flushpoint.random_book import RandomBook, most_closed
+from flushpoint.run import DRAWN, OF_MARKET, PathResult, Run
 from flushpoint.script import Script
-from flushpoint.seed import Seed, resolve
-from flushpoint.sellers import EngineFund, VolatilityTargeting, check_sellers
-from flushpoint.settlement import BALANCE, LEDGER, MONEY, SettledRows, check_settled, marked, told_apart
-from flushpoint.turnover import EngineTurnover, Turnover
-from flushpoint.venue import EngineVenue, Venue
+from flushpoint.seed import resolve
+from flushpoint.sellers import VolatilityTargeting, check_sellers
+from flushpoint.settlement import BALANCE, LEDGER, MONEY, SettledRows, check_settled
+from flushpoint.shards import Columns, Directory, Job, answered, check_seed, rows_at_once
+from flushpoint.streamed import StreamedEnsemble
+from flushpoint.turnover import Turnover
+from flushpoint.venue import Venue
 
-_ENGINE = (
-    "final_price",
-    "low_price",
-    "high_price",
-    "low_time",
-    "long_count",
-    "short_count",
-    "waves",
-    "exhausted",
-)
-_OF_MARKET = ("support_quantity", "least_liquidity")
-# What the engine adds up itself where a book's running sums do not tell.
-_DRAWN = ("long_quantity", "short_quantity", "long_notional", "short_notional")
-_OF_SELLERS = ("targeting_quantity",)
-_OF_TURNOVER = ("long_open_quantity", "short_open_quantity")
 _PATHS_AT_ONCE = 8  # that a thread of the engine works on
 _MOST_STEPS = 2**32 - 1
-_NOBODY = Book([], [], [])
 _MOST_PATHS = 2**62
-
-EngineRun = tuple[
-    EngineSide,
-    EngineSide,
-    EnginePositions,
-    EngineMarket,
-    EngineProcess,
-    tuple[float, float, int, EngineDepth | None],
-    tuple[int, bool],
-    tuple[FloatArray | None, FloatArray | None],
-    bool,
-    EngineTurnover | None,
-    tuple[tuple[EnginePart, ...], float] | None,
-    EngineVenue | None,
-    EngineFunding | None,
-    tuple[EngineFund, ...],
-]
 
 
 class SimulationResult(BookOutcome, Ensemble):
@@ -122,7 +89,7 @@ class SimulationResult(BookOutcome, Ensemble):
     _on_demand: ClassVar[tuple[str, ...]] = (*_names, *MONEY)
     _shared: ClassVar[tuple[str, ...]] = ("_book", "_run", "_record", "_watch")
 
-    _run: _Run
+    _run: Run
     _record: NDArray[np.int64] | None
     _watch: NDArray[np.int64] | None
 
@@ -150,7 +117,7 @@ class SimulationResult(BookOutcome, Ensemble):
         values = super()._join(other)
         engine = {
             n
-            for n in (*self._run.engine_columns, *_DRAWN, *self._stop_names, "prices")
+            for n in (*self._run.engine_columns, *DRAWN, *self._stop_names, "prices")
             if n in self.__dict__ and n in other.__dict__
         }
         return values | {n: self._rows(other, self.__dict__[n], other.__dict__[n]) for n in engine}
@@ -300,176 +267,6 @@ class FundedSimulationResult(_EngineSums):
     """
 
 
-class PathResult(Result):
-    """One path, step by step.
-
-    Attributes
-    ----------
-    path : int
-        Its number.
-    time, price : ndarray of float64, shape (steps + 1,)
-        Seconds after the start, and the price after each step's cascade; the first are those of the start.
-    waves : structured ndarray
-        A row a wave: ``step`` in which it happened (from 1), ``price`` that triggered it, ``quantity``, ``count``,
-        ``notional`` (quantity x trigger price).
-    final_price, low_price, high_price, low_time : float
-    long_count, short_count : int
-    exhausted : bool
-    support_quantity, least_liquidity : float
-        As in `SimulationResult`.
-    stop_count : int
-    stop_quantity, stop_notional : float
-        Of a book with stop orders only; as in `SimulationResult`.
-    targeting_quantity : float
-        With `sellers` only; as in `SimulationResult`.
-    runaway : bool
-        Of a random book only; as in `DrawnSimulationResult`.
-    liquidity, spread : ndarray of float64, shape (steps + 1,)
-        Of a market with `LivingDepth` only: at each time, what the next step meets.
-    """
-
-    _names: ClassVar[tuple[str, ...]] = ("time", "price")
-
-    path: int
-    time: FloatArray
-    price: FloatArray
-    waves: NDArray[np.void]
-    final_price: float
-    low_price: float
-    high_price: float
-    low_time: float
-    long_count: int
-    short_count: int
-    exhausted: bool
-    support_quantity: float
-    least_liquidity: float
-    stop_count: int
-    stop_quantity: float
-    stop_notional: float
-    targeting_quantity: float
-    runaway: bool
-    liquidity: FloatArray
-    spread: FloatArray
-
-    def __repr__(self) -> str:
-        return (
-            f"<PathResult: path {self.path}, {self.price.size - 1:,} steps, {self.waves.size:,} waves, "
-            f"{self.price[0]:,.6g} to {self.final_price:,.6g}>"
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """Everything that makes a path but its number."""
-
-    book: Book | RandomBook
-    market: Market
-    process: Process
-    script: Script | None
-    turnover: Turnover | None
-    venue: Venue | None
-    funding: Funding | None
-    sellers: tuple[VolatilityTargeting, ...]
-    horizon: float
-    steps: int
-    key: int
-    antithetic: bool
-    bridge: bool
-    max_count: int
-    threads: int
-
-    @property
-    def dt(self) -> float:
-        return self.horizon / self.steps
-
-    @property
-    def drawn(self) -> bool:
-        """Whether positions are drawn, so that nothing of them is known beforehand."""
-        return self.turnover is not None or isinstance(self.book, RandomBook)
-
-    @property
-    def adds_up(self) -> bool:
-        """Whether the engine adds up what is closed, since counts do not tell it."""
-        return self.drawn or self.venue is not None or self.funding is not None
-
-    @property
-    def tells_stops(self) -> bool:
-        """Whether there are stop orders to be told from liquidations."""
-        return isinstance(self.book, Book) and self.book.stop is not None
-
-    @property
-    def engine_columns(self) -> tuple[str, ...]:
-        """What the engine can be asked for in a path of such a book, but for sums of positions."""
-        ledger = () if self.venue is None else (*LEDGER, *BALANCE)
-        runaway = ("runaway",) if isinstance(self.book, RandomBook) else ()
-        return (*_ENGINE, *MONEY, *ledger, *_OF_MARKET, *runaway, *self.parts_columns)
-
-    @property
-    def parts_columns(self) -> tuple[str, ...]:
-        """What only sellers or turnover have, on demand."""
-        return (*(_OF_SELLERS if self.sellers else ()), *(_OF_TURNOVER if self.turnover else ()))
-
-    def known(self, columns: Iterable[str]) -> tuple[str, ...]:
-        """Those of the engine's columns that it can tell."""
-        without = self.drawn or (isinstance(self.book, Book) and self.book.long.bankruptcy_price is None)
-        return tuple(name for name in columns if not (without and name in ("shortfall", "surplus")))
-
-    def _engine(self, money: bool) -> EngineRun:
-        random = None
-        book = self.book
-        if isinstance(book, RandomBook):
-            random = (book._engine, float(self.max_count))
-            book = _NOBODY
-        venue = self.venue
-        depth = None if self.market.depth is None else self.market.depth._engine
-        return (
-            book.long._engine,
-            book.short._engine,
-            book._settled(money) if venue is None else told_apart(book, venue),
-            marked(self.market, venue)._engine,
-            self.process._engine(self.dt),
-            (self.market.half_life, self.dt, self.steps, depth),
-            (self.key, self.antithetic),
-            (None, None) if self.script is None else self.script._engine(self.dt, self.steps),
-            self.bridge,
-            None if self.turnover is None else self.turnover._engine,
-            random,
-            None if venue is None else venue._engine,
-            None if self.funding is None else self.funding._engine(self.dt, self.steps),
-            tuple(one._engine(f"sellers[{i}]", self.dt, self.steps) for i, one in enumerate(self.sellers)),
-        )
-
-    def paths(
-        self,
-        paths: range,
-        columns: Iterable[str],
-        record: NDArray[np.int64] | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> dict[str, NDArray[Any]]:
-        names = tuple(columns)
-        engine = self._engine("shortfall" in names or "surplus" in names)
-        return _core.simulate(engine, paths.start, len(paths), names, record, self.threads, progress)
-
-    def replay(self, path: int) -> PathResult:
-        memory("steps", self.steps + 1, 40)
-        everything = np.arange(self.steps + 1)
-        totals = tuple(name for name in self.engine_columns if name not in ("waves", *MONEY, *LEDGER, *BALANCE))
-        if self.tells_stops and self.adds_up:
-            totals += BookOutcome._stop_names
-        columns, waves = _core.replay(self._engine(False), path, totals, everything)
-        kinds = self.book._kinds if isinstance(self.book, Book) else None
-        if kinds is not None and not self.adds_up:
-            counts = columns["long_count"], columns["short_count"]
-            columns |= {
-                name: of_kind(kinds, *counts, name.split("_")[1], stops=True) for name in BookOutcome._stop_names
-            }
-        steps = {"prices": "price", "liquidity": "liquidity", "spread": "spread"}
-        values: dict[str, Any] = {name: column[0].item() for name, column in columns.items() if name not in steps}
-        values |= {steps[name]: frozen(column[0]) for name, column in columns.items() if name in steps}
-        values |= {"path": path, "time": frozen(everything * self.dt), "waves": frozen(waves)}
-        return PathResult("replay", {"path": path}, values)
-
-
 @overload
 def simulate(
     book: Book | RandomBook,
@@ -491,6 +288,9 @@ def simulate(
     script: Script | None = None,
     turnover: Turnover | None = None,
     max_count: int | None = None,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: Literal["paths"] = "paths",
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> SimulationResult: ...
@@ -509,9 +309,39 @@ def simulate(
     columns: Sequence[str] | None = None,
     venue: Venue | None = None,
     antithetic: bool = False,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: Literal["paths"] = "paths",
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> AccountSimulationResult: ...
+
+
+@overload
+def simulate(
+    book: Book | RandomBook | Accounts,
+    market: Market | Markets,
+    process: Process | FactorModel,
+    horizon: float = 86_400.0,
+    steps: int = 1_440,
+    paths: int | range = 100_000,
+    seed: int | SeedSequence | None = None,
+    monitoring: str = "step",
+    columns: Sequence[str] | None = None,
+    *,
+    venue: Venue | None = None,
+    funding: Funding | None = None,
+    sellers: VolatilityTargeting | Sequence[VolatilityTargeting] | None = None,
+    antithetic: bool = False,
+    script: Script | None = None,
+    turnover: Turnover | None = None,
+    max_count: int | None = None,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: Literal["summary"],
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> StreamedEnsemble: ...
 
 
 def simulate(
@@ -534,9 +364,12 @@ def simulate(
     script: Script | None = None,
     turnover: Turnover | None = None,
     max_count: int | None = None,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: str = "paths",
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
-) -> SimulationResult | AccountSimulationResult:
+) -> SimulationResult | AccountSimulationResult | StreamedEnsemble:
     """Move the price through time, again and again, and let the book respond.
 
     In each step the recovering volume decays, the exogenous log price moves by the process's return, and a cascade
@@ -590,8 +423,17 @@ def simulate(
         Positions that open and close of themselves. Not for a random book, nor with "bridge" or stop orders.
     max_count : int, default 1000000
         Of a random book only: a path in which more positions would close is a runaway; no more do.
+    executor : concurrent.futures.Executor or dask.distributed.Client, optional
+        Where parts of the paths are run, to the same bits as here; what is lost with a worker is run again.
+        Columns that are worked out later are worked out here.
+    checkpoint : str or path, optional
+        A directory in which parts that are done are kept, so that the same call goes on with the others. It must be
+        new, empty or of the same run.
+    keep : {"paths", "summary"}, default "paths"
+        "summary" keeps sums and counts instead of paths: little memory, however many paths. Not with `record` and
+        `watch`.
     threads : int, default 0
-        0 means all processors.
+        0 means all processors. With an executor, those of each of its tasks, and 0 means one.
     progress : callable, optional
         Called now and then as ``progress(paths done, paths)``, from the calling thread.
 
@@ -599,7 +441,8 @@ def simulate(
     -------
     SimulationResult
         For random books and turnover a `DrawnSimulationResult`, with a venue a `VenueSimulationResult`, with funding
-        alone a `FundedSimulationResult`, for accounts an `AccountSimulationResult`. Accounts know of no `monitoring`
+        alone a `FundedSimulationResult`, for accounts an `AccountSimulationResult`, where `keep` is "summary" a
+        `StreamedEnsemble`. Accounts know of no `monitoring`
         "bridge", `record`, `watch`, `funding`, `sellers`, `script` and `turnover`, which are refused.
 
     Raises
@@ -627,56 +470,59 @@ def simulate(
         }
         seconds, step_count, chosen = _clock(horizon, steps, paths)
         mirrored = _antithetic(antithetic)
-        how = (seconds, step_count, chosen, seed, columns, venue, mirrored, threads, progress)
-        return account_simulate(book, market, process, *how, unused)
-    return checked(
-        book,
-        market,
-        process,
-        horizon,
-        steps,
-        paths,
-        seed,
-        monitoring,
-        columns,
-        record,
-        watch,
-        venue=venue,
-        funding=funding,
-        sellers=sellers,
-        antithetic=antithetic,
-        script=script,
-        turnover=turnover,
-        max_count=max_count,
-        threads=threads,
-        progress=progress,
-    ).result()
+        job: Job = account_job(
+            book,
+            market,
+            process,
+            seconds,
+            step_count,
+            chosen,
+            seed,
+            columns,
+            venue,
+            mirrored,
+            threads,
+            progress,
+            unused,
+        )
+    else:
+        job = checked(
+            book,
+            market,
+            process,
+            horizon,
+            steps,
+            paths,
+            seed,
+            monitoring,
+            columns,
+            record,
+            watch,
+            venue=venue,
+            funding=funding,
+            sellers=sellers,
+            antithetic=antithetic,
+            script=script,
+            turnover=turnover,
+            max_count=max_count,
+            threads=threads,
+            progress=progress,
+        )
+    check_seed(seed, job.seed, checkpoint)
+    return answered(job, executor, checkpoint, keep, record=record, watch=watch)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class Checked(Job):
     """A run whose arguments are checked, before any work."""
 
-    kind: type[SimulationResult]
-    seed: Seed | None
-    _run: _Run
-    _paths: range
-    _choice: dict[str, tuple[str, ...]]
-    _record: NDArray[np.int64] | None
-    _watch: NDArray[np.int64] | None
-    _arguments: dict[str, Any]
-    _progress: Callable[[int, int], object] | None
+    run: Run
+    wanted: tuple[str, ...]
+    record: NDArray[np.int64] | None
 
-    def result(self) -> SimulationResult:
-        """Run the paths."""
-        run, chosen = self._run, self._paths
-        wanted = run.known(_needed(self._choice["_names"], run))
-        values: dict[str, Any] = dict(run.paths(chosen, wanted, self._record, self._progress))
-        for column in values.values():
-            read_only(column)
-        values |= self._choice
-        values |= {"_book": run.book, "_run": run, "_record": self._record, "_watch": self._watch}
-        return self.kind("simulate", self._arguments, values, self.seed, ((chosen.start, chosen.stop),))
+    def columns(self, part: range, progress: Callable[[int, int], object] | None) -> Columns:
+        """What the engine tells of some paths."""
+        return replace(self.run, threads=self.threads).paths(part, self.wanted, self.record, progress)
 
 
 def checked(
@@ -747,7 +593,7 @@ def checked(
         kind = FundedSimulationResult
     recorded = _recorded(record, step_count)
     watched = _watched(watch, book, living, venue)
-    run = _Run(
+    run = Run(
         book,
         market,
         process,
@@ -770,7 +616,6 @@ def checked(
         memory("open positions", living._most_open(seconds), 24 * at_once)
     if venue is not None and isinstance(book, Book) and (venue._intervenes or book.stop is not None):
         memory("positions x paths at work", len(book) * at_once, 40)
-    memory("paths x columns", len(chosen), 8 * (len(held["_names"]) + (0 if recorded is None else recorded.size)))
     arguments = {
         "book": book,
         "market": market,
@@ -789,7 +634,21 @@ def checked(
         "record": recorded,
         "watch": watched,
     }
-    return Checked(kind, kept, run, chosen, held, recorded, watched, arguments, progress)
+    return Checked(
+        kind=kind,
+        question="simulate",
+        arguments=arguments,
+        seed=kept,
+        rows=chosen,
+        hidden={**held, "_book": book, "_run": run, "_record": recorded, "_watch": watched},
+        row_bytes=8 * (len(held["_names"]) + (0 if recorded is None else recorded.size)),
+        rows_at_once=rows_at_once(step_count),
+        threads=workers,
+        progress=progress,
+        run=run,
+        wanted=run.known(_needed(held["_names"], run)),
+        record=recorded,
+    )
 
 
 def _clock(horizon: float, steps: int, paths: int | range) -> tuple[float, int, range]:
@@ -881,11 +740,11 @@ def _columns(
     else:
         usual = (*(name for name in usual if not name.endswith("_notional")), "runaway")
     has = (market.support is not None, market.depth is not None)
-    usual += tuple(name for name, there in zip(_OF_MARKET, has, strict=True) if there)
+    usual += tuple(name for name, there in zip(OF_MARKET, has, strict=True) if there)
     return choice(columns, usual, (*kind._on_demand, *more))
 
 
-def _needed(names: tuple[str, ...], run: _Run) -> tuple[str, ...]:
+def _needed(names: tuple[str, ...], run: Run) -> tuple[str, ...]:
     """What the engine must write for these columns."""
     needed = [name for name in names if name in run.engine_columns]
     for name in names:

@@ -119,7 +119,7 @@ def size_fund(
         raise TypeError(f"venue must be a Venue, was {type(venue).__name__}")
     level = inside("probability", probability)
     sure = check_confidence(confidence)
-    for name in ("columns", "record", "watch"):
+    for name in ("columns", "record", "watch", "keep"):
         if name in arguments:
             raise TypeError(f"{name} must be left out, was {arguments[name]!r}")
     alone = (Venue() if venue is None else venue)._changed({"fund": 0.0, "adl": "none"})

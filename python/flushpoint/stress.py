@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias, overload
+from typing import Any, ClassVar, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +23,7 @@ from flushpoint._validate import (
 )
 from flushpoint._validate import progress as check_progress
 from flushpoint._validate import threads as check_threads
-from flushpoint.account_stress import AccountStressResult, account_stress
+from flushpoint.account_stress import AccountStressResult, account_job
 from flushpoint.accounts import Accounts
 from flushpoint.book import Book
 from flushpoint.cascade import _check_at_rest, _check_inputs, _check_market
@@ -31,8 +32,10 @@ from flushpoint.market import Market
 from flushpoint.markets import Markets
 from flushpoint.outcome import BookOutcome, Counts, frozen
 from flushpoint.random_book import RandomBook, most_closed
-from flushpoint.seed import resolve
+from flushpoint.seed import Seed, resolve
 from flushpoint.settlement import BALANCE, LEDGER, MONEY, NO_VENUE, SettledRows, check_settled, marked, told_apart
+from flushpoint.shards import MOST_ROWS, Columns, Directory, Job, answered, check_seed
+from flushpoint.streamed import StreamedEnsemble
 from flushpoint.venue import Venue, _check_instant
 
 _FROM_ENGINE = (
@@ -46,7 +49,8 @@ _FROM_ENGINE = (
     "short_count",
     "support_quantity",
 )
-EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, int]
+# shock, sell, liquidity, each for all or one a scenario; refill; how many scenarios, and the number of the first
+EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, int, int]
 
 
 class StressResult(BookOutcome, Ensemble):
@@ -241,6 +245,9 @@ def stress(
     venue: Venue | None = None,
     columns: Sequence[str] | None = None,
     max_count: int | None = None,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: Literal["paths"] = "paths",
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> StressResult: ...
@@ -259,9 +266,33 @@ def stress(
     venue: Venue | None = None,
     columns: Sequence[str] | None = None,
     max_count: int | None = None,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: Literal["paths"] = "paths",
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> AccountStressResult: ...
+
+
+@overload
+def stress(
+    book: Book | RandomBook | Accounts,
+    market: Market | Markets,
+    shock: ArrayLike | Mapping[str, ArrayLike] = 0.0,
+    sell: ArrayLike | Mapping[str, ArrayLike] = 0.0,
+    liquidity: ArrayLike | Mapping[str, ArrayLike] = 1.0,
+    refill: float = 0.0,
+    seed: int | np.random.SeedSequence | None = None,
+    *,
+    venue: Venue | None = None,
+    columns: Sequence[str] | None = None,
+    max_count: int | None = None,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: Literal["summary"],
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> StreamedEnsemble: ...
 
 
 def stress(
@@ -276,9 +307,12 @@ def stress(
     venue: Venue | None = None,
     columns: Sequence[str] | None = None,
     max_count: int | None = None,
+    executor: Any = None,
+    checkpoint: Directory = None,
+    keep: str = "paths",
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
-) -> StressResult | AccountStressResult:
+) -> StressResult | AccountStressResult | StreamedEnsemble:
     """Run many one-shot scenarios, each from rest.
 
     Each equals ``cascade(book, market, shock, sell, refill)`` of the same numbers, in a market `liquidity` times as
@@ -309,8 +343,11 @@ def stress(
     max_count : int, optional
         For random books, 1,000,000 by default: where more positions would close in one scenario, it ends once so many
         have, and is marked as `runaway`.
+    executor, checkpoint, keep : optional
+        Where scenarios are run, where they are kept and what is kept of them: as in `simulate`.
     threads : int, default 0
-        0 for all processors, or FLUSHPOINT_NUM_THREADS of them. The results do not depend on it.
+        0 for all processors, or FLUSHPOINT_NUM_THREADS of them; with an executor, one for each of its tasks. The
+        results do not depend on it.
     progress : callable, optional
         Called now and then, and at the end, as ``progress(done, total)``.
 
@@ -318,7 +355,7 @@ def stress(
     -------
     StressResult
         For random books a `RandomStressResult`, with a venue a `VenueStressResult`, for accounts an
-        `AccountStressResult`. shock, sell and liquidity broadcast
+        `AccountStressResult`, where `keep` is "summary" a `StreamedEnsemble`. shock, sell and liquidity broadcast
         together; the scenarios of their common shape follow each other in C order, in one dimension.
 
     Raises
@@ -337,7 +374,63 @@ def stress(
     if isinstance(book, Accounts) or isinstance(market, Markets):
         if max_count is not None:
             raise ValueError(f"max_count must be left out with accounts, was {max_count!r}")
-        return account_stress(book, market, shock, sell, liquidity, refill, seed, venue, columns, threads, progress)
+        job: Job = account_job(book, market, shock, sell, liquidity, refill, seed, venue, columns, threads, progress)
+    else:
+        job = _checked(book, market, shock, sell, liquidity, refill, seed, venue, columns, max_count, threads, progress)
+    check_seed(seed, job.seed, checkpoint)
+    return answered(job, executor, checkpoint, keep)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scenarios(Job):
+    """Scenarios whose arguments are checked, before any work."""
+
+    book: Book | RandomBook
+    market: Market
+    venue: Venue | None
+    scenarios: EngineScenarios
+    random: tuple[int, float]  # key and most positions closed, of a random book
+
+    def columns(self, part: range, progress: Callable[[int, int], object] | None) -> Columns:
+        """What the engine tells of some scenarios."""
+        book, scenarios, threads = self.book, _cut(self.scenarios, part), self.threads
+        if isinstance(book, RandomBook):
+            market = self.market._engine
+            found = _core.stress_random(book._engine, *self.random, market, scenarios, threads, progress)
+            return dict(zip((*_FROM_ENGINE, "long_quantity", "short_quantity", "runaway"), found, strict=True))
+        if self.venue is not None:
+            return _settle(book, self.market, self.venue, scenarios, (*MONEY, *LEDGER), threads, progress)
+        longs, shorts = book.long._engine, book.short._engine
+        totals = _core.stress(longs, shorts, self.market._engine, scenarios, threads, progress)
+        return dict(zip(_FROM_ENGINE, totals, strict=True))
+
+    def _values(self, columns: Columns, part: range) -> dict[str, Any]:
+        values = super()._values(columns, part) | {"_scenarios": _cut(self.scenarios, part)}
+        if "shortfall" in values:
+            values["_money"] = (values.pop("shortfall"), values.pop("surplus"))
+        return values
+
+
+def _cut(scenarios: EngineScenarios, part: range) -> EngineScenarios:
+    shock, sell, liquidity, refill, _, first = scenarios
+    some = (column if column.size == 1 else column[part.start : part.stop] for column in (shock, sell, liquidity))
+    return *some, refill, len(part), first + part.start  # type: ignore[return-value]
+
+
+def _checked(
+    book: Book | RandomBook,
+    market: Market,
+    shock: ArrayLike,
+    sell: ArrayLike,
+    liquidity: ArrayLike,
+    refill: float,
+    seed: int | np.random.SeedSequence | None,
+    venue: Venue | None,
+    columns: Sequence[str] | None,
+    max_count: int | None,
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+) -> _Scenarios:
     if isinstance(book, RandomBook):
         _check_market(market)
     else:
@@ -351,34 +444,41 @@ def stress(
         check_settled(venue, book)
         _check_instant(venue)
     scenarios = _scenarios(market, shock, sell, liquidity, refill)
-    given = dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=False))
-    hidden: dict[str, Any] = {"_market": market, "_scenarios": scenarios, "_threads": workers}
+    arguments: dict[str, Any] = {"market": market, "book": book}
+    hidden: dict[str, Any] = {"_market": market, "_threads": workers}
+    stops: tuple[str, ...] = ()
+    key = 0
     if isinstance(book, RandomBook):
-        hidden |= _chosen(columns, RandomStressResult, (), market)
+        kind: type[StressResult] = RandomStressResult
+        kept: Seed | None
         kept, key = resolve(seed)
-        found = _core.stress_random(book._engine, key, float(most), market._engine, scenarios, workers, progress)
-        values = dict(zip((*_FROM_ENGINE, "long_quantity", "short_quantity", "runaway"), found, strict=True))
-        read_only(found)
         hidden |= {"_random_book": book, "_key": key, "_max_count": float(most)}
-        arguments = {"market": market, "book": book, "max_count": most, **given}
-        return RandomStressResult("stress", arguments, {**values, **hidden}, kept, ((0, scenarios[4]),))
-    kind = StressResult if venue is None else VenueStressResult
-    hidden |= _chosen(columns, kind, () if book.stop is None else BookOutcome._stop_names, market)
-    given_seed = None if seed is None else resolve(seed)[0]
-    _check_at_rest(book, market)
-    if venue is not None:
-        found_columns = _settle(book, market, venue, scenarios, (*MONEY, *LEDGER), workers, progress)
-        read_only(tuple(found_columns.values()))
-        money = {"_money": (found_columns.pop("shortfall"), found_columns.pop("surplus"))}
-        hidden |= {"_book": book, "_venue": venue, **money}
-        arguments = {"market": market, "book": book, "venue": venue, **given}
-        return VenueStressResult("stress", arguments, {**found_columns, **hidden}, given_seed, ((0, scenarios[4]),))
-    columns_found = _core.stress(book.long._engine, book.short._engine, market._engine, scenarios, workers, progress)
-    values = dict(zip(_FROM_ENGINE, columns_found, strict=True))
-    read_only(columns_found)
-    hidden["_book"] = book
-    arguments = {"market": market, "book": book, **given}
-    return kind("stress", arguments, {**values, **hidden}, given_seed, ((0, scenarios[4]),))
+        arguments["max_count"] = most
+    else:
+        kind = StressResult if venue is None else VenueStressResult
+        stops = () if book.stop is None else BookOutcome._stop_names
+        kept = None if seed is None else resolve(seed)[0]
+        _check_at_rest(book, market)
+        hidden["_book"] = book
+        if venue is not None:
+            hidden["_venue"] = arguments["venue"] = venue
+    return _Scenarios(
+        kind=kind,
+        question="stress",
+        arguments=arguments | dict(zip(("shock", "sell", "liquidity", "refill"), scenarios, strict=False)),
+        seed=kept,
+        rows=range(scenarios[4]),
+        hidden=hidden | _chosen(columns, kind, stops, market),
+        row_bytes=0,
+        rows_at_once=MOST_ROWS,
+        threads=workers,
+        progress=progress,
+        book=book,
+        market=market,
+        venue=venue,
+        scenarios=scenarios,
+        random=(key, float(most)),
+    )
 
 
 def _settle(
@@ -430,7 +530,7 @@ def _scenarios(
         column = array.reshape(-1) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)
         column = column.copy() if np.shares_memory(column, array) else column  # later changes do not reach the result
         flat.append(frozen(column))
-    return flat[0], flat[1], flat[2], share, scenarios
+    return flat[0], flat[1], flat[2], share, scenarios, 0
 
 
 def _chosen(

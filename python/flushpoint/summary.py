@@ -152,9 +152,7 @@ def summarise(
     names = check_columns(result, columns)
     wanted = check_levels(levels)
     sure = check_confidence(confidence)
-    told = ("liquidated_count",) if "liquidated_count" in result else ("long_count", "short_count", "waves")
-    closed = [name for name in told if name in result]
-    anything = np.any([result[name] > 0 for name in closed], axis=0) if closed else None
+    anything = any_closed(result)
     return Summary(
         paths=len(result[next(iter(result))]),
         levels=wanted,
@@ -162,6 +160,13 @@ def summarise(
         _figures={name: _figures(column_of(result, name), wanted, sure, name in low_is_bad, pairs) for name in names},
         liquidation=None if anything is None else share(anything, sure, pairs),
     )
+
+
+def any_closed(result: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_] | None:
+    """Whether at least one position was closed on each path; None where no column tells."""
+    told = ("liquidated_count",) if "liquidated_count" in result else ("long_count", "short_count", "waves")
+    closed = [name for name in told if name in result]
+    return np.any([result[name] > 0 for name in closed], axis=0) if closed else None
 
 
 def check_columns(result: Mapping[str, Any], columns: Iterable[str] | None, argument: str = "columns") -> list[str]:
@@ -204,12 +209,16 @@ def normal_quantile(confidence: float) -> float:
 
 def share(truth: NDArray[Any], confidence: float, pairs: Pairs = None) -> Estimate:
     """Probability of truth, with its interval."""
-    return proportion(int(np.count_nonzero(truth)), truth.size, confidence, pairs)
+    return proportion(int(np.count_nonzero(truth)), truth.size, confidence, _each(pairs))
 
 
-def proportion(k: int, n: int, confidence: float, pairs: Pairs = None) -> Estimate:
-    """Share k / n with the interval of Clopper and Pearson (1934); of antithetic paths, that of half as many."""
-    each = 1 if pairs is None else 2
+def _each(pairs: Pairs) -> int:
+    """How many paths count as one."""
+    return 1 if pairs is None else 2
+
+
+def proportion(k: int, n: int, confidence: float, each: int = 1) -> Estimate:
+    """Share k / n with the interval of Clopper and Pearson (1934); of antithetic paths, `each` 2, of half as many."""
     if n < each:
         return Estimate(k / n if n else math.nan, 0.0, 1.0)
     tail = (1 - confidence) / 2
@@ -278,16 +287,20 @@ def order_statistic(n: int, p: float) -> int:
 def quantile(ordered: FloatArray, p: float, confidence: float, pairs: Pairs = None) -> Estimate:
     """Quantile of sorted values, at least one, with its interval; of antithetic paths, that of half as many."""
     n = ordered.size
-    if pairs is None:
-        low, high = ranks(n, p, confidence)
-    else:  # as if each value stood there twice
-        low, high = ranks(n // 2, p, confidence) if n > 1 else (0, 1)
-        low, high = 2 * low - 1, n + 1 if high > n // 2 else 2 * high
+    low, high = rank_bounds(n, p, confidence, _each(pairs))
     return Estimate(
         float(ordered[order_statistic(n, p) - 1]),
         float(ordered[low - 1]) if low >= 1 else -math.inf,
         float(ordered[high - 1]) if high <= n else math.inf,
     )
+
+
+def rank_bounds(n: int, p: float, confidence: float, each: int) -> tuple[int, int]:
+    """Ranks as of `ranks`; of antithetic paths, `each` 2, those of half as many values that stand there twice."""
+    if each == 1:
+        return ranks(n, p, confidence)
+    low, high = ranks(n // 2, p, confidence) if n > 1 else (0, 1)
+    return 2 * low - 1, n + 1 if high > n // 2 else 2 * high
 
 
 def mean(values: FloatArray, confidence: float, pairs: Pairs = None) -> Estimate:
@@ -384,7 +397,7 @@ def exceedance(
     reached = n - np.searchsorted(ordered, at, side="left")
     out = np.empty(at.size, dtype=_EXCEEDANCE)
     for i, value in enumerate(at):
-        out[i] = (value, *proportion(int(reached[i]), n, sure, pairs))
+        out[i] = (value, *proportion(int(reached[i]), n, sure, _each(pairs)))
     out.flags.writeable = False
     return out
 

@@ -24,6 +24,7 @@ struct Scenarios {
     ScenarioColumn liquidity;
     double refill;
     std::size_t count;
+    std::size_t first = 0;  // number of the first, which its random numbers go by
 
     Scenario operator[](std::size_t i) const { return {shock[i], sell[i], refill, liquidity[i]}; }
 };

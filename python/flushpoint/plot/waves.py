@@ -20,7 +20,7 @@ from flushpoint.plot._axes import (
     scale_of,
     thousands,
 )
-from flushpoint.simulate import PathResult
+from flushpoint.run import PathResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
