@@ -462,7 +462,8 @@ class Reduced:
         key[alone_row] = len(accounts) * len(names) + np.arange(count)[alone_row]
         _, first_row, position = np.unique(key, return_index=True, return_inverse=True)
         quantity = _sums(position, accounts.quantity, first_row.size)
-        cost = _sums(position, accounts.quantity * accounts.entry_price, first_row.size)
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            cost = _sums(position, accounts.quantity * accounts.entry_price, first_row.size)
         rows = np.bincount(position, minlength=first_row.size)
         owner, market, alone = accounts.account[first_row], places[first_row], alone_row[first_row]
 
