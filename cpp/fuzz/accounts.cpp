@@ -72,6 +72,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     for (const double share : left) check(share >= 0.0 && share <= 1.0, "what is left is a share");
 
+    const double prices[markets] = {100.0, 20.0, 5.0};
+    const auto fails = std::make_unique<bool[]>(world.job.accounts.count);
+    fp::failing(world.job.accounts, prices, fails.get());
+    if (std::any_of(fails.get(), fails.get() + world.job.accounts.count, [](bool one) { return one; })) return 0;
     const fp::AccountPathJob job = world.paths(300.0);
     Columns paths(3), shard(1);
     fp::simulate(job, 0, 3, paths.view, 1, ignore);
