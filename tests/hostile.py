@@ -27,13 +27,35 @@ import flushpoint as fp
 
 SPOILED = 0.08  # of the arguments; and of the arrays, entries that are extreme but allowed
 FAR = (1e-100, 1e-30, 1e30, 1e100)  # within these bounds answers are numbers
-BEYOND = (5e-324, 1e-310, 2.3e-308, 1e-150, 1e150, 1e290, 1.7e308)  # beyond, what overflows may say that it did not work out
+BEYOND = (
+    5e-324,
+    1e-310,
+    2.3e-308,
+    1e-150,
+    1e150,
+    1e290,
+    1.7e308,
+)  # beyond, what overflows may say that it did not work out
 NUMBERS: tuple[Any, ...] = (
     math.nan, math.inf, -math.inf, 0.0, -0.0, -1.0, 5e-324, 1e300, -1e300, 1, True, None, "1.0", "", b"1", 1j, 2**70,
-    -(2**70), 10**400, np.float32(0.5), np.float64("nan"), np.int8(1), np.bool_(True), np.datetime64("2025-10-10"), [], [1.0],
-    {}, np.array(0.5), np.array([0.5]), object(), sys.maxsize,
+    -(2**70), 10**400, np.float32(0.5), np.float64("nan"), np.int8(1), np.bool_(True), np.datetime64("2025-10-10"), [],
+    [1.0], {}, np.array(0.5), np.array([0.5]), object(), sys.maxsize,
 )  # fmt: skip
-COUNTS: tuple[Any, ...] = (-1, 0, 2**70, -(2**63), True, None, 1.5, math.nan, math.inf, "3", [], np.array([3]), object())
+COUNTS: tuple[Any, ...] = (
+    -1,
+    0,
+    2**70,
+    -(2**63),
+    True,
+    None,
+    1.5,
+    math.nan,
+    math.inf,
+    "3",
+    [],
+    np.array([3]),
+    object(),
+)
 OTHERS: tuple[Any, ...] = (None, "nonsense", 3.0, -1, [], {}, (), np.zeros(3), object(), fp.GBM, fp.Market)
 # What is documented to be NaN where it means nothing; all else is a number.
 NAN_ALLOWED = {"amplification", "exit_price", "watch_price", "spread", "liquidity"}
@@ -105,7 +127,9 @@ class Dice(random.Random):
             return np.ma.masked_array(changed, mask=[i == at for i in range(a.size)])
         if kind == 18:
             return changed.tolist()
-        return self.choice((*NUMBERS, np.broadcast_to(1.0, (a.size,)), np.array([{}] * a.size), np.array([None] * a.size)))
+        return self.choice(
+            (*NUMBERS, np.broadcast_to(1.0, (a.size,)), np.array([{}] * a.size), np.array([None] * a.size))
+        )
 
 
 def side(dice: Dice, size: int) -> np.ndarray[Any, Any]:
@@ -118,7 +142,7 @@ def impact(dice: Dice) -> fp.Impact:
     return dice.choice(
         (
             lambda: fp.LinearImpact(dice.positive(1e-3)),
-            lambda: fp.PowerImpact(dice.positive(1e-3), dice.positive(0.7)),
+            lambda: fp.PowerImpact(dice.positive(1e-3), dice.uniform(0.1, 4.0)),
             lambda: fp.SquareRootImpact(dice.positive(0.03), dice.positive(5e3), core=dice.positive(1.0)),
             lambda: fp.DepthImpact(0.1 * columns[0], 50 * columns[1], 50 * columns[2]),
             lambda: fp.EvaporatingImpact(dice.positive(1e-3), dice.positive(2.0)),
@@ -176,7 +200,9 @@ def law(dice: Dice, usual: float) -> fp.Law:
 
 def random_book(dice: Dice) -> fp.RandomBook:
     if dice.random() < 0.5:
-        return fp.RandomBook(density=dice.positive(300.0), extent=0.5, quantity=law(dice, 1.0), side=dice.choice((1, -1)))
+        return fp.RandomBook(
+            density=dice.positive(300.0), extent=0.5, quantity=law(dice, 1.0), side=dice.choice((1, -1))
+        )
     return fp.RandomBook(count=dice.randrange(200), distance=law(dice, 0.1), quantity=law(dice, 1.0))
 
 
@@ -223,9 +249,14 @@ def accounts(dice: Dice) -> tuple[fp.Accounts, fp.Markets]:
     where = np.array([dice.randrange(2) for _ in range(size)], dtype=np.int64)
     quantity = dice.array(size, lambda: dice.choice((1, -1)) * dice.positive(5.0))
     held = fp.Accounts(
-        rows, where, quantity, np.where(where == 0, 100.0, 10.0), dice.positives(5, 500.0), schedule(dice),
+        rows,
+        where,
+        quantity,
+        np.where(where == 0, 100.0, 10.0),
+        dice.positives(5, 500.0),
+        schedule(dice),
         close=dice.choice(("all", "largest_loss", "pro_rata")),
-    )  # fmt: skip
+    )
     return held.alive(markets), markets
 
 
@@ -233,7 +264,13 @@ Call = tuple[Callable[..., Any], dict[str, Any]]
 
 
 def of_market(dice: Dice) -> Call:
-    arguments = {"impact": impact(dice), "price": dice.positive(100.0), "half_life": 60.0, "permanent": 1e-5, "spread": 0.001}
+    arguments = {
+        "impact": impact(dice),
+        "price": dice.positive(100.0),
+        "half_life": 60.0,
+        "permanent": 1e-5,
+        "spread": 0.001,
+    }
     return (lambda **a: fp.Market(**a).proceeds(np.linspace(-9.0, 9.0, 3))), {**arguments, "mark_weight": 0.9}
 
 
@@ -274,12 +311,18 @@ def of_books_method(dice: Dice) -> Call:
             (given.topped_up, {"share": 0.5, "by": 0.1, "seed": 3}),
             (given.open_interest, {"price": dice.array(dice.size(), lambda: dice.uniform(50.0, 150.0))}),
             (given.heatmap, {"edges": np.linspace(50.0, 150.0, 2 + dice.size())}),
-            (fp.Book.from_positions, {
-                "side": given.side, "quantity": given.quantity, "entry_price": given.entry_price, "leverage": 10.0,
-                "schedule": schedule(dice),
-            }),
+            (
+                fp.Book.from_positions,
+                {
+                    "side": given.side,
+                    "quantity": given.quantity,
+                    "entry_price": given.entry_price,
+                    "leverage": 10.0,
+                    "schedule": schedule(dice),
+                },
+            ),
         )
-    )  # fmt: skip
+    )
 
 
 def of_cascade(dice: Dice) -> Call:
@@ -301,8 +344,13 @@ def of_response(dice: Dice) -> Call:
         return found(shocks), found.sell(quantities), found.reproduction_number(price, width), found.tipping_points
 
     return run, {
-        "book": book(dice), "market": market(dice), "shocks": shocks, "quantities": 20 * shocks, "price": 90.0, "width": 0.01,
-    }  # fmt: skip
+        "book": book(dice),
+        "market": market(dice),
+        "shocks": shocks,
+        "quantities": 20 * shocks,
+        "price": 90.0,
+        "width": 0.01,
+    }
 
 
 def of_stress(dice: Dice) -> Call:
@@ -314,10 +362,15 @@ def of_stress(dice: Dice) -> Call:
     elif dice.random() < 0.3:
         more["venue"] = venue(dice, False)
     return fp.stress, {
-        "book": given, "market": market(dice), "shock": dice.array(size, lambda: dice.uniform(-0.4, 0.4)),
-        "sell": dice.array(size, lambda: dice.uniform(-9.0, 9.0)), "liquidity": dice.positives(size, 1.0), "refill": 0.1,
-        "threads": 1, **more,
-    }  # fmt: skip
+        "book": given,
+        "market": market(dice),
+        "shock": dice.array(size, lambda: dice.uniform(-0.4, 0.4)),
+        "sell": dice.array(size, lambda: dice.uniform(-9.0, 9.0)),
+        "liquidity": dice.positives(size, 1.0),
+        "refill": 0.1,
+        "threads": 1,
+        **more,
+    }
 
 
 def of_simulate(dice: Dice) -> Call:
@@ -335,9 +388,16 @@ def of_simulate(dice: Dice) -> Call:
         more["sellers"] = fp.VolatilityTargeting(dice.positive(10.0), 0.5, interval=600.0)
     depth = {"depth": fp.LivingDepth(0.5, least=0.1)} if dice.random() < 0.2 else {}
     return fp.simulate, {
-        "book": given, "market": market(dice, **depth), "process": process(dice), "horizon": 3600.0, "steps": 6,
-        "paths": dice.choice((3, range(2, 5))), "seed": 7, "threads": 1, **more,
-    }  # fmt: skip
+        "book": given,
+        "market": market(dice, **depth),
+        "process": process(dice),
+        "horizon": 3600.0,
+        "steps": 6,
+        "paths": dice.choice((3, range(2, 5))),
+        "seed": 7,
+        "threads": 1,
+        **more,
+    }
 
 
 def of_account_questions(dice: Dice) -> Call:
@@ -349,7 +409,7 @@ def of_account_questions(dice: Dice) -> Call:
             (fp.stress, {"book": held, "market": markets, "shock": np.stack([shock, -shock]), "threads": 1}),
             (fp.cascade, {"book": held, "market": markets, "shock": shock, "sell": shock}),
         )
-    )  # fmt: skip
+    )
 
 
 def of_accounts(dice: Dice) -> Call:
@@ -358,16 +418,22 @@ def of_accounts(dice: Dice) -> Call:
         "account": np.array([dice.randrange(5) for _ in range(size)], dtype=np.int64),
         "market": np.array([dice.randrange(2) for _ in range(size)], dtype=np.int64),
         "quantity": dice.array(size, lambda: dice.choice((1, -1)) * dice.positive(5.0)),
-        "entry_price": dice.positives(size, 100.0), "cash": dice.positives(5, 500.0), "schedules": schedule(dice),
-    }  # fmt: skip
+        "entry_price": dice.positives(size, 100.0),
+        "cash": dice.positives(5, 500.0),
+        "schedules": schedule(dice),
+    }
 
 
 def of_margin(dice: Dice) -> Call:
     size = dice.size()
     arguments = {
-        "side": side(dice, size), "quantity": dice.positives(size, 5.0), "entry_price": dice.positives(size, 100.0),
-        "margin": dice.positives(size, 20.0), "contract": dice.choice(("linear", "inverse")), "fee_rate": 0.001,
-    }  # fmt: skip
+        "side": side(dice, size),
+        "quantity": dice.positives(size, 5.0),
+        "entry_price": dice.positives(size, 100.0),
+        "margin": dice.positives(size, 20.0),
+        "contract": dice.choice(("linear", "inverse")),
+        "fee_rate": 0.001,
+    }
     if dice.random() < 0.5:
         return fp.bankruptcy_price, {**arguments, "share": 1.0}
     return fp.liquidation_price, {**arguments, "schedule": schedule(dice), "other_pnl": dice.uniform(-9.0, 9.0)}
@@ -387,18 +453,26 @@ def of_deleveraging(dice: Dice) -> Call:
     prices = {name: dice.positives(size, 100.0) for name in ("entry_price", "bankruptcy_price")}
     policy = dice.choice(("queue", "pro_rata", "pro_rata_profit", "water_filling", "list_order"))
     return fp.auto_deleverage, {
-        "policy": policy, "needed": dice.positive(5.0), "side": dice.choice((1, -1)), "quantity": dice.positives(size, 1.0), **prices,
+        "policy": policy,
+        "needed": dice.positive(5.0),
+        "side": dice.choice((1, -1)),
+        "quantity": dice.positives(size, 1.0),
+        **prices,
         "price": dice.positive(100.0),
-    }  # fmt: skip
+    }
 
 
 def of_prediction(dice: Dice) -> Call:
     size = 1 + dice.size()
     price = 100 * np.exp(np.cumsum(dice.array(size, lambda: dice.uniform(-0.02, 0.02))))
     history: dict[str, Any] = {
-        "time": 3600.0 * np.arange(size), "open": price, "high": 1.01 * price, "low": 0.99 * price, "close": price,
+        "time": 3600.0 * np.arange(size),
+        "open": price,
+        "high": 1.01 * price,
+        "low": 0.99 * price,
+        "close": price,
         "open_interest": dice.positives(size, 1e6),
-    }  # fmt: skip
+    }
 
     def ask(turnover: Any, activity: Any, maintenance_rate: Any, **columns: Any) -> Any:
         return fp.predict_liquidations(columns, turnover=turnover, activity=activity, maintenance_rate=maintenance_rate)
@@ -410,9 +484,23 @@ def of_parts(dice: Dice) -> Call:
     floats = [dice.uniform(0.01, 1.0) for _ in range(6)]
     return dice.choice(
         (
-            (fp.Venue, {"close": "full", "fund": 10.0, "adl": "queue", "fee_rate": 0.001, "pacing": 1.0, "delay": 0.0, "target": 1.0}),
+            (
+                fp.Venue,
+                {
+                    "close": "full",
+                    "fund": 10.0,
+                    "adl": "queue",
+                    "fee_rate": 0.001,
+                    "pacing": 1.0,
+                    "delay": 0.0,
+                    "target": 1.0,
+                },
+            ),
             (fp.GBM, {"volatility": 0.5, "drift": 0.0}),
-            (fp.JumpDiffusion, {"volatility": 0.5, "jump_rate": 3.0, "jump_mean": -0.1, "jump_volatility": 0.1, "drift": 0.0}),
+            (
+                fp.JumpDiffusion,
+                {"volatility": 0.5, "jump_rate": 3.0, "jump_mean": -0.1, "jump_volatility": 0.1, "drift": 0.0},
+            ),
             (fp.StudentT, {"volatility": 0.5, "degrees": 3.0, "drift": 0.0}),
             (fp.GARCH, {"omega": 1e-6, "alpha": 0.1, "beta": 0.8, "drift": 0.0, "variance": 1e-5}),
             (fp.Bootstrap, {"returns": np.array(floats), "block": 2, "drift": 0.0}),
@@ -423,11 +511,17 @@ def of_parts(dice: Dice) -> Call:
             (fp.Table, {"values": np.array(floats)}),
             (fp.RandomBook, {"count": 5, "distance": law(dice, 0.1), "quantity": 1.0, "side": 1}),
             (fp.RandomBook, {"density": 5.0, "extent": 0.5, "quantity": 1.0, "side": -1}),
-            (fp.Turnover, {"opening_rate": 0.1, "quantity": 1.0, "closing_rate": 0.1, "maintenance_rate": 0.005, "side": 1}),
+            (
+                fp.Turnover,
+                {"opening_rate": 0.1, "quantity": 1.0, "closing_rate": 0.1, "maintenance_rate": 0.005, "side": 1},
+            ),
             (fp.Funding, {"interval": 600.0, "interest": 1e-4, "clamp": 5e-4, "cap": 0.01}),
             (fp.Funding, {"rate": np.array(floats), "interval": 600.0}),
             (fp.VolatilityTargeting, {"quantity": 5.0, "target": 0.5, "memory": 600.0, "most": 1.0, "interval": 60.0}),
-            (fp.LivingDepth, {"normal_volatility": 0.5, "elasticity": 1.0, "memory": 600.0, "least": 0.1, "refill_half_life": 60.0}),
+            (
+                fp.LivingDepth,
+                {"normal_volatility": 0.5, "elasticity": 1.0, "memory": 600.0, "least": 0.1, "refill_half_life": 60.0},
+            ),
             (fp.Support, {"price": 100 * np.array(floats), "quantity": np.array(floats)}),
             (fp.Script, {"time": np.cumsum(floats), "sell": np.array(floats), "move": np.array(floats)}),
         )
@@ -435,10 +529,22 @@ def of_parts(dice: Dice) -> Call:
 
 
 QUESTIONS: tuple[tuple[Callable[[Dice], Call], int], ...] = (
-    (of_cascade, 5), (of_response, 3), (of_stress, 4), (of_simulate, 4), (of_account_questions, 1), (of_accounts, 2),
-    (of_book, 3), (of_books_method, 3), (of_market, 2), (of_impact, 3), (of_margin, 3), (of_schedule, 1),
-    (of_deleveraging, 1), (of_prediction, 1), (of_parts, 4),
-)  # fmt: skip
+    (of_cascade, 5),
+    (of_response, 3),
+    (of_stress, 4),
+    (of_simulate, 4),
+    (of_account_questions, 1),
+    (of_accounts, 2),
+    (of_book, 3),
+    (of_books_method, 3),
+    (of_market, 2),
+    (of_impact, 3),
+    (of_margin, 3),
+    (of_schedule, 1),
+    (of_deleveraging, 1),
+    (of_prediction, 1),
+    (of_parts, 4),
+)
 
 
 def call_of(seed: int, index: int) -> tuple[str, Callable[[], Any], dict[str, Any], bool]:
@@ -461,7 +567,12 @@ def unwanted(result: Any, name: str = "") -> Iterator[str]:
     elif isinstance(result, tuple):
         for item in result:
             yield from unwanted(item, name)
-    elif isinstance(result, (float, np.ndarray)) and np.asarray(result).dtype.kind == "f" and name and np.isnan(result).any():
+    elif (
+        isinstance(result, (float, np.ndarray))
+        and np.asarray(result).dtype.kind == "f"
+        and name
+        and np.isnan(result).any()
+    ):
         yield name
 
 
