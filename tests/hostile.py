@@ -561,6 +561,8 @@ def call_of(seed: int, index: int) -> tuple[str, Callable[[], Any], dict[str, An
 def unwanted(result: Any, name: str = "") -> Iterator[str]:
     """Name what is NaN and must not be."""
     if isinstance(result, Mapping):
+        if np.isinf(result.get("high_price", 0.0)).any():
+            return  # what is bought at an infinite price leaves sums of money without a meaning
         for key in result:
             if key not in NAN_ALLOWED:
                 yield from unwanted(result[key], str(key))

@@ -3,8 +3,8 @@
     cmake --build BUILD --target count_jobs && python cpp/tests/counts.py BUILD/cpp/tests/count_jobs
     python cpp/tests/counts.py BUILD/cpp/tests/count_jobs --write  # after a change that is meant
 
-Counted by valgrind, on the baseline instruction set, of a Release build. Counts hold for one compiler: another is named, and
-nothing is compared.
+Counted by valgrind, on the baseline instruction set, of a Release build. Counts hold for one compiler: another is
+named, and nothing is compared.
 """
 
 import argparse
