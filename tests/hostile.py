@@ -564,7 +564,7 @@ def unwanted(result: Any, name: str = "") -> Iterator[str]:
         if np.isinf(result.get("high_price", 0.0)).any():
             return  # what is bought at an infinite price leaves sums of money without a meaning
         for key in result:
-            if key not in NAN_ALLOWED:
+            if str(key).partition(".")[0] not in NAN_ALLOWED:
                 yield from unwanted(result[key], str(key))
     elif isinstance(result, tuple):
         for item in result:
