@@ -4,6 +4,10 @@
 
 #include "flushpoint/kernels.hpp"
 
+#if defined(FLUSHPOINT_HAS_AVX2) && defined(_WIN32)
+#include <windows.h>
+#endif
+
 namespace flushpoint {
 
 inline namespace baseline {
@@ -22,7 +26,9 @@ KernelList available_kernels() {
         &avx2::kernel_table,
 #endif
     };
-#ifdef FLUSHPOINT_HAS_AVX2
+#if defined(FLUSHPOINT_HAS_AVX2) && defined(_WIN32)  // where the builtin needs a library that is not linked
+    static const std::size_t usable = IsProcessorFeaturePresent(PF_AVX2_INSTRUCTIONS_AVAILABLE) ? 2 : 1;
+#elif defined(FLUSHPOINT_HAS_AVX2)
     static const std::size_t usable = __builtin_cpu_supports("avx2") ? 2 : 1;
 #else
     static const std::size_t usable = 1;

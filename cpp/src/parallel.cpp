@@ -30,6 +30,15 @@ int usable_processors() {
 }
 
 constexpr int most_threads = 1024;
+
+// Joins its threads at the end; std::jthread is not in every standard library yet.
+struct Pool {
+    std::vector<std::thread> threads;
+
+    ~Pool() {
+        for (std::thread& one : threads) one.join();
+    }
+};
 }  // namespace
 
 int resolve_threads(int requested) {
@@ -75,10 +84,10 @@ void parallel_for(std::size_t tasks, int threads, const Poll& poll, const std::f
     {
         std::size_t busy = helpers;
         std::condition_variable finished;
-        std::vector<std::jthread> pool;
-        pool.reserve(helpers);
+        Pool pool;
+        pool.threads.reserve(helpers);
         for (std::size_t t = 0; t < helpers; ++t) {
-            pool.emplace_back([&] {
+            pool.threads.emplace_back([&] {
                 work(false);
                 const std::lock_guard lock(mutex);
                 --busy;

@@ -472,7 +472,10 @@ class Reduced:
         key[alone_row] = len(accounts) * len(names) + np.arange(count)[alone_row]
         _, first_row, position = np.unique(key, return_index=True, return_inverse=True)
         quantity = _sums(position, accounts.quantity, first_row.size)
-        cost = _sums(position, accounts.quantity * accounts.entry_price, first_row.size)
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            cost = _sums(position, accounts.quantity * accounts.entry_price, first_row.size)
+        for name, column in (("quantity", quantity), ("quantity x entry_price", cost)):
+            check(name, column, np.isfinite(column), "finite in sum")
         rows = np.bincount(position, minlength=first_row.size)
         owner, market, alone = accounts.account[first_row], places[first_row], alone_row[first_row]
 
@@ -518,8 +521,7 @@ class Reduced:
         # Banks without positions may be in default.
         who = np.arange(len(accounts)) if accounts._banks else np.flatnonzero(held)
         money = cash[who] - _sums(np.repeat(np.arange(who.size), held[who]), cost[mine], who.size)
-        for name, column in (("quantity", quantity), ("quantity x entry_price", cost), ("cash", money)):
-            check(name, column, np.isfinite(column), "finite in sum")
+        check("cash", money, np.isfinite(money), "finite in sum")
         return cls(
             accounts,
             tuple(schedules),

@@ -272,7 +272,8 @@ class Book:
         else:
             times = real_array("leverage", leverage)  # type: ignore[arg-type]
             positive("leverage", times)
-            own = (held / entry if contract == "inverse" else held * entry) / times
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # told below
+                own = (held / entry if contract == "inverse" else held * entry) / times
         own = own + finite_array("funding", funding)
         trigger = np.asarray(
             liquidation_price(

@@ -18,6 +18,7 @@ from flushpoint.result import Result
 _BODY = 4.0
 _CELL = 2.5e-4
 _STEPS = 24
+_WIDEST = 1e12
 _Sides = tuple[FloatArray, FloatArray]
 _NO_ROWS = np.empty(0, np.int64)
 
@@ -71,7 +72,7 @@ def predict_liquidations(
     ----------
     history : mapping of columns
         ``open``, ``high``, ``low``, ``close`` (quote units per base unit) and ``open_interest`` (quote units), a row a
-        period in order of time; a DataFrame will do.
+        period in order of time; a DataFrame will do. All prices lie within a factor of 1e12.
     leverage_mix : LeverageMix, optional
         ``LeverageMix.power_law()`` by default.
     turnover : float, default 0.04
@@ -216,4 +217,7 @@ def _history(history: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:
     for name in ("open", "close", "low"):
         check(name, columns[name], columns[name] <= columns["high"], "at most high")
         check(name, columns[name], columns[name] >= columns["low"], "at least low")
+    lowest, highest = columns["low"].min(), columns["high"].max()
+    if highest / _WIDEST > lowest:  # the grid of prices would be as wide
+        raise ValueError(f"low must be within a factor of {_WIDEST:g} of the largest high, {highest:g}, was {lowest:g}")
     return columns

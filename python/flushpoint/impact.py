@@ -24,6 +24,13 @@ def shaped(values: FloatArray, like: FloatArray) -> FloatArray | float:
     return values.reshape(like.shape) if like.ndim else float(values[0])
 
 
+def _at_unit_liquidity(name: str, values: FloatArray, liquidity: float) -> FloatArray:
+    with np.errstate(over="ignore"):
+        scaled: FloatArray = np.ravel(values) / liquidity
+    check(f"{name} / liquidity", scaled, np.isfinite(scaled), "finite")
+    return scaled
+
+
 class Impact(ABC):
     """A family of impact functions h(V): the log displacement caused by a recovering quantity V, in base units."""
 
@@ -68,7 +75,7 @@ class Impact(ABC):
         """
         v = finite_array("volume", volume)
         scale = number("liquidity", liquidity, above=0)
-        return shaped(_core.displacement(self._market(), v.reshape(-1) / scale), v)
+        return shaped(_core.displacement(self._market(), _at_unit_liquidity("volume", v, scale)), v)
 
     def inverse(self, displacement: ArrayLike, *, liquidity: float = 1.0) -> FloatArray | float:
         """The volume that causes a log displacement; inf where no finite volume does.
@@ -87,7 +94,8 @@ class Impact(ABC):
         """
         x = finite_array("displacement", displacement)
         scale = number("liquidity", liquidity, above=0)
-        return shaped(_core.inverse(self._market(), x.reshape(-1)) * scale, x)
+        with np.errstate(over="ignore"):  # inf is what no finite volume causes
+            return shaped(_core.inverse(self._market(), x.reshape(-1)) * scale, x)
 
     def proceeds(self, quantity: ArrayLike, volume: ArrayLike = 0.0, *, liquidity: float = 1.0) -> FloatArray | float:
         """Money received for selling `quantity` after `volume`, at an undisplaced price of 1 and without spread.
@@ -111,8 +119,9 @@ class Impact(ABC):
         """
         q, v = np.broadcast_arrays(finite_array("quantity", quantity), finite_array("volume", volume))
         scale = number("liquidity", liquidity, above=0)
-        flat_q, flat_v = np.ravel(q) / scale, np.ravel(v) / scale
-        return shaped(_core.proceeds(self._market(), flat_v, flat_q) * scale, q)
+        flat_q, flat_v = _at_unit_liquidity("quantity", q, scale), _at_unit_liquidity("volume", v, scale)
+        with np.errstate(over="ignore"):
+            return shaped(_core.proceeds(self._market(), flat_v, flat_q) * scale, q)
 
 
 @dataclass(frozen=True)

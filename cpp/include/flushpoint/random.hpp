@@ -49,7 +49,8 @@ template <class W>
 struct alignas(sizeof(W)) Generator {
     W s[4];
 
-    W next() {
+    // Inlined even where nothing is optimised: how a vector is returned depends on the instruction set.
+    [[gnu::always_inline]] W next() {
         const W sum = s[0] + s[3];
         const W out = ((sum << 23) | (sum >> 41)) + s[0];
         const W t = s[1] << 17;
