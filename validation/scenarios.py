@@ -31,7 +31,7 @@ def scenario_block(name: str) -> str:
     text = f"### {name}\n\n{scenario.title}.\n"
     if scenario.targets:
         text += f"\n{table(rows)}"
-    found = unreconciled(scenario, simulated)
+    found = unreconciled(scenario)
     if found:
         text += "\nWhat cannot hold together:\n\n" + "".join(f"- {one['text']}\n" for one in found)
     return text

@@ -75,7 +75,7 @@ def _jobs(threads: int) -> list[tuple[str, int, str, Callable[[], object]]]:
         ("numpy normals", 10_000_000, "normal", lambda: normal.standard_normal(10_000_000)),
         ("book of 10^6 positions", _POSITIONS, "position", lambda: fp.Book(1, quantity, trigger)),
         ("cascade in it, -5 %", 1, "cascade", lambda: fp.cascade(book, market, shock=-0.05)),
-        ("its response", len(book), "position", lambda: fp.response(book, market)),
+        ("its response", len(book), "position", lambda: fp.response(book, market, threads=threads)),
         ("10^6 shocks to it", _SHOCKS, "shock", lambda: answer(shocks)),
         (
             "random books of 10^6",

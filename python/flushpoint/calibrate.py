@@ -13,6 +13,7 @@ import numpy as np
 from flushpoint._validate import FloatArray, count, number, read_only
 from flushpoint._validate import progress as check_progress
 from flushpoint.scenario import Place, Scenario, shown
+from flushpoint.seed import resolve
 from flushpoint.target import Target, measured
 
 _STEP = 0.02  # of finite differences, in shares of the bounds: above the steps of a median over few paths
@@ -210,6 +211,8 @@ def calibrate(
     subject = Scenario.load(scenario) if isinstance(scenario, str) else scenario
     if not isinstance(subject, Scenario):
         raise TypeError(f"scenario must be a Scenario or its name, was {type(scenario).__name__}")
+    if "seed" not in subject.arguments | changes:
+        changes["seed"] = resolve(None)[0]  # one for all runs
     aims = _targets(subject, targets)
     fitted = [name for name, target in aims.items() if target.fit]
     given = subject.parameters if parameters is None else parameters
@@ -262,7 +265,7 @@ def calibrate(
     )
     value = low + found.x * width
     best = subject.changed(dict(zip(places, value.tolist(), strict=True)))
-    jacobian = sensitivity(found.x)
+    jacobian = np.asarray(found.jac)
     _, singular, directions = np.linalg.svd(jacobian, full_matrices=True)
     strength = np.concatenate([singular, np.zeros(len(places) - singular.size)])
     weak = tuple(directions[k] for k in range(len(places)) if strength[k] < 1.0)

@@ -210,7 +210,7 @@ class Fragility:
         if not np.isnan(self.trigger_drift):
             text = f"  funding moves triggers by {self.trigger_drift:+.3%} a day"
             if not np.isnan(long.funding_paid):
-                text += f"; longs pay {long.funding_paid:.3%} of their margin left"
+                text += f"; longs pay {long.funding_paid:.3%} of their margin left, by the rule of `Funding`"
             lines.append(text)
         return "\n".join(lines)
 

@@ -6,6 +6,7 @@ import base64
 import importlib
 import io
 import shlex
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -137,7 +138,11 @@ def write(run: ScenarioRun, path: str | Path) -> Path:
         Where the file cannot be written.
     """
     target = Path(path)
-    target.write_text(_page(run), encoding="utf-8")
+    page = _page(run)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".writing-") as scratch:
+        made = Path(scratch, target.name)
+        made.write_text(page, encoding="utf-8")
+        made.replace(target)
     return target
 
 
@@ -212,9 +217,10 @@ def _headlines(run: ScenarioRun, facts: _Facts) -> Iterator[_Headline]:
             more = f"{move} from {report.price_text(start)}; {low} to {high} in 90 % of paths"
             yield _Headline(f"{told}, median", amount(wanted, median), more)
         else:
-            mean, tail = (amount(wanted, figures[figure]["value"]) for figure in ("mean", "expected_shortfall"))
+            mean, tail = amount(wanted, figures["mean"]["value"]), scenario_report.shortfall_text(wanted, figures)
             unit = "accounts" if wanted == "accounts_closed" else "USD"
-            more = f"{low} to {high} in 90 % of paths; worst 1 %: {tail} on average"
+            more = f"{low} to {high} in 90 % of paths"
+            more += f"; worst 1 %: {tail} on average" if tail != "-" else ""
             yield _Headline(f"{told}, mean", f"{mean} {unit}", more)
     if run.fragility is not None:
         f = run.fragility
@@ -301,7 +307,8 @@ def _liquidated(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
 
 def _figures(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
     yield _Table(
-        "Over paths. ES 99 %: expected shortfall, the mean of the worst 1 %. Money in USD.",
+        "Over paths. ES 99 %: expected shortfall, the mean of the worst 1 %, “-” where fewer than ten paths are in it. "
+        "Money in USD.",
         *scenario_report.simulation_rows(facts["simulation"]),
     )
 

@@ -40,8 +40,8 @@ _TABLES = ("market", "markets", "book", "accounts", "process", "script", *_PARTS
 _KNOWN = ("targets", "parameters", "outputs", "context", "sources")
 _RUN = ("horizon", "steps", "paths", "seed", "monitoring", "antithetic", "record")
 _OUTPUTS = ("columns",)
-_CONTEXT = ("coins", "daily_volatility", "daily_volume", "market_value", "open_interest")
-_BEFORE_AND_AFTER = ("market_value", "open_interest")
+_CONTEXT = ("coins", "daily_volatility", "daily_volume", "fall", "market_value", "open_interest", "prices")
+_BEFORE_AND_AFTER = ("fall", "market_value", "open_interest", "prices")
 # What a table must make, by its key.
 _MADE: dict[str, tuple[type, ...]] = {
     "market": (Market,),
@@ -336,8 +336,17 @@ class Scenario:
         most = count("steps", arguments.get("steps", 1_440), 1)
         dt = number("horizon", arguments.get("horizon", 86_400.0), above=0) / most
         steps = whole_steps("until", number("until", until, above=0), dt, most)
-        script = arguments.get("script")
-        return {"horizon": dt * steps, "steps": steps, "script": None if script is None else script.until(dt * steps)}
+        script, funding = arguments.get("script"), arguments.get("funding")
+        sellers = arguments.get("sellers")
+        shorter: dict[str, Any] = {"horizon": dt * steps, "steps": steps}
+        if script is not None:
+            shorter["script"] = script.until(dt * steps)
+        if funding is not None and funding.interval > dt * steps:
+            shorter["funding"] = None  # nothing is paid before
+        if sellers is not None:
+            each = (sellers,) if isinstance(sellers, VolatilityTargeting) else sellers
+            shorter["sellers"] = [one for one in each if one.interval < dt * steps] or None  # the others trade later
+        return shorter
 
     def changed(self, values: Mapping[Place, Any]) -> Scenario:
         """Return the same with other values.

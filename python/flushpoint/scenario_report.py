@@ -89,7 +89,7 @@ class ScenarioRun:
         self.simulated = measured(scenario, scenario.targets, self.result, threads=threads, **changes)
         self.response: Response | None = None
         if isinstance(book, Book) and isinstance(market, Market) and market.support is None:
-            self.response = response(book, market)
+            self.response = response(book, market, threads=threads)
         self.contagion: ContagionResult | None = None
         if isinstance(book, Accounts) and isinstance(market, Markets):
             self.contagion = contagion(book, market, {market.names[0]: _FALL})
@@ -121,7 +121,7 @@ class ScenarioRun:
         if isinstance(self.scenario.book, Accounts) or self.arguments.get("monitoring", "step") == "bridge":
             return None
         given = {name: self.arguments[name] for name in signature(explain).parameters if name in self.arguments}
-        paths = self.arguments.get("paths", 2_000)
+        paths = self.arguments.get("paths", self.result._count)
         if "turnover" in given:
             paths = paths[:_EXPLAINED] if isinstance(paths, range) else min(paths, _EXPLAINED)
         column = "high_price" if self.rises else "low_price"
@@ -168,7 +168,7 @@ class ScenarioRun:
                 "columns": _figures(scenario, result),
             },
             "targets": compared(scenario.targets, self.simulated),
-            "unreconciled": unreconciled(scenario, self.simulated),
+            "unreconciled": unreconciled(scenario),
         }
         if self.contagion is not None:
             facts["contagion"] = {
@@ -206,6 +206,8 @@ def _figures(scenario: Scenario, result: Any) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{scenario.name}: outputs.{error}") from error
     for name, one in summary.items():
+        if "probability" in one:
+            raise ValueError(f"{scenario.name}: outputs.columns must be columns of numbers, was {name!r}")
         quantiles = {str(p): estimate.value for p, estimate in one["quantile"].items()}
         figures[name] = {
             "mean": _interval(one["mean"]),
@@ -281,11 +283,17 @@ def simulation_rows(simulation: Mapping[str, Any]) -> report.Rows:
             label(name),
             *(amount(name, one["quantile"].get(p)) for p in ("0.05", "0.5", "0.95")),
             amount(name, one["mean"]["value"]),
-            amount(name, one["expected_shortfall"]["value"]),
+            shortfall_text(name, one),
         )
         for name, one in simulation["columns"].items()
     ]
     return heading, rows
+
+
+def shortfall_text(name: str, figures: Mapping[str, Any]) -> str:
+    """Write an expected shortfall, or "-" where too few paths are in the tail to judge it."""
+    told = figures["expected_shortfall"]
+    return "-" if told["low"] is None else amount(name, told["value"])
 
 
 def target_rows(targets: Mapping[str, Any]) -> report.Rows:

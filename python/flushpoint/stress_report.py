@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from flushpoint import report
-from flushpoint._validate import FloatArray, number
+from flushpoint._validate import FloatArray, memory, number
 from flushpoint.seed import resolve
 from flushpoint.stress import StressResult
+from flushpoint.summary import Estimate
 
 _SHOWN = ("final_price", "liquidated_notional", "shortfall", "amplification")
 _LEVELS = (0.95, 0.99)
@@ -18,7 +20,8 @@ _LEVELS = (0.95, 0.99)
 
 def draw(count: int, deviation: float | None, seed: int | None) -> tuple[FloatArray, Any]:
     """Draw shocks with normal log moves of no mean; tell the seed, too."""
-    spread = number("deviation", deviation, above=0)
+    spread = number("deviation", deviation, above=0, at_most=10)
+    memory("draws", count, 200)
     kept, _ = resolve(seed)
     normal = np.random.default_rng(kept).standard_normal(count)
     return np.expm1(spread * normal), kept
@@ -53,7 +56,7 @@ def build(
                     "mean": one["mean"].value,
                     "median": one["quantile"][0.5].value,
                     "value_at_risk": {str(level): one["value_at_risk"][level].value for level in _LEVELS},
-                    "expected_shortfall": {str(level): one["expected_shortfall"][level].value for level in _LEVELS},
+                    "expected_shortfall": {str(level): _known(one["expected_shortfall"][level]) for level in _LEVELS},
                 }
                 for name, one in summary.items()
             },
@@ -67,6 +70,11 @@ def build(
         ]
     out: dict[str, Any] = report.plain(facts)
     return out
+
+
+def _known(estimate: Estimate) -> float | None:
+    """Nothing where too few scenarios are in the tail to judge it."""
+    return None if math.isnan(estimate.low) else estimate.value
 
 
 def columns(result: StressResult, shocks: FloatArray, liquidity: FloatArray) -> dict[str, Any]:
@@ -88,9 +96,8 @@ def render(facts: dict[str, Any]) -> None:
 
 def _grid(facts: dict[str, Any]) -> Iterable[Any]:
     depths = facts["liquidity"]
-    rows: dict[float, list[dict[str, Any]]] = {}
-    for row in facts["rows"]:
-        rows.setdefault(row["shock"], []).append(row)
+    shocks = len(facts["rows"]) // len(depths)
+    rows = [facts["rows"][i::shocks] for i in range(shocks)]
     tables: dict[str, Callable[[dict[str, Any]], str]] = {
         "Move of the price": lambda row: report.percent(row["final_price"] / facts["price"] - 1),
         "Liquidated, USD": lambda row: report.money(row["liquidated_notional"]),
@@ -99,7 +106,7 @@ def _grid(facts: dict[str, Any]) -> Iterable[Any]:
         yield f"{what}, by the share of the depth that is there:"
         yield report.table(
             ("shock", *(f"{depth:g}" for depth in depths)),
-            [(report.percent(shock, 0), *map(write, each)) for shock, each in rows.items()],
+            [(f"{100 * each[0]['shock']:+.10g}%", *map(write, each)) for each in rows],
         )
 
 

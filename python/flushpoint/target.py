@@ -114,6 +114,7 @@ def measured(scenario: Any, targets: Mapping[str, Target], result: Any = None, *
         Naming the scenario, the target, the rule and the value.
     """
     whole = scenario.simulate(**changes) if result is None else result
+    changes["seed"] = whole.seed  # the same random numbers, also where the scenario leaves them to chance
     runs: dict[float, Any] = {(scenario.arguments | changes).get("horizon", 86_400.0): whole}
 
     def until(seconds: float) -> Any:

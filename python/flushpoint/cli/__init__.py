@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app()(args=arguments, prog_name="flushpoint", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except MemoryError:
+        return _fail("memory must hold what was asked for, was too small")
     except (ImportError, OSError) as error:  # an extra that this run needs; standard output that cannot be written
         return _fail(str(error))
     except Exception as error:

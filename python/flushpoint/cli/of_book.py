@@ -16,7 +16,7 @@ from flushpoint import io, plot, report, stress_report
 from flushpoint import levels as level_report
 from flushpoint.cli import options
 from flushpoint.cli.options import OfBook, OfMarket, OfOutput
-from flushpoint.cli.output import Pictures, finish, naming, progress, rows
+from flushpoint.cli.output import Pictures, finish, naming, prepare, progress, rows
 from flushpoint.cli.subject import Subject, market_of, only_with, origin, subject_of
 
 if TYPE_CHECKING:
@@ -24,12 +24,20 @@ if TYPE_CHECKING:
 
 
 def respond(
-    asked: OfBook, of_market: OfMarket, shock: float | None, sell: float | None, out: OfOutput, command: str
+    asked: OfBook,
+    of_market: OfMarket,
+    shock: float | None,
+    sell: float | None,
+    threads: int,
+    out: OfOutput,
+    command: str,
 ) -> None:
     """Report a book of leveraged positions, as `response` does; pictures go where those of `command` go."""
+    prepare(out)
     subject = subject_of(asked)
     market, impact_notes = market_of(subject, of_market)
-    answer = flushpoint.response(subject.book, market)
+    with naming("--threads"):
+        answer = flushpoint.response(subject.book, market, threads=threads)
     with naming("--shock", "--sell"):
         facts = {**origin(subject), "impact_notes": impact_notes, **report.build(answer, shock=shock, sell=sell)}
     pictures: Pictures = {
@@ -41,10 +49,15 @@ def respond(
 
 @options.command
 def response(
-    asked: OfBook, of_market: OfMarket, out: OfOutput, shock: options.Shock = None, sell: options.Sell = None
+    asked: OfBook,
+    of_market: OfMarket,
+    out: OfOutput,
+    shock: options.Shock = None,
+    sell: options.Sell = None,
+    threads: options.Threads = 0,
 ) -> None:
     """Report a book of leveraged positions: its tipping points, and what shocks of -50% to +50% do to it."""
-    respond(asked, of_market, shock, sell, out, "response")
+    respond(asked, of_market, shock, sell, threads, out, "response")
 
 
 @options.command
@@ -63,6 +76,7 @@ def levels(
     if not draws:
         only_with("--draws", {"--seed": seed})
     steps = _steps(distances)
+    prepare(out)
     subject = subject_of(asked)
     drawn = None
     if draws:
@@ -104,17 +118,18 @@ def stress(
             raise typer.BadParameter("must be given with --draws, was missing", param_hint="--deviation")
     else:
         only_with("--draws", {"--deviation": deviation, "--seed": seed})
+    prepare(out)
     subject = subject_of(asked)
     market, impact_notes = market_of(subject, of_market)
-    depths = np.array(_numbers("--liquidity", liquidity, (1.0, 0.5, 0.25)))
+    depths = np.array(_numbers("--liquidity", liquidity, (1.0,) if draws else (1.0, 0.5, 0.25)))
     if draws:
-        with naming("--deviation", "--seed"):
-            moves, kept = stress_report.draw(draws, deviation, seed)
         if depths.size > 1:
-            depths = depths[:1] if liquidity is None else depths
+            raise typer.BadParameter(f"must be one number with --draws, was {liquidity!r}", param_hint="--liquidity")
+        with naming("--draws", "--deviation", "--seed"):
+            moves, kept = stress_report.draw(draws, deviation, seed)
     else:
         moves, kept = np.array(_numbers("--shocks", shocks, report.SHOCKS)), None
-    with naming("--shocks", "--liquidity", "--refill"), progress("scenarios") as shown:
+    with naming("--shocks", "--liquidity", "--refill", "--threads"), progress("scenarios") as shown:
         result = flushpoint.stress(
             subject.book,
             market,
@@ -129,7 +144,9 @@ def stress(
         "impact_notes": impact_notes,
         **stress_report.build(result, subject.price, moves, depths, drawn=bool(draws), seed=kept),
     }
-    pictures: Pictures = {}
+    pictures: Pictures = {"response.png": partial(plot.response, flushpoint.response(subject.book, market))}
+    if draws:
+        pictures = {"losses.png": partial(plot.losses, result, column="liquidated_notional")}
     finish("stress", out, facts, stress_report.render, pictures, stress_report.columns(result, moves, depths))
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import typer
 
 from flushpoint import html_report, plot, scenario_report
+from flushpoint._toml import toml
 from flushpoint.calibrate import calibrate as find
 from flushpoint.cli import options
 from flushpoint.cli.of_book import respond
 from flushpoint.cli.options import OfBook, OfMarket, OfOutput
-from flushpoint.cli.output import Pictures, finish, naming, print_json, progress
+from flushpoint.cli.output import Pictures, check_writable, finish, naming, prepare, print_json, progress
 from flushpoint.scenario import Scenario
 from flushpoint.scenario_report import ScenarioRun
 from flushpoint.simulate import SimulationResult
@@ -40,8 +41,9 @@ def run(
         for option, value in (("SCENARIO", scenario), ("--paths", paths), ("--seed", seed)):
             if value is not None:
                 raise typer.BadParameter("must come without options of a book, was given with them", param_hint=option)
-        respond(asked, of_market, shock, sell, out, "run")
+        respond(asked, of_market, shock, sell, threads, out, "run")
         return
+    prepare(out)
     done = _ran(scenario, paths, seed, threads)
     with naming("SCENARIO"):
         facts = done.facts()
@@ -58,6 +60,8 @@ def report(
 ) -> None:
     """Run a scenario and write its report: one HTML file with pictures, tables and all that it was made from."""
     html_report.require()
+    with naming("--output"):
+        check_writable(output)
     html_report.write(_ran(scenario, paths, seed, threads), output)
     print(f"Report: {output}", flush=True)
 
@@ -69,13 +73,17 @@ def calibrate(
     evaluations: options.Evaluations = 200,
     tolerance: options.Tolerance = 0.01,
     threads: options.Threads = 0,
+    write: options.ScenarioFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Find the values of a scenario's parameters at which it meets what was reported."""
     chosen = _loaded(scenario)
     changes: dict[str, Any] = {} if paths is None else {"paths": paths}
-    with naming("SCENARIO", "--tolerance", "--evaluations"), progress("runs") as shown:
+    with naming("SCENARIO", "--tolerance", "--evaluations", "--threads"), progress("runs") as shown:
         found = find(chosen, tolerance=tolerance, evaluations=evaluations, threads=threads, progress=shown, **changes)
+    if write is not None:
+        with naming("--write"):
+            write.write_text(toml(found.scenario.content), encoding="utf-8")
     if as_json:
         print_json(found.to_dict())
     else:
@@ -102,7 +110,7 @@ def _loaded(name: str | None) -> Scenario:
 def _ran(name: str | None, paths: int | None, seed: int | None, threads: int) -> ScenarioRun:
     scenario = _loaded(name)
     given = {"paths": paths, "seed": seed}
-    with naming("SCENARIO", "--paths", "--seed"), progress("paths") as shown:
+    with naming("SCENARIO", "--paths", "--seed", "--threads"), progress("paths") as shown:
         changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         return ScenarioRun(scenario, threads=threads, progress=shown, **changes)
 
@@ -118,7 +126,9 @@ def _pictures(done: ScenarioRun) -> Pictures:
     if done.contagion is not None:
         pictures["contagion.png"] = partial(plot.contagion, done.contagion)
     if done.experiment is not None:
-        pictures["policies.png"] = partial(plot.policies, done.experiment, column="liquidated_notional")
+        held = done.experiment.columns
+        column = "liquidated_notional" if "liquidated_notional" in held else held[0]
+        pictures["policies.png"] = partial(plot.policies, done.experiment, column=column)
     return pictures
 
 

@@ -115,6 +115,7 @@ Scenario: TypeAlias = Annotated[
     typer.Argument(help="A scenario's name (see flushpoint scenarios) or a TOML file; post-election-flush by default."),
 ]
 ReportFile: TypeAlias = Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")]
+ScenarioFile: TypeAlias = Annotated[Path | None, typer.Option(help="TOML file for the scenario with the values found.")]
 Evaluations: TypeAlias = Annotated[int, typer.Option(min=1, help="The most runs.")]
 Tolerance: TypeAlias = Annotated[float, _number("How well each target is to be met, as a share of it.")]
 

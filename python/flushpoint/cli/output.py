@@ -6,7 +6,7 @@ import importlib
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -49,6 +49,32 @@ def finish(
             print(f"Table: {path}", flush=True)
 
 
+def prepare(out: OfOutput) -> None:
+    """Find out before any work what would keep the answer from being written."""
+    if not out.no_pictures:
+        plot.require()
+    for option, path, needed in (("--csv", out.csv, ("pandas",)), ("--parquet", out.parquet, ("pandas", "pyarrow"))):
+        if path is not None:
+            _need(needed)
+            with naming(option):
+                check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise unless a file can be made there."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-"):
+        if path.is_dir():
+            raise IsADirectoryError(f"must be a file, was the directory {path}")
+
+
+def _need(modules: Iterable[str]) -> None:
+    try:
+        for module in modules:
+            importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError('tables need pandas and pyarrow: pip install "flushpoint[io]"') from error
+
+
 def print_json(facts: Mapping[str, Any]) -> None:
     """Print JSON and nothing else."""
     print(json.dumps(facts, indent=2, allow_nan=False), flush=True)
@@ -63,18 +89,11 @@ def _whole(path: Path, columns: Mapping[str, Any], write: Callable[[Mapping[str,
 
 
 def _write_csv(columns: Mapping[str, Any], path: Path) -> None:
-    _pandas().DataFrame(dict(columns)).to_csv(path, index=False)
+    importlib.import_module("pandas").DataFrame(dict(columns)).to_csv(path, index=False)
 
 
 def _write_parquet(columns: Mapping[str, Any], path: Path) -> None:
-    _pandas().DataFrame(dict(columns)).to_parquet(path, index=False)
-
-
-def _pandas() -> Any:
-    try:
-        return importlib.import_module("pandas")
-    except ImportError as error:
-        raise ImportError('tables need pandas and pyarrow: pip install "flushpoint[io]"') from error
+    importlib.import_module("pandas").DataFrame(dict(columns)).to_parquet(path, index=False)
 
 
 def rows(records: list[dict[str, Any]]) -> dict[str, Any]:
