@@ -263,7 +263,7 @@ def test_few_paths_are_explained_where_positions_open(tmp_path):
         "turnover": turnover,
         "run": BOOK["run"] | {"paths": 52},
         "targets": {"trough": BOOK["targets"]["low"]},
-        "context": {"coins": 10.0, "market_value": [1_000.0, 900.0]},
+        "context": {"coins": 10.0, "market_value": [1_000.0, 900.0], "prices": [100.0, 60.0]},
     }
     run, text = written(Scenario("open", content), tmp_path / "report.html")
     assert "on 50 paths of 52: positions open meanwhile" in text
