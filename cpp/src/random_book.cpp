@@ -55,7 +55,7 @@ void stress_uncovered(const RandomBook& book, const MarketData& data, const Scen
     with_market(data, 1.0, [&](const auto& whole) {
         for_each_scenario(scenarios.count, threads, progress, [&](std::size_t i, Pulse& pulse) {
             const auto market = whole.with_liquidity(scenarios.liquidity[i]);
-            Draws draws(book, i, pulse);
+            Draws draws(book, scenarios.first + i, pulse);
             RandomSide longs(book, false, data.price, draws), shorts(book, true, data.price, draws);
             run_cascade(longs, shorts, market, data.price, scenarios[i],
                         [&](double, const Trading&, Closed, Closed) { pulse.spent(50); });
