@@ -629,7 +629,7 @@ def main() -> int:
             traceback.print_exc()
         return 0
     total: Counter[str] = Counter()
-    failed, start, block = 0, time.monotonic(), 1_000
+    failed, start, block = 0, time.monotonic(), 50
     for first in range(given.first, given.first + given.calls, block):
         faulthandler.dump_traceback_later(60, exit=True)
         counted, failures = storm(given.seed, range(first, min(first + block, given.first + given.calls)))

@@ -38,7 +38,9 @@ inline void check(bool holds, const char* what) {
 }
 
 // Whether numbers that rounding alone may tell apart are alike, beside the size of what was added up.
-inline bool near(double a, double b, double size) { return std::abs(a - b) <= 1e-9 * (size + std::abs(a) + std::abs(b)); }
+inline bool near(double a, double b, double size) {
+    return a == b || std::abs(a - b) <= 1e-9 * (size + std::abs(a) + std::abs(b));
+}
 
 // Zero once the bytes are used up.
 class Input {

@@ -36,7 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(near(closed, out.longs.quantity + out.shorts.quantity + out.ledger.adl_quantity, closed), "quantities add up");
     const fp::Ledger& ledger = out.ledger;
     const double money = scale + std::abs(ledger.proceeds) + ledger.shortfall + ledger.surplus + rules.data.fund;
-    if (money < 1e12) check(std::abs(ledger.imbalance()) <= 1e-9 * money, "money is conserved");
+    if (!(money < 1e12)) return 0;  // prices without bound, in a market used up
+    check(std::abs(ledger.imbalance()) <= 1e-9 * money, "money is conserved");
     check(ledger.fund >= -1e-9 * money, "a fund is never below 0");
     return 0;
 }
