@@ -23,7 +23,8 @@ struct Columns {
             *at = numbers[used++].data();
         }
         used = 0;
-        for (std::int64_t** at : {&view.waves, &view.shared_longs, &view.shared_shorts, &view.own_longs, &view.own_shorts, &view.rounds}) {
+        for (std::int64_t** at : {&view.waves, &view.shared_longs, &view.shared_shorts, &view.own_longs, &view.own_shorts,
+                                  &view.rounds}) {
             counts[used].resize(rows * markets);
             *at = counts[used++].data();
         }

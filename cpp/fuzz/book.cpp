@@ -68,7 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                       book.shorts.bankruptcy.data(), told[0].data(), told[1].data(), told[2].data()};
     fp::cascade_positions(book.view(), market.data, scenario, outcome);
     if (!in.extreme()) {
-        const double volume = std::accumulate(told[0].begin(), told[0].end(), 0.0, [](double sum, double one) { return sum + std::abs(one); });
+        double volume = 0.0;
+        for (const double money : told[0]) volume += std::abs(money);
         check(near(std::accumulate(told[0].begin(), told[0].end(), 0.0), proceeds, volume), "positions' proceeds add up");
     }
     if (mapped && market.data.support.count == 0 && at_rest(book, market.data.price)) {

@@ -4,11 +4,12 @@
 //   book      sides +1 or -1; quantities positive and finite; triggers at least 0, those of longs finite, those of shorts
 //             positive; bankruptcy prices at least 0 and finite; the sums of quantity and of quantity x trigger finite
 //   market    price positive and finite; coefficients finite and at least 0; exponents and thinning positive; a depth's
-//             columns positive and rising; 0 <= spread < 2; 0 <= mark_weight <= 1; support by falling price, below the market's
+//             columns positive and rising; 0 <= spread < 2; 0 <= mark_weight <= 1; support by falling price, below the
+//             market's
 //   scenario  shock above -1; sale finite; liquidity positive and finite; refill from 0 to 1
 //   rest      maps, stress and paths begin with no position crossed
-// Within it anything goes: an input is either moderate, and then sums are held to each other closely, or extreme: numbers from the
-// least denormal one to 1e290, where only what holds for any numbers is asked for.
+// Within it anything goes: an input is either moderate, and then sums are held to each other closely, or extreme: numbers
+// from the least denormal one to 1e290, where only what holds for any numbers is asked for.
 #pragma once
 
 #include <algorithm>

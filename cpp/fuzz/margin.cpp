@@ -1,7 +1,8 @@
 // Margin arithmetic, auto-deleveraging and the hidden book.
 //
-// Contract: tiers' floors rising from 0, rates not falling, below 1; collateral finite; entry prices and quantities positive, though
-// arithmetic takes any numbers and tells whether they were good. Histories: prices positive, low <= open, close <= high.
+// Contract: tiers' floors rising from 0, rates not falling, below 1; collateral finite; entry prices and quantities positive,
+// though arithmetic takes any numbers and tells whether they were good. Histories: prices positive, low <= open, close <=
+// high.
 #include <numeric>
 
 #include "flushpoint/deleveraging.hpp"
@@ -29,7 +30,8 @@ void check_margins(Input& in) {
     }
     const auto from = [&](std::size_t i, std::size_t n) {
         const auto column = [&](std::size_t c) { return fp::Numbers{columns[c].data() + i, 1}; };
-        return fp::MarginColumns{side.data() + i, 1, column(0), column(1), column(2), column(3), column(4), column(5), column(6), n};
+        return fp::MarginColumns{side.data() + i, 1,         column(0), column(1), column(2),
+                                 column(3),       column(4), column(5), column(6), n};
     };
     const fp::MarginRule rule{tiers, in.flag(), static_cast<fp::Valuation>(in.below(3)), static_cast<fp::FeeAt>(in.below(2)),
                               in.between(0.0, 0.3)};
@@ -76,7 +78,8 @@ void check_hidden_book(Input& in) {
         history.add(price, close, high, low, std::min(interest, 1e100));
         price = close;
     }
-    const tests::Classes classes{{0.6, 0.4}, {{in.between(0.01, 0.5), in.between(0.01, 11.0)}, {fp::math::infinity, in.between(0.01, 0.5)}}};
+    const tests::Classes classes{{0.6, 0.4}, {{in.between(0.01, 0.5), in.between(0.01, 11.0)},
+                                              {fp::math::infinity, in.between(0.01, 0.5)}}};
     const fp::HiddenBook book = fp::infer_book(history.view(), classes.view(),
                                                {in.between(0.0, 1.0), in.between(0.0, 2.0), in.between(-5.0, 5.0), 0.005, 8}, {});
     for (const auto& liquidated : book.liquidated) {

@@ -1,7 +1,7 @@
 // Paths in time, with every process and all that may live beside a book; shards and replays give the same bits.
 //
-// Contract: a step's parameters finite, deviations at least 0, more than 2 degrees of freedom; the clock's step positive; rates of
-// funding above -1; all numbers of living depth and of volatility targeting positive.
+// Contract: a step's parameters finite, deviations at least 0, more than 2 degrees of freedom; the clock's step positive;
+// rates of funding above -1; all numbers of living depth and of volatility targeting positive.
 #include "flushpoint/paths.hpp"
 
 #include "input.hpp"
@@ -115,22 +115,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     const bool told_apart = job.venue != nullptr;
     const auto ignore = [](std::size_t) {};
-    Columns whole(told_apart, told_apart && job.positions.holds_stops()), parts(told_apart, told_apart && job.positions.holds_stops());
+    const bool stop_orders = told_apart && job.positions.holds_stops();
+    Columns whole(told_apart, stop_orders), parts(told_apart, stop_orders), one(told_apart, stop_orders);
     fp::simulate(job, 0, paths, whole.view, {nullptr, 0, nullptr}, 1, ignore);
     fp::simulate(job, 3, 2, parts.view, {nullptr, 0, nullptr}, 1, ignore);
     for (std::size_t i = 0; i < 2; ++i) {
         for (std::size_t c = 0; c < std::size(whole.numbers); ++c) {
-            if (!whole.numbers[c].empty()) check(same(whole.numbers[c][i + 3], parts.numbers[c][i]), "a shard has the whole's numbers");
+            if (whole.numbers[c].empty()) continue;
+            check(same(whole.numbers[c][i + 3], parts.numbers[c][i]), "a shard has the whole's numbers");
         }
         for (std::size_t c = 0; c < std::size(whole.counts); ++c) {
-            if (!whole.counts[c].empty()) check(whole.counts[c][i + 3] == parts.counts[c][i], "a shard has the whole's counts");
+            if (whole.counts[c].empty()) continue;
+            check(whole.counts[c][i + 3] == parts.counts[c][i], "a shard has the whole's counts");
         }
     }
     for (std::size_t i = 0; i < paths; ++i) {
         check(!(whole.view.low_price[i] > whole.view.high_price[i]), "prices are in order");
         check(whole.view.waves[i] >= 0 && whole.view.long_count[i] >= 0 && whole.view.short_count[i] >= 0, "counts are at least 0");
     }
-    Columns one(told_apart, told_apart && job.positions.holds_stops());
     fp::replay(job, 4, one.view, {nullptr, 0, nullptr}, ignore);
     check(same(one.view.final_price[0], whole.view.final_price[4]), "a replay ends where the path did");
     return 0;

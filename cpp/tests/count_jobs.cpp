@@ -4,6 +4,7 @@
 //     count_jobs --compiler    prints what compiled it
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "books.hpp"
@@ -105,11 +106,12 @@ int main(int argc, char** argv) {
         std::puts(__VERSION__);
         return 0;
     }
-    double (*run)() = job == "cascade" ? cascades : job == "stress" ? random_books : job == "simulate" ? quiet_paths : job == "venue" ? venues : nullptr;
-    if (!run) {
-        std::fprintf(stderr, "usage: count_jobs cascade|stress|simulate|venue|--compiler\n");
-        return 2;
+    for (const auto& [name, run] : {std::pair{"cascade", &cascades}, std::pair{"stress", &random_books},
+                                    std::pair{"simulate", &quiet_paths}, std::pair{"venue", &venues}}) {
+        if (job != name) continue;
+        std::printf("%.17g\n", run());
+        return 0;
     }
-    std::printf("%.17g\n", run());
-    return 0;
+    std::fprintf(stderr, "usage: count_jobs cascade|stress|simulate|venue|--compiler\n");
+    return 2;
 }

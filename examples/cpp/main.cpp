@@ -1,5 +1,5 @@
-// A cascade in a book of longs, then a stress of many shocks in books drawn at random. The engine works on columns of the caller's
-// and checks nothing: what it expects of them stands with each structure in its headers.
+// A cascade in a book of longs, then a stress of many shocks in books drawn at random. The engine works on columns of the
+// caller's and checks nothing: what it expects of them stands with each structure in its headers.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -58,7 +58,8 @@ void stress_of_random_books(const fp::MarketData& market) {
     for (std::size_t i = 0; i < count; ++i) shock[i] = -0.1 * static_cast<double>(i + 1) / count;
     const double no_sale = 0.0, whole = 1.0;
 
-    std::vector<double> final_price(count), low(count), high(count), amplification(count), long_quantity(count), short_quantity(count);
+    std::vector<double> final_price(count), low(count), high(count), amplification(count);
+    std::vector<double> long_quantity(count), short_quantity(count);
     std::vector<std::int64_t> waves(count), long_count(count), short_count(count);
     const auto exhausted = std::make_unique<bool[]>(count), runaway = std::make_unique<bool[]>(count);
     fp::stress(book, market, {{shock.data(), 1}, {&no_sale, 0}, {&whole, 0}, 0.0, count},
@@ -66,7 +67,8 @@ void stress_of_random_books(const fp::MarketData& market) {
                  long_count.data(), short_count.data()},
                 long_quantity.data(), short_quantity.data(), runaway.get()},
                fp::resolve_threads(0), [](std::size_t) {});
-    std::printf("of %zu shocks down to -10 %% the worst ends at %.2f\n", count, *std::min_element(final_price.begin(), final_price.end()));
+    std::printf("of %zu shocks down to -10 %% the worst ends at %.2f\n", count,
+                *std::min_element(final_price.begin(), final_price.end()));
 }
 
 }  // namespace
