@@ -51,11 +51,12 @@ def _found(scenario: Scenario) -> Iterator[dict[str, Any]]:
             )
     begin, end = (seconds / 86_400 for seconds in last.window)
     if end > 10 * (end - begin):
+        last_part = "day" if end - begin == 1 else f"{end - begin:.3g} days"
         yield _entry(
             "one_day",
             end - begin,
             end,
-            f"The fall took about {end:.0f} days; the liquidations reported are those of its last {end - begin:.2g}.",
+            f"The fall took about {end:.0f} days; the liquidations reported are those of its last {last_part}.",
         )
 
 
