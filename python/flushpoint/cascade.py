@@ -154,7 +154,8 @@ class CascadeResult(Result):
     @cached_property
     def exit_price(self) -> FloatArray:
         """Average price at which each position was closed, spread included, in input order; nan for the others."""
-        price = np.abs(self.position_proceeds) / self._book.quantity
+        with np.errstate(over="ignore"):
+            price = np.abs(self.position_proceeds) / self._book.quantity
         read_only(price)
         return price
 
