@@ -83,6 +83,11 @@ def test_liquidity(case: reference.Case, liquidity: float) -> None:
             assert getattr(s, name)[0] == pytest.approx(totals[name], rel=0, abs=1e-9 * gross, nan_ok=True), name
 
 
+def test_liquidity_has_a_least() -> None:
+    with pytest.raises(ValueError, match="liquidity must be at least 1e-100, was 1e-101"):
+        fp.stress(fp.Book(1, [1.0], [90.0]), fp.Market(100.0, fp.LinearImpact(0.1)), liquidity=1e-101)
+
+
 def test_liquidity_by_hand() -> None:
     """Ten sold in a market half as deep displace as twenty do, and twice the sale at twice the liquidity as one."""
     s = fp.stress(BOOK, MARKET, shock=-0.09, liquidity=[0.5, 1.0, 2.0])

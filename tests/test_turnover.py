@@ -301,6 +301,18 @@ def test_what_is_open_at_the_end(
             assert e["short_open_quantity"][path] == pytest.approx(expected.left[-1], rel=1e-9, abs=1e-12)
 
 
+def test_openings_have_a_most() -> None:
+    with pytest.raises(ValueError, match="opening_rate x horizon must be at most 1e\\+12, was 1e\\+300"):
+        fp.simulate(
+            fp.Book(1, [1.0], [90.0]),
+            fp.Market(100.0, fp.LinearImpact(0.1)),
+            fp.GBM(0.1),
+            horizon=1e300,
+            turnover=fp.Turnover(1.0, 1.0, closing_rate=1.0),
+            paths=1,
+        )
+
+
 def test_a_position_by_hand() -> None:
     """One leverage: opened in the first step at 110, a 10x long is closed at 110 x 0.9 / 0.995."""
     rule = fp.Turnover(50.0, 2.0, fp.LeverageMix([10.0], [1.0]), side=1)

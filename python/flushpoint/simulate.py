@@ -39,6 +39,7 @@ from flushpoint.venue import Venue
 
 _PATHS_AT_ONCE = 8  # that a thread of the engine works on
 _MOST_STEPS = 2**32 - 1
+_MOST_OPENINGS = 1e12  # a path, on average: the work of hours
 _MOST_PATHS = 2**62
 
 
@@ -613,6 +614,7 @@ def checked(
     held = _columns(columns, book, kind, market, run.parts_columns)
     at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
     if living is not None:
+        number("opening_rate x horizon", living.opening_rate * seconds, at_most=_MOST_OPENINGS)
         memory("open positions", living._most_open(seconds), 24 * at_once)
     if venue is not None and isinstance(book, Book) and (venue._intervenes or book.stop is not None):
         memory("positions x paths at work", len(book) * at_once, 40)

@@ -49,6 +49,7 @@ _FROM_ENGINE = (
     "short_count",
     "support_quantity",
 )
+_LEAST_LIQUIDITY = 1e-100  # below, volumes in units of it overflow
 # shock, sell, liquidity, each for all or one a scenario; refill; how many scenarios, and the number of the first
 EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, int, int]
 
@@ -330,7 +331,7 @@ def stress(
     sell : array_like, default 0.0
         Quantities sold (negative: bought) into the market that start it, base units; not counted as liquidated.
     liquidity : array_like, default 1.0
-        Factors on the available liquidity, positive: 0.5 is half as deep.
+        Factors on the available liquidity, at least 1e-100: 0.5 is half as deep.
     refill : float, default 0.0
         Share of the recovering volume that returns after each wave, 0 to 1.
     seed : int or numpy.random.SeedSequence, optional
@@ -516,6 +517,7 @@ def _scenarios(
     sales = finite_array("sell", sell)
     depths = real_array("liquidity", liquidity)
     positive("liquidity", depths)
+    check("liquidity", depths, depths >= _LEAST_LIQUIDITY, f"at least {_LEAST_LIQUIDITY:g}")
     share = number("refill", refill, at_least=0, at_most=1)
     given = (shocks, sales, depths)
     try:
