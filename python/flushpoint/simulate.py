@@ -614,8 +614,8 @@ def checked(
     held = _columns(columns, book, kind, market, run.parts_columns)
     at_once = min(len(chosen), _PATHS_AT_ONCE * (workers or os.cpu_count() or 1))
     if living is not None:
-        number("opening_rate x horizon", living.opening_rate * seconds, at_most=_MOST_OPENINGS)
         memory("open positions", living._most_open(seconds), 24 * at_once)
+        number("opening_rate x horizon", living.opening_rate * seconds, at_most=_MOST_OPENINGS)
     if venue is not None and isinstance(book, Book) and (venue._intervenes or book.stop is not None):
         memory("positions x paths at work", len(book) * at_once, 40)
     arguments = {
