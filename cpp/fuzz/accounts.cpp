@@ -66,7 +66,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::vector<fp::AccountWave> waves;
     std::vector<double> left(world.job.accounts.positions());
     const auto defaulted = std::make_unique<bool[]>(world.job.accounts.count);
-    fp::cascade(world.job, first, one.view, waves, left.data(), defaulted.get(), ignore);
+    const fp::AccountEnds ends{left.data(), defaulted.get(), nullptr};  // nobody is closed as a winner here
+    fp::cascade(world.job, first, one.view, waves, ends, ignore);
     for (std::size_t m = 0; m < markets; ++m) {
         check(same(one.view.final_price[m], rows.view.final_price[m]), "a stress is a cascade");
         check(!(one.view.low_price[m] > one.view.high_price[m]), "prices are in order");
