@@ -12,6 +12,7 @@ import numpy as np
 
 from flushpoint._validate import FloatArray, count, number, read_only
 from flushpoint._validate import progress as check_progress
+from flushpoint.report import plain
 from flushpoint.scenario import Place, Scenario, shown
 from flushpoint.seed import resolve
 from flushpoint.target import Target, measured
@@ -84,27 +85,22 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, None for inf."""
-
-        def plain(x: float) -> float | None:
-            return float(x) if math.isfinite(x) else None
-
-        return {
+        columns = (self.start, self.value, self.low, self.high, self.error)
+        facts = {
             "scenario": self.scenario.name,
             "parameters": {
-                shown(place): {"start": a, "value": b, "low": c, "high": d, "error": plain(e)}
-                for place, a, b, c, d, e in zip(
-                    self.places,
-                    *(x.tolist() for x in (self.start, self.value, self.low, self.high, self.error)),
-                    strict=True,
-                )
+                shown(place): {"start": a, "value": b, "low": c, "high": d, "error": e}
+                for place, a, b, c, d, e in zip(self.places, *columns, strict=True)
             },
             "targets": compared(self.targets, self.simulated),
             "identified": self.identified,
-            "condition": plain(self.condition),
-            "singular_values": self.singular_values.tolist(),
-            "weak": [direction.tolist() for direction in self.weak],
+            "condition": self.condition,
+            "singular_values": self.singular_values,
+            "weak": self.weak,
             "evaluations": self.evaluations,
         }
+        out: dict[str, Any] = plain(facts)
+        return out
 
     def __repr__(self) -> str:
         return f"<Calibration of {self.scenario.name!r}: {len(self.places)} parameters, {self.evaluations} runs>"

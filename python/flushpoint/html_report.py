@@ -6,7 +6,6 @@ import base64
 import importlib
 import io
 import shlex
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -18,6 +17,7 @@ import numpy as np
 from flushpoint import __version__, plot, report, scenario_report
 from flushpoint._shown import percent, short
 from flushpoint._toml import toml
+from flushpoint._whole import whole
 from flushpoint.book import Book
 from flushpoint.explain import LABELS
 from flushpoint.fragility import AMBER_SCORE, ORDINARY_DEVIATIONS
@@ -139,10 +139,8 @@ def write(run: ScenarioRun, path: str | Path) -> Path:
     """
     target = Path(path)
     page = _page(run)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".writing-") as scratch:
-        made = Path(scratch, target.name)
+    with whole(target) as made:
         made.write_text(page, encoding="utf-8")
-        made.replace(target)
     return target
 
 

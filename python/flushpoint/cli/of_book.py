@@ -118,9 +118,6 @@ def stress(
             raise typer.BadParameter("must be given with --draws, was missing", param_hint="--deviation")
     else:
         only_with("--draws", {"--deviation": deviation, "--seed": seed})
-    prepare(out)
-    subject = subject_of(asked)
-    market, impact_notes = market_of(subject, of_market)
     depths = np.array(_numbers("--liquidity", liquidity, (1.0,) if draws else (1.0, 0.5, 0.25)))
     if draws:
         if depths.size > 1:
@@ -129,6 +126,9 @@ def stress(
             moves, kept = stress_report.draw(draws, deviation, seed)
     else:
         moves, kept = np.array(_numbers("--shocks", shocks, report.SHOCKS)), None
+    prepare(out)
+    subject = subject_of(asked)
+    market, impact_notes = market_of(subject, of_market)
     with naming("--shocks", "--liquidity", "--refill", "--threads"), progress("scenarios") as shown:
         result = flushpoint.stress(
             subject.book,
@@ -144,9 +144,11 @@ def stress(
         "impact_notes": impact_notes,
         **stress_report.build(result, subject.price, moves, depths, drawn=bool(draws), seed=kept),
     }
-    pictures: Pictures = {"response.png": partial(plot.response, flushpoint.response(subject.book, market))}
+    pictures: Pictures
     if draws:
         pictures = {"losses.png": partial(plot.losses, result, column="liquidated_notional")}
+    else:  # the response is worked out only where it is drawn
+        pictures = {"response.png": lambda ax: plot.response(flushpoint.response(subject.book, market), ax)}
     finish("stress", out, facts, stress_report.render, pictures, stress_report.columns(result, moves, depths))
 
 

@@ -11,6 +11,7 @@ import typer
 
 from flushpoint import html_report, plot, scenario_report
 from flushpoint._toml import toml
+from flushpoint._whole import whole
 from flushpoint.calibrate import calibrate as find
 from flushpoint.cli import options
 from flushpoint.cli.of_book import respond
@@ -78,12 +79,15 @@ def calibrate(
 ) -> None:
     """Find the values of a scenario's parameters at which it meets what was reported."""
     chosen = _loaded(scenario)
+    if write is not None:
+        with naming("--write"):
+            check_writable(write)
     changes: dict[str, Any] = {} if paths is None else {"paths": paths}
     with naming("SCENARIO", "--tolerance", "--evaluations", "--threads"), progress("runs") as shown:
         found = find(chosen, tolerance=tolerance, evaluations=evaluations, threads=threads, progress=shown, **changes)
     if write is not None:
-        with naming("--write"):
-            write.write_text(toml(found.scenario.content), encoding="utf-8")
+        with naming("--write"), whole(write) as made:
+            made.write_text(toml(found.scenario.content), encoding="utf-8")
     if as_json:
         print_json(found.to_dict())
     else:
@@ -119,7 +123,7 @@ def _pictures(done: ScenarioRun) -> Pictures:
     pictures: Pictures = {}
     if isinstance(done.result, SimulationResult):
         pictures["fan.png"] = partial(plot.fan, done.result)
-        pictures["path.png"] = partial(plot.path, done.median_path)
+        pictures["path.png"] = lambda ax: plot.path(done.median_path, ax)  # worked out only where it is drawn
     if done.response is not None:
         pictures["response.png"] = partial(plot.response, done.response)
         pictures["levels.png"] = partial(plot.levels, done.scenario.book, done.response.market.price)

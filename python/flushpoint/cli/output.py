@@ -15,6 +15,7 @@ import numpy as np
 import typer
 
 from flushpoint import plot
+from flushpoint._whole import whole
 from flushpoint.cli.options import OfOutput
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def finish(
     """Draw the pictures and write the table, then print the report."""
     for option, path, write in (("--csv", out.csv, _write_csv), ("--parquet", out.parquet, _write_parquet)):
         if path is not None:
-            with naming(option):
-                _whole(path, columns, write)
+            with naming(option), whole(path) as made:
+                write(columns, made)
     directory = out.output or Path(f"flushpoint-{command}")
     paths = [] if out.no_pictures else _draw(facts["title"], pictures, directory)
     if out.as_json:
@@ -78,14 +79,6 @@ def _need(modules: Iterable[str]) -> None:
 def print_json(facts: Mapping[str, Any]) -> None:
     """Print JSON and nothing else."""
     print(json.dumps(facts, indent=2, allow_nan=False), flush=True)
-
-
-def _whole(path: Path, columns: Mapping[str, Any], write: Callable[[Mapping[str, Any], Path], None]) -> None:
-    """Write a file: complete, or not at all."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as scratch:
-        made = Path(scratch, path.name)
-        write(columns, made)
-        made.replace(path)
 
 
 def _write_csv(columns: Mapping[str, Any], path: Path) -> None:
