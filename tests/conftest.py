@@ -1,4 +1,7 @@
-"""For all tests: the same hypothesis examples on every run and machine, and Ctrl-C as a terminal sends it."""
+"""For all tests: the same hypothesis examples on every run and machine, and Ctrl-C as a terminal sends it.
+
+Other examples: ``pytest --hypothesis-profile=other --hypothesis-seed=7``.
+"""
 
 import signal
 
@@ -15,4 +18,5 @@ settings.register_profile(
     max_examples=150,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+settings.register_profile("other", settings.get_profile("flushpoint"), derandomize=False)
 settings.load_profile("flushpoint")

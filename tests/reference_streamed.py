@@ -50,10 +50,11 @@ def standard_error_of_pairs(values: Sequence[float]) -> float:
 
 
 def quantile(values: Sequence[float], probability: float) -> float:
-    """The smallest value that at least this share of values does not exceed."""
+    """The smallest value that at least this share of values does not exceed; 0.1 is a tenth, not the double above."""
     there = sorted(known(values))
+    share = Fraction(probability) * (1 - Fraction(1, 10**15))
     for rank, value in enumerate(there, 1):
-        if Fraction(rank, len(there)) >= Fraction(probability):
+        if Fraction(rank, len(there)) >= share:
             return value
     raise ValueError("no values")
 

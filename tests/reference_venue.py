@@ -292,8 +292,10 @@ class Desk:
                 width = max(MOVED if p.moved else 1e-13, 30 * max(self.wobble, now.wobble()))
                 self.doubtful = self.doubtful or (math.isfinite(lifted) and abs(lifted / edge - 1) <= width)
         longs = sorted((p for p in hit if p.side > 0), key=lambda p: (-p.trigger, p.number))
-        shorts = sorted((p for p in hit if p.side < 0), key=lambda p: (p.trigger, p.number))
+        shorts = sorted((p for p in hit if p.side < 0), key=lambda p: (max(p.trigger, 0.0), p.number))
         for one, other in [*itertools.pairwise(longs), *itertools.pairwise(shorts)]:
+            if one.trigger <= 0 and other.trigger <= 0:  # no price is below 0: a tie
+                continue
             if (one.moved or other.moved) and close_to(one.trigger, other.trigger, relative=MOVED):
                 alike = all(getattr(one, n) == getattr(other, n) for n in ("quantity", "bankruptcy", "trigger"))
                 self.doubtful = self.doubtful or not alike

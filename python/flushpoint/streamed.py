@@ -37,6 +37,7 @@ Ints = NDArray[np.int64]
 _BITS = 10
 _DROPPED = 52 - _BITS
 _INFINITE = 2047 << _BITS  # bucket of inf
+_LARGEST = np.finfo(np.float64).max
 #: A bucket's middle is off by this share at most.
 RELATIVE_ERROR = 2.0 ** -(_BITS + 1)
 #: Sums are integers in units of 2^-_UNIT, those of squares in units of its square: no number is finer than that.
@@ -162,7 +163,8 @@ class StreamedColumn:
         counts : ndarray of int64, shape (n,)
             Infinite values are in none.
         edges : ndarray of float64, shape (n + 1,)
-            Those that fall together are one. A value at an edge is in the bin farther from 0, 0 in the one above.
+            Those that fall together are one. A value at an edge is in the bin farther from 0, 0 in the one above;
+            values smaller than 2^-1032 count as 0.
         """
         if np.ndim(bins) == 0:
             pieces = count("bins", bins, 1)
@@ -170,8 +172,8 @@ class StreamedColumn:
             if not finite.size:
                 return np.zeros(0, dtype=np.int64), np.zeros(0)
             first, last = int(finite[0]), int(finite[-1])
-            lowest, highest = _lower(np.array([first, last]))
-            wanted = np.linspace(lowest, highest, pieces + 1)[:-1]
+            low, high = np.clip(_lower(np.array([first, last])), -_LARGEST, _LARGEST) / 2  # whose difference is finite
+            wanted = 2 * np.linspace(low, high, pieces + 1)[:-1]
             at = np.append(np.unique(np.clip(_keys(wanted), first, last)), last + 1)
         else:
             wanted = real_array("bins", bins)

@@ -280,7 +280,7 @@ def _highest_rank(n: int, p: float, tail: float) -> int:
 
 
 def order_statistic(n: int, p: float) -> int:
-    """Rank, 1 to n, of the smallest of n values that a share p of them does not exceed."""
+    """Rank, 1 to n, of the smallest of n values that a share p of them does not exceed; p = 0.1 means a tenth."""
     return min(max(math.ceil(n * p * (1 - 1e-15)), 1), n)
 
 
