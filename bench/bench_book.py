@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import flushpoint as fp
-import rivals
+from flushpoint.bench import workloads
 from harness import at_most, milliseconds, no_goal
 
 TIME_GOAL = at_most(0.6, "x", aim=0.3)  # of np.argsort, on all processors
@@ -19,12 +19,12 @@ KINDS = ["longs", "both sides", "with bankruptcy prices"]
 
 def columns(kind, size):
     """Side, quantity, trigger price and, perhaps, bankruptcy price."""
-    triggers, quantities = rivals.draw_book(size)
+    triggers, quantities = workloads.draw_book(size)
     if kind == "longs":
         return [1, quantities, triggers]
     side = np.ones(size, np.int8)
     side[::2] = -1
-    triggers = np.where(side > 0, triggers, rivals.PRICE**2 / triggers)
+    triggers = np.where(side > 0, triggers, workloads.PRICE**2 / triggers)
     return [side, quantities, triggers] + ([triggers * (1 - 0.005 * side)] if kind == KINDS[2] else [])
 
 

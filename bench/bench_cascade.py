@@ -6,28 +6,27 @@ import numpy as np
 import pytest
 
 import flushpoint as fp
-import rivals
+from flushpoint.bench import numba_rivals, numpy_rivals, workloads
+from flushpoint.bench.workloads import MARKET
 from harness import at_most, no_goal
 
 CALL_GOAL = at_most(20.0, " us")  # one cascade, whatever it closes, and any call on a book of 10 positions
 WAVE_GOAL = at_most(1.0, " us")  # each wave beyond the first
 
-MARKET = fp.Market(rivals.PRICE, fp.LinearImpact(rivals.COEFFICIENT))
-
 
 class Job:
     def __init__(self, size):
         self.size = size
-        self.book = fp.Book(1, *rivals.draw_book(size)[::-1])
+        self.book = fp.Book(1, *workloads.draw_book(size)[::-1])
         self.triggers, self.quantities = self.book.long.trigger_price, self.book.long.quantity
-        self.levels, _ = rivals.levels_of_sorted(self.triggers, self.quantities)
+        self.levels, _ = numpy_rivals.levels_of_sorted(self.triggers, self.quantities)
 
     def fall_that_closes(self, count):
         """A fall that closes `count` positions, or the few more that go with them."""
         level = self.levels[count - 1]
         closed = int(np.searchsorted(-self.levels, -level, side="right"))
         below = self.levels[closed] if closed < self.size else level * 0.99
-        return 1 - (level + below) / 2 / rivals.PRICE, closed
+        return 1 - (level + below) / 2 / workloads.PRICE, closed
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def test_cascade(judge, job):
     for power in range(2, 7):
         fall, closed = job.fall_that_closes(job.size // 10 ** (6 - power))
         result = fp.cascade(job.book, MARKET, -fall)
-        price, count, waves[closed] = rivals.walk_waves(job.triggers, job.quantities, fall)
+        price, count, waves[closed] = numba_rivals.walk_waves(job.triggers, job.quantities, fall)
         assert result.liquidated_count == count == closed
         assert len(result.waves) == waves[closed]
         np.testing.assert_allclose(result.final_price, price, rtol=1e-9)
@@ -60,8 +59,8 @@ def test_cascade(judge, job):
 def test_walk(judge, job):
     """What the waves cost position by position, for scale."""
     fall, closed = job.fall_that_closes(job.size)
-    took = judge.seconds(lambda: rivals.walk_waves(job.triggers, job.quantities, fall), rounds=5) * 1e6
-    assert rivals.walk_waves(job.triggers, job.quantities, fall)[1] == closed
+    took = judge.seconds(lambda: numba_rivals.walk_waves(job.triggers, job.quantities, fall), rounds=5) * 1e6
+    assert numba_rivals.walk_waves(job.triggers, job.quantities, fall)[1] == closed
     judge.report(
         f"one cascade in {job.size:,} positions", f"closing {closed:,} by a loop (numba)", took, no_goal(" us")
     )
@@ -69,7 +68,7 @@ def test_walk(judge, job):
 
 @pytest.fixture(scope="module")
 def small():
-    triggers, quantities = rivals.draw_book(10)
+    triggers, quantities = workloads.draw_book(10)
     return triggers, quantities, fp.Book(1, quantities, triggers)
 
 
@@ -86,7 +85,7 @@ def small_calls(triggers, quantities, book):
 @pytest.mark.parametrize("name", ["fp.cascade", "fp.Book", "fp.response", "r(shock)"])
 def test_small_call(judge, small, name):
     book = small[2]
-    price, count, _ = rivals.walk_waves(book.long.trigger_price, book.long.quantity, 0.1)
+    price, count, _ = numba_rivals.walk_waves(book.long.trigger_price, book.long.quantity, 0.1)
     for outcome in (fp.cascade(book, MARKET, -0.1), fp.response(book, MARKET)(-0.1)):
         assert outcome.liquidated_count == count
         np.testing.assert_allclose(outcome.final_price, price, rtol=1e-12)

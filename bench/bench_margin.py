@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import flushpoint as fp
-import rivals
+from flushpoint.bench import numpy_rivals
 from harness import at_least, at_most, milliseconds, need_processors
 
 PRICES_GOAL = {1: at_least(5.0, "x"), 2: at_least(5.0, "x")}  # by threads, against one of numpy
@@ -31,11 +31,13 @@ def test_liquidation_prices(judge, positions, threads, monkeypatch):
     schedule = fp.MarginSchedule(FLOOR, RATE)
     race = judge.race(
         lambda: fp.liquidation_price(*positions, schedule),
-        lambda: rivals.liquidation_prices(*positions, RATE, schedule.deduction),
+        lambda: numpy_rivals.liquidation_prices(*positions, RATE, schedule.deduction),
         rounds=10,
     )
     prices = fp.liquidation_price(*positions, schedule)
-    np.testing.assert_allclose(prices, rivals.liquidation_prices(*positions, RATE, schedule.deduction), rtol=1e-12)
+    np.testing.assert_allclose(
+        prices, numpy_rivals.liquidation_prices(*positions, RATE, schedule.deduction), rtol=1e-12
+    )
     tiers = np.searchsorted(FLOOR, positions[1] * prices)
     assert np.unique(tiers).size == FLOOR.size
     judge.report(

@@ -2,52 +2,21 @@
 
 import subprocess
 import sys
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import pytest
 
 import flushpoint as fp
-import rivals
 from flushpoint import example
+from flushpoint.bench import numba_rivals
+from flushpoint.bench.workloads import DAY, HALF_LIFE, STEPS, lively_book, path_market, quiet_book
 from harness import at_least, at_most, need_processors, no_goal
 
-STEPS = 1_440
-HALF_LIFE = 1_800.0
-IMPACT = example.market().impact
-MARKET = fp.Market(example.PRICE, IMPACT, half_life=HALF_LIFE)
+MARKET = path_market()
 LIVELY, QUIET = fp.GBM(0.6), fp.GBM(0.1)
 
 simulate = partial(fp.simulate, market=MARKET, process=LIVELY, steps=STEPS, seed=1, threads=1)
-
-
-@cache
-def lively_book(count):
-    """`count` positions of both sides, drawn from the embedded example's laws: many stand close to the price."""
-    rng = np.random.default_rng(1)
-    mix, drawn = example.LEVERAGE_MIX, int(1.15 * count)
-    side = rng.choice(np.array([1, -1], np.int8), drawn)
-    entry = example.PRICE * np.exp(example.ENTRY_SPREAD * rng.standard_normal(drawn))
-    kind = rng.integers(mix.share.size, size=drawn)
-    book = fp.Book.from_positions(
-        side,
-        mix.share[kind] * np.exp(example.SIZE_SPREAD * rng.standard_normal(drawn)) / entry,
-        entry,
-        leverage=mix.leverage[kind],
-        schedule=fp.MarginSchedule.flat(example.MAINTENANCE_RATE),
-    ).alive(example.PRICE)
-    return book.scaled(example.OPEN_INTEREST, example.PRICE)
-
-
-@cache
-def quiet_book(count):
-    """Longs and shorts, none within 2 % of the price."""
-    rng = np.random.default_rng(1)
-    side = rng.choice(np.array([1, -1], np.int8), count)
-    distance = 0.02 + rng.exponential(0.2, count)
-    return fp.Book(side, rng.lognormal(0, 1.5, count), example.PRICE * np.exp(-side * distance)).scaled(
-        example.OPEN_INTEREST, example.PRICE
-    )
 
 
 def told(paths):
@@ -81,12 +50,12 @@ def test_same_as_a_plain_loop(judge, full):
     run = partial(simulate, book, process=fp.Returns(returns), paths=paths)
     final, closed, waves = np.empty(paths), np.empty(paths, np.int64), np.empty(paths, np.int64)
     walk = partial(
-        rivals.walk_paths,
+        numba_rivals.walk_paths,
         (book.long.trigger_price, book.long.quantity),
         (book.short.trigger_price, book.short.quantity),
         example.PRICE,
-        IMPACT.coefficient,
-        0.5 ** (86_400 / STEPS / HALF_LIFE),
+        MARKET.impact.coefficient,
+        0.5 ** (DAY / STEPS / HALF_LIFE),
         returns,
         final,
         closed,
@@ -149,7 +118,7 @@ def test_threads(judge, full, kind):
 
     def spin(threads):
         numba.set_num_threads(threads)
-        rivals.spin(turns)
+        numba_rivals.spin(turns)
 
     jobs = {("paths", n): partial(run, threads=n) for n in (1, 2)}
     jobs |= {("spin", n): partial(spin, n) for n in (1, 2)}

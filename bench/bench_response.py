@@ -1,24 +1,36 @@
 """Every cascade at once: building the response map, and asking it (job J1: 10^6 positions, 10^6 shocks)."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numba
 import numpy as np
 import pytest
 
 import flushpoint as fp
-import rivals
+import second
+from flushpoint.bench import numba_rivals, numpy_rivals, workloads
 from harness import at_least, milliseconds, need_processors, no_goal
 
 SHOCKS_GOAL = {1: at_least(8.0, "x"), 2: at_least(5.0, "x", aim=10.0)}  # by threads, against as many of numba
 
 
+class Rival(NamedTuple):
+    """build(triggers, quantities) -> (levels, sums); query(levels, sums, falls, price out, count out)."""
+
+    name: str
+    build: Callable
+    query: Callable
+
+
 class Job:
     def __init__(self, size):
         self.size = size
-        self.market = fp.Market(rivals.PRICE, fp.LinearImpact(rivals.COEFFICIENT))
-        self.triggers, self.quantities = rivals.draw_book(size)
+        self.market = workloads.MARKET
+        self.triggers, self.quantities = workloads.draw_book(size)
         self.book = fp.Book(1, self.quantities, self.triggers)
         self.response = fp.response(self.book, self.market)
-        self.falls = rivals.draw_falls(size)
+        self.falls = workloads.draw_falls(size)
         self.shocks = -self.falls
         self.sales = np.random.default_rng(3).uniform(0.0, 2.0, size)
         self.price, self.count = np.empty(size), np.empty(size, np.int64)
@@ -32,10 +44,10 @@ def job(full):
 @pytest.fixture(params=["first", "second"])
 def rival(request, full):
     if request.param == "first":
-        return rivals.OWN
+        return Rival("numba", numpy_rivals.build_levels, numba_rivals.query_levels)
     if not full:
         pytest.skip("one rival will do for a smoke run")
-    return rivals.other_rival()
+    return Rival("second numba", second.rivals().j1_build, second.rivals().j1_query)
 
 
 @pytest.fixture(params=[1, 2], ids="{}thread".format)
@@ -64,7 +76,7 @@ def test_shocks(judge, job, rival, threads):
         lambda: rival.query(levels, sums, job.falls, job.price, job.count),
         rounds=25,
     )
-    start = rivals.PRICE * (1 - job.falls)
+    start = workloads.PRICE * (1 - job.falls)
     assert_same(job.response(job.shocks, threads=threads), job.price, job.count, levels, start)
     judge.report(
         f"{job.size:,} shocks to {job.size:,} positions, {threads} thread{'s' * (threads > 1)}",
@@ -76,10 +88,10 @@ def test_shocks(judge, job, rival, threads):
 
 
 def test_sales(judge, job, threads):
-    levels, sums = rivals.build_sales(job.book.long.trigger_price, job.book.long.quantity)
+    levels, sums = numpy_rivals.build_sales(job.book.long.trigger_price, job.book.long.quantity)
     race = judge.race(
         lambda: job.response.sell(job.sales, threads=threads),
-        lambda: rivals.query_sales(levels, sums, job.sales, job.price, job.count),
+        lambda: numba_rivals.query_sales(levels, sums, job.sales, job.price, job.count),
         rounds=10,
     )
     assert_same(job.response.sell(job.sales, threads=threads), job.price, job.count, levels, -job.sales)
@@ -98,13 +110,13 @@ def test_build(judge, job, threads):
     triggers, quantities = job.book.long.trigger_price, job.book.long.quantity
     race = judge.race(
         lambda: fp.response(job.book, job.market, threads=threads),
-        lambda: rivals.levels_of_sorted(triggers, quantities),
+        lambda: numpy_rivals.levels_of_sorted(triggers, quantities),
         rounds=15,
     )
-    levels, sums = rivals.levels_of_sorted(triggers, quantities)
-    rivals.query_levels(levels, sums, job.falls, job.price, job.count)
+    levels, sums = numpy_rivals.levels_of_sorted(triggers, quantities)
+    numba_rivals.query_levels(levels, sums, job.falls, job.price, job.count)
     result = fp.response(job.book, job.market, threads=threads)(job.shocks)
-    assert_same(result, job.price, job.count, levels, rivals.PRICE * (1 - job.falls))
+    assert_same(result, job.price, job.count, levels, workloads.PRICE * (1 - job.falls))
     judge.report(
         f"response map of {job.size:,} sorted positions, {threads} thread{'s' * (threads > 1)}",
         "against the running minimum without a table (numpy)",
@@ -117,7 +129,7 @@ def test_build(judge, job, threads):
 def test_build_with_sort(judge, job):
     race = judge.race(
         lambda: fp.response(fp.Book(1, job.quantities, job.triggers), job.market),
-        lambda: rivals.build_levels(job.triggers, job.quantities),
+        lambda: numpy_rivals.build_levels(job.triggers, job.quantities),
         rounds=10,
     )
     judge.report(

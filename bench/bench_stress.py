@@ -1,22 +1,16 @@
 """Stress: a book drawn anew in every scenario, against drawing it in full; and many scenarios in one book."""
 
-import math
 from functools import partial
 
 import numpy as np
 import pytest
 
 import flushpoint as fp
-import rivals
+import second
+from flushpoint.bench import numba_rivals, workloads
+from flushpoint.bench.workloads import SIZES, draw_falls, random_book
 from harness import at_least, at_most, need_processors, no_goal
 
-SIZES = {
-    "lognormal": (rivals.LOG_NORMAL, fp.LogNormal(1.0, 1.5)),
-    "exponential": (rivals.EXPONENTIAL, fp.Exponential(1.0)),
-    "constant": (rivals.CONSTANT, 1.0),
-}
-MIX = fp.LeverageMix(list(rivals.MIX), list(rivals.MIX.values()))
-DISTANCE = fp.Leveraged(MIX, 0.06, rivals.MAINTENANCE, nearest=-math.log(0.999))
 SMALL, LARGE = 0.012, 0.25  # falls up to these
 
 # The first rival draws books two to three times as fast as the second, against which the goal of 1,000 stands.
@@ -30,23 +24,13 @@ JOBS = [
 ]
 
 
-def falls_up_to(high, count):
-    return np.random.default_rng(2).uniform(0.002, high, count)
-
-
-def random_job(count, sizes):
-    kind, law = SIZES[sizes]
-    market = fp.Market(rivals.PRICE, fp.LinearImpact(rivals.COEFFICIENT / (count * rivals.MEAN_SIZE[kind])))
-    return fp.RandomBook(count=count, distance=DISTANCE, quantity=law), market
-
-
 def race(judge, full, sizes, high, redrawn):
     count = 1_000_000 if full else 20_000
     kind = SIZES[sizes][0]
-    few = falls_up_to(high, 8)
-    many = falls_up_to(high, (1_000 if sizes == "lognormal" else 20_000) if full else 200)
+    few = draw_falls(8, high=high)
+    many = draw_falls((1_000 if sizes == "lognormal" else 20_000) if full else 200, high=high)
     price, closed = np.empty(few.size), np.empty(few.size, np.int64)
-    book, market = random_job(count, sizes)
+    book, market = random_book(count, sizes)
 
     # Both find the same prices, as well as two books of so many positions can.
     redrawn(count, kind, few, price, closed)
@@ -68,14 +52,14 @@ def race(judge, full, sizes, high, redrawn):
 def test_redrawn_books(judge, full, sizes, high, goal):
     if full:
         need_processors(2)
-    speedup, note = race(judge, full, sizes, high, rivals.redrawn_books)
+    speedup, note = race(judge, full, sizes, high, numba_rivals.redrawn_books)
     judge.report(f"stress, {sizes} sizes", f"falls up to {high:g}, against numba", speedup, goal, note)
 
 
 @pytest.mark.parametrize("high", [SMALL, LARGE])
 def test_second_rival(judge, full, high):
-    rivals.other_rivals()
-    speedup, note = race(judge, full, "lognormal", high, rivals.other_redrawn_books)
+    second.rivals()
+    speedup, note = race(judge, full, "lognormal", high, second.redrawn_books)
     goal = at_least(1_000.0 if high == SMALL else 20.0, "x")
     judge.report("stress, lognormal sizes", f"falls up to {high:g}, against the second numba", speedup, goal, note)
 
@@ -84,7 +68,7 @@ def test_second_rival(judge, full, high):
 def test_cost_does_not_go_with_the_book(judge, sizes):
     """The same number of positions within reach, of 10^5 and of 10^9."""
     kind, law = SIZES[sizes]
-    market = fp.Market(rivals.PRICE, fp.LinearImpact(5e-7 / rivals.MEAN_SIZE[kind]))
+    market = fp.Market(workloads.PRICE, fp.LinearImpact(5e-7 / workloads.MEAN_SIZE[kind]))
     shock = np.full(200, -0.01)
     jobs, closed = {}, {}
     for count in (10**5, 10**9):
@@ -103,12 +87,11 @@ def test_cost_does_not_go_with_the_book(judge, sizes):
 def test_one_book(judge, full):
     """Scenarios in one book: each is a cascade without its call."""
     count = 1_000_000 if full else 20_000
-    book = fp.Book(1, *rivals.draw_book(count)[::-1])
-    market = fp.Market(rivals.PRICE, fp.LinearImpact(rivals.COEFFICIENT))
-    shock = -falls_up_to(LARGE, 200_000 if full else 500)
-    s = fp.stress(book, market, shock, threads=1)
-    np.testing.assert_array_equal(s.liquidated_count, fp.response(book, market)(shock).liquidated_count)
-    took = judge.seconds(lambda: fp.stress(book, market, shock, threads=1), rounds=5) / shock.size * 1e6
+    book = fp.Book(1, *workloads.draw_book(count)[::-1])
+    shock = -draw_falls(200_000 if full else 500, high=LARGE)
+    s = fp.stress(book, workloads.MARKET, shock, threads=1)
+    np.testing.assert_array_equal(s.liquidated_count, fp.response(book, workloads.MARKET)(shock).liquidated_count)
+    took = judge.seconds(lambda: fp.stress(book, workloads.MARKET, shock, threads=1), rounds=5) / shock.size * 1e6
     judge.report(
         f"stress in one book of {count:,} positions", "a scenario, one thread", took, no_goal(" us"),
         f"{s.waves.mean():.3g} waves",

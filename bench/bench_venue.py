@@ -1,9 +1,5 @@
 """A venue: money settled close by close, positions closed in slices, and another library's liquidation engine."""
 
-import os
-import shutil
-import subprocess
-import sys
 import time
 from functools import partial
 
@@ -11,27 +7,17 @@ import numpy as np
 import pytest
 
 import flushpoint as fp
-import rivals
+import second
+from flushpoint.bench import numba_rivals, programs, workloads
+from flushpoint.bench.workloads import CRASH, FUND, REFILL, SLIDE, settled_book, tiered_book
 from harness import at_least, need_processors, no_goal
-
-REFILL = 0.25
-FUND = 0.01 * rivals.PRICE  # a hundredth of what the book is worth
 
 
 # --- a fund, own liquidity in every scenario, refill between waves ---
-def settled_book(count):
-    """(book, triggers, quantities, bankruptcy prices), the columns in firing order."""
-    triggers, quantities = rivals.draw_book(count)
-    order = np.argsort(-triggers)
-    triggers, quantities = triggers[order], quantities[order]
-    owed = rivals.OWED * triggers
-    return fp.Book(1, quantities, triggers, owed), triggers, quantities, owed
-
-
 def settle_precisely(triggers, quantities, owed, fall, depth):
     """One scenario in long double: (shortfall, the fund at the end, what it could not pay)."""
     real = np.longdouble
-    coefficient, start = real(rivals.COEFFICIENT) / real(depth), real(rivals.PRICE * (1.0 - fall))
+    coefficient, start = real(workloads.COEFFICIENT) / real(depth), real(workloads.PRICE * (1.0 - fall))
     now, volume, gone = start, real(0), 0
     shortfall, fund, unpaid = real(0), real(FUND), real(0)
     while gone < triggers.size and triggers[gone] >= now:
@@ -54,8 +40,8 @@ def race_settlement(judge, full, rival, threads, tolerance):
     count = 1_000_000 if full else 20_000
     book, *columns = settled_book(count)
     few, many = (200, 20_000) if full else (50, 200)
-    market = fp.Market(rivals.PRICE, fp.LinearImpact(rivals.COEFFICIENT))
-    falls, depths = rivals.draw_falls(many), rivals.draw_depths(many)
+    market = workloads.MARKET
+    falls, depths = workloads.draw_falls(many), workloads.draw_depths(many)
     price, closed, waves = np.empty(few), np.empty(few, np.int64), np.empty(few, np.int64)
     money = np.empty((few, 3))
     settle = partial(rival, *columns, falls[:few], depths[:few], REFILL, FUND, price, closed, waves, money)
@@ -93,7 +79,7 @@ def race_settlement(judge, full, rival, threads, tolerance):
 def test_settlement(judge, full, threads):
     if full:
         need_processors(2)
-    speedup, note = race_settlement(judge, full, rivals.settle_waves, threads, 1e-12)
+    speedup, note = race_settlement(judge, full, numba_rivals.settle_waves, threads, 1e-12)
     judge.report(
         "a fund, closes settled one by one", f"{threads} thread{'s' * (threads > 1)} against numba on two", speedup,
         at_least(100.0, "x", aim=1_000.0), note,
@@ -103,8 +89,8 @@ def test_settlement(judge, full, threads):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_settlement_second_rival(judge, full, threads):
     """It subtracts nearly equal prices: its own distance from long double is about 1e-9 of the money traded."""
-    rivals.other_rivals()
-    speedup, note = race_settlement(judge, full, rivals.other_settle_waves, threads, 1e-8)
+    second.rivals()
+    speedup, note = race_settlement(judge, full, second.settle_waves, threads, 1e-8)
     judge.report(
         "a fund, closes settled one by one", f"{threads} thread{'s' * (threads > 1)} against the second numba on two",
         speedup, at_least(100.0, "x", aim=1_000.0), note,
@@ -115,45 +101,30 @@ def test_settlement_second_rival(judge, full, threads):
 @pytest.fixture(scope="module")
 def priority_queue(tmp_path_factory):
     """The rival in C++, compiled here."""
-    compiler = shutil.which(os.environ.get("CXX", "c++"))
-    if compiler is None:
+    if programs.compiler() is None:
         pytest.skip("no C++ compiler to compile the rival with: set CXX")
-    program = tmp_path_factory.mktemp("rival") / "priority_queue"
-    source = rivals.HERE / "priority_queue.cpp"
-    subprocess.run([compiler, "-O3", "-std=c++17", "-o", str(program), str(source)], check=True)
-    return program
-
-
-# (coefficient of impact, share that each close takes, start prices): one crash, and a fall step by step
-CRASH = (0.03, 0.1, 0.9 * rivals.PRICE)
-SLIDE = (0.01, 0.25, rivals.PRICE * np.exp(-np.linspace(0.0, 0.1, 201)[1:]))
+    return programs.compile_queue(tmp_path_factory.mktemp("rival"))
 
 
 @pytest.mark.parametrize(("name", "job"), [("a crash", CRASH), ("a slide", SLIDE)])
 def test_slices(judge, full, priority_queue, name, job):
     """Processor time on both sides, since both have one thread."""
     coefficient, fraction, starts = job
-    starts = np.atleast_1d(starts)
     count = 1_000_000 if full else 20_000
     book, *columns = settled_book(count)
-    folder = priority_queue.parent
-    np.concatenate(columns).tofile(folder / "book")
-    starts.tofile(folder / "starts")
-    market = fp.Market(rivals.PRICE, fp.LinearImpact(coefficient))
+    market = fp.Market(workloads.PRICE, fp.LinearImpact(coefficient))
     venue = fp.Venue(close="fraction", fraction=fraction, fund=FUND)
-    command = [priority_queue, folder / "book", folder / "starts", repr(fraction), repr(coefficient), repr(FUND)]
     if name == "a crash":
-        run = partial(fp.stress, book, market, starts / rivals.PRICE - 1.0, threads=1, venue=venue)
+        run = partial(fp.stress, book, market, starts / workloads.PRICE - 1.0, threads=1, venue=venue)
     else:
-        returns = np.diff(np.log(starts), prepend=np.log(rivals.PRICE))[None]
+        returns = np.diff(np.log(starts), prepend=np.log(workloads.PRICE))[None]
         run = partial(
             fp.simulate, book, market, fp.Returns(returns), steps=starts.size, paths=1, seed=0, threads=1, venue=venue
         )
     taken = {"ours": [], "rival": []}
 
     def both():
-        line = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True).stdout
-        seconds, *told = map(float, line.split())
+        seconds, told = programs.run_queue(priority_queue, columns, job)
         begin = time.process_time()
         result = run()
         taken["ours"].append(time.process_time() - begin)
@@ -182,47 +153,21 @@ def test_slices(judge, full, priority_queue, name, job):
 
 
 # --- another library's liquidation engine ---
-FLOORS, RATES = np.array([0.0, 1e4, 1e6]), np.array([0.005, 0.01, 0.02])
-
-
-def tiered_book(count):
-    """Columns; each position stays in one tier at any price near, where it is closed whole."""
-    rng = np.random.default_rng(5)
-    side = rng.choice(np.array([1, -1], np.int8), count)
-    tier = rng.choice(3, count, p=[0.8, 0.17, 0.03])
-    low, high = np.array([1.0, 200.0, 2e4])[tier], np.array([50.0, 5e3, 2e5])[tier]
-    trigger = rivals.PRICE * np.exp(-side * (0.001 + rng.exponential(0.08, count)))
-    return {
-        "side": side,
-        "quantity": np.exp(rng.uniform(np.log(low), np.log(high))),
-        "trigger_price": trigger,
-        "bankruptcy_price": trigger * (1 - side * RATES[tier]),
-        "entry_price": rivals.PRICE * np.exp(0.02 * rng.standard_normal(count)),
-    }
-
-
 def test_lrvx(judge, full, tmp_path):
     """With a fund that pays for everything both close the same. One that cannot is used differently: there a close
     fetches the mark and is sold in any case, here it bears its own impact, and winners take the place of the sale.
     """
-    if subprocess.run([sys.executable, "-c", "import lrvx"], capture_output=True, check=False).returncode != 0:
+    if not programs.has_lrvx():
         pytest.skip("lrvx cannot be imported")
     count = 100_000 if full else 2_000
     columns = tiered_book(count)
-    np.savez(tmp_path / "columns.npz", floor=FLOORS, rate=RATES, **columns)
     held = columns["quantity"].sum()
     coefficient, fall = 0.2 / held, 0.05
-    rich, poor = 1e3 * rivals.PRICE * held, 1e-4 * rivals.PRICE * held
-    book, market = fp.Book(**columns), fp.Market(rivals.PRICE, fp.LinearImpact(coefficient))
-    command = [sys.executable, str(rivals.HERE / "drive_lrvx.py"), str(tmp_path / "columns.npz")]
-    command += [repr(float(x)) for x in (rivals.PRICE * (1 - fall), coefficient)]
+    rich, poor = 1e3 * workloads.PRICE * held, 1e-4 * workloads.PRICE * held
+    book, market = fp.Book(**columns), fp.Market(workloads.PRICE, fp.LinearImpact(coefficient))
+    drive = partial(programs.run_lrvx, tmp_path, columns, workloads.PRICE * (1 - fall), coefficient)
 
-    def drive(fund, deleverages):
-        more = [repr(float(fund)), deleverages]
-        line = subprocess.run([*command, *more], capture_output=True, text=True, check=True).stdout
-        return list(map(float, line.split()))
-
-    _, price, closed, waves = drive(rich, "no")
+    _, price, closed, waves = drive(rich, deleverages=False)
     ours = fp.stress(book, market, [-fall], venue=fp.Venue(fund=rich, adl="queue"))
     # Its money is in whole units of 1e-8 or so: a trigger may be off by as much.
     assert abs(ours.liquidated_count[0] - closed) <= 1e-4 * count
@@ -236,7 +181,9 @@ def test_lrvx(judge, full, tmp_path):
     ours = run()
     assert ours.adl_count.min() > 0
     theirs = []
-    judge.benchmark.pedantic(run, setup=lambda: theirs.append(drive(poor, "yes")[0]), rounds=3, warmup_rounds=1)
+    judge.benchmark.pedantic(
+        run, setup=lambda: theirs.append(drive(poor, deleverages=True)[0]), rounds=3, warmup_rounds=1
+    )
     if judge.benchmark.disabled:
         return
     each = judge.benchmark.stats.stats.min / many
@@ -249,8 +196,8 @@ def test_lrvx(judge, full, tmp_path):
 def test_who_pays_costs_little(judge, full):
     """The same scenarios with and without a venue."""
     book, *_ = settled_book(1_000_000 if full else 20_000)
-    market = fp.Market(rivals.PRICE, fp.LinearImpact(rivals.COEFFICIENT))
-    shock = -rivals.draw_falls(20_000 if full else 100)
+    market = workloads.MARKET
+    shock = -workloads.draw_falls(20_000 if full else 100)
     plain = partial(fp.stress, book, market, shock, threads=1)
     settled = partial(plain, venue=fp.Venue(fund=FUND))
     np.testing.assert_array_equal(settled().final_price, plain().final_price)

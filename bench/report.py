@@ -7,17 +7,15 @@ The exit code is pytest's: 1 where an answer is wrong or a goal is missed.
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
-import flushpoint as fp
+from flushpoint._whole import whole
+from flushpoint.bench.page import machine, table
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -30,8 +28,8 @@ INTRODUCTION = f"""<!-- Written by `{COMMAND}`; changes made by hand will be los
 # Benchmarks
 
 Where a figure has a goal, decibels say by how much it is met (+) or missed (-): +3 dB is twice as good. Ratios count: a
-job and its rival run in turn, and the least time of each is taken. The rivals, in `bench/rivals.py`, are what a skilled
-user of numpy and numba writes for the same job. Every benchmark checks that the answers agree.
+job and its rival run in turn, and the least time of each is taken. The rivals, in `python/flushpoint/bench/`, are what
+a skilled user of numpy and numba writes for the same job. Every benchmark checks that the answers agree.
 """
 
 
@@ -48,45 +46,12 @@ def run(mode: str) -> tuple[list[dict[str, str]], int]:
     return [figure for one in found for figure in one["extra_info"].get("figures", [])], code
 
 
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def machine() -> dict[str, str]:
-    build = fp.build_info()
-    return {
-        "processor": f"{processor()}, {os.cpu_count()} cores, {platform.machine()}",
-        "system": f"{platform.system()} {platform.release()}",
-        "flushpoint": f"{fp.__version__}, {build['compiler']}, {build['build_type']}, {build['instruction_set']}",
-        "Python": f"{platform.python_version()}, numpy {version('numpy')}, numba {version('numba')}",
-        "date": datetime.date.today().isoformat(),
-        "command": f"`{COMMAND}`",
-    }
-
-
-def table(rows: list[list[str]], right: str = "") -> str:
-    """A Markdown table; the columns whose numbers stand in `right` are set to the right."""
-    rules = [("--:" if str(i) in right else "---") for i in range(len(rows[0]))]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [rows[0], rules, *rows[1:]])
-
-
 def figures_table(figures: list[dict[str, str]]) -> str:
     rows = [["job", "figure", "measured", "goal", "dB", ""]]
     for f in figures:
         goal = f["goal"] + (f" (aim {f['aim']})" if f["aim"] else "")
         rows.append([f["job"], f["what"], f["measured"], goal, f["decibels"], f["note"]])
     return table(rows, right="24")
-
-
-def write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    part.replace(path)
 
 
 def main() -> int:
@@ -97,17 +62,19 @@ def main() -> int:
     arguments = parser.parse_args()
 
     figures, code = run("smoke" if arguments.smoke else "full")
-    facts = machine()
+    facts = {**machine(), "command": f"`{COMMAND}`"}
     about = table([["machine", ""], *([name, text] for name, text in facts.items())])
     note = "\nSmall sizes: these figures are for trying the command out.\n" if arguments.smoke else ""
-    write(arguments.output, f"{INTRODUCTION}{note}\n{about}\n{figures_table(figures)}")
+    with whole(arguments.output) as made:
+        made.write_text(f"{INTRODUCTION}{note}\n{about}\n{figures_table(figures)}")
     print(f"wrote {arguments.output}")
     if arguments.readme:
         before, rest = README.read_text().split(MARKS[0])
         after = rest.split(MARKS[1], 1)[1]
         short = figures_table([f for f in figures if f["goal"]])
         source = f"On {facts['processor']}, {facts['Python']}, by `{COMMAND}`:\n"
-        write(README, f"{before}{MARKS[0]}{source}\n{short}{MARKS[1]}{after}")
+        with whole(README) as made:
+            made.write_text(f"{before}{MARKS[0]}{source}\n{short}{MARKS[1]}{after}")
         print(f"wrote {README}")
     return code
 

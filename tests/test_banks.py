@@ -168,6 +168,10 @@ def test_banks_may_act_at_rest_and_default_without_positions() -> None:
     assert s.accounts_closed.tolist() == [0, 0, 0]
     path = fp.simulate(banks, flat(), fp.Returns(np.full((1, 3, 2), 0.01)), 60.0, 3, 1)
     assert path.rounds.tolist() == [1]
+    calm = fp.Accounts([0], ["A"], [100.0], [1.0], [30.0, 0.5], None, close=close)
+    path = fp.simulate(calm, flat(), fp.Returns(np.full((2, 3, 2), 0.01)), 60.0, 3, 2)
+    assert path.rounds.tolist() == [0, 0]
+    assert path.accounts_defaulted.tolist() == [1, 1]  # though nothing ever happens
 
 
 @pytest.mark.parametrize("accounts", [one_bank(default=0.05), one_bank(loan=30.0, cash=5.0)])

@@ -13,7 +13,7 @@ pytest.importorskip("rich")
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 
-from flushpoint import bench, cli  # noqa: E402
+from flushpoint import cli  # noqa: E402
 
 SMALL = """
 title = "A small one"
@@ -164,16 +164,6 @@ def test_tables_of_response_and_levels() -> None:
     facts = json.loads(invoke("levels", "--no-pictures", "--csv", "levels.csv", "--json"))
     table = csv("levels.csv")
     assert table["long_notional"].tolist() == facts["long_notional"]
-
-
-def test_the_bench_times_every_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, size in (("_POSITIONS", 1_000), ("_SHOCKS", 100), ("_SCENARIOS", 10), ("_PATHS", 8), ("_ACCOUNTS", 100)):
-        monkeypatch.setattr(bench, name, size)
-    facts = json.loads(invoke("bench", "--json"))
-    assert len(facts["jobs"]) == 9
-    assert all(job["each"] == job["seconds"] / job["count"] > 0 for job in facts["jobs"])
-    assert facts["threads"] == 1
-    assert "numpy normals" in invoke("bench")
 
 
 @pytest.mark.parametrize(

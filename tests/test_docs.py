@@ -17,11 +17,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLE = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL)
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if EXAMPLE.search(page.read_text())]
-MODULES = [
-    m.name
-    for m in pkgutil.walk_packages(flushpoint.__path__, "flushpoint.")
-    if m.name not in ("flushpoint.cli", "flushpoint._core")
-]
+NO_EXAMPLES = {"flushpoint.cli", "flushpoint._core", "flushpoint.bench.numba_rivals", "flushpoint.bench.drive_lrvx"}
+MODULES = [m.name for m in pkgutil.walk_packages(flushpoint.__path__, "flushpoint.") if m.name not in NO_EXAMPLES]
 
 
 def test_readme_example_runs_and_shows_a_cascade(capsys):

@@ -113,7 +113,10 @@ public:
     // At, or back to, the start; until it begins again it asks this pulse.
     void begin(Pulse& pulse) {
         markets.clear();
-        for (const MarketBook& book : job_->markets.books) markets.emplace_back(book, job_->venue, pulse);
+        for (const MarketBook& book : job_->markets.books) {
+            mark_[markets.size()] = book.market.price;
+            markets.emplace_back(book, job_->venue, pulse);
+        }
         held_.reset();
         lookout_.reset();
         ledger_ = Ledger(job_->venue);
@@ -127,6 +130,7 @@ public:
         for (std::size_t a = 0; job_->accounts.has_banks() && a < job_->accounts.count; ++a) {
             if (!held_.open(a)) sold_out_.push_back(a);
         }
+        look_at_sold_out();
         group_shortfall_.assign(job_->groups, 0.0);
     }
 
@@ -247,6 +251,10 @@ private:
                 lookout_.hang(held_, a, mark_.data(), now.fails() ? standing(held_, a, mark_.data()) : now);
             }
         }
+        look_at_sold_out();
+    }
+    // Banks that hold nothing hang on no price: once is enough.
+    void look_at_sold_out() {
         for (const std::size_t a : sold_out_) {
             const bool before = held_.bank(a).defaulted;
             group_defaulted_[group_of(a)] += in_default(held_, a, mark_.data()) && !before;

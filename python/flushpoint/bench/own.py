@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import flushpoint as fp
+from flushpoint.bench import timing
 
 _REPEATS = 5  # of which the quickest counts: what else the machine does only adds
 _POSITIONS = 1_000_000
@@ -37,19 +37,13 @@ def run(*, threads: int = 1, progress: Callable[[int, int], object] | None = Non
     jobs = _jobs(threads)
     done = []
     for i, (name, count, unit, job) in enumerate(jobs):
-        seconds = min(_timed(job) for _ in range(_REPEATS))
-        done.append({"job": name, "seconds": seconds, "count": count, "unit": unit, "each": seconds / count})
+        taken = min(timing.seconds(job) for _ in range(_REPEATS))
+        done.append({"job": name, "seconds": taken, "count": count, "unit": unit, "each": taken / count})
         if progress is not None:
             progress(i + 1, len(jobs))
     info = fp.build_info()
     kept = {name: info[name] for name in ("version", "compiler", "instruction_set")}
     return {**kept, "threads": threads or info["threads"], "jobs": done}
-
-
-def _timed(job: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    job()
-    return time.perf_counter() - start
 
 
 def _jobs(threads: int) -> list[tuple[str, int, str, Callable[[], object]]]:

@@ -8,6 +8,7 @@ Prints seconds, then price, positions closed and waves.
 
 import sys
 import time
+from typing import Any
 
 import lrvx
 import numpy as np
@@ -15,7 +16,10 @@ import numpy as np
 SYMBOL = 1
 
 
-def drive(columns, start, coefficient, fund, deleverages):
+def drive(
+    columns: dict[str, Any], start: float, coefficient: float, fund: float, deleverages: bool
+) -> tuple[float, int, int]:
+    """Final price, positions closed and waves."""
     engine = lrvx.LiquidationEngine()
     for floor, rate in zip(columns["floor"], columns["rate"], strict=True):
         engine.add_tier(floor, rate)
@@ -38,5 +42,5 @@ def drive(columns, start, coefficient, fund, deleverages):
 if __name__ == "__main__":
     given = dict(np.load(sys.argv[1]))
     begin = time.perf_counter()
-    told = drive(given, *map(float, sys.argv[2:5]), sys.argv[5] == "yes")
+    told = drive(given, float(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), sys.argv[5] == "yes")
     print(time.perf_counter() - begin, *map(float, told))
