@@ -4,7 +4,7 @@
 
 #include "flushpoint/kernels.hpp"
 
-#if defined(FLUSHPOINT_HAS_AVX2) && defined(_WIN32)
+#if defined(FLUSHPOINT_HAS_AVX) && defined(_WIN32)
 #include <windows.h>
 #endif
 
@@ -13,8 +13,11 @@ namespace flushpoint {
 inline namespace baseline {
 extern const Kernels kernel_table;
 }
-#ifdef FLUSHPOINT_HAS_AVX2
+#ifdef FLUSHPOINT_HAS_AVX
 namespace avx2 {
+extern const Kernels kernel_table;
+}
+namespace avx512 {
 extern const Kernels kernel_table;
 }
 #endif
@@ -22,17 +25,21 @@ extern const Kernels kernel_table;
 KernelList available_kernels() {
     static const Kernels* const all[] = {
         &baseline::kernel_table,
-#ifdef FLUSHPOINT_HAS_AVX2
+#ifdef FLUSHPOINT_HAS_AVX
         &avx2::kernel_table,
+        &avx512::kernel_table,
 #endif
     };
-#if defined(FLUSHPOINT_HAS_AVX2) && defined(_WIN32)  // where the builtin needs a library that is not linked
-    static const std::size_t usable = IsProcessorFeaturePresent(PF_AVX2_INSTRUCTIONS_AVAILABLE) ? 2 : 1;
-#elif defined(FLUSHPOINT_HAS_AVX2)
-    static const std::size_t usable = __builtin_cpu_supports("avx2") ? 2 : 1;
+#if defined(FLUSHPOINT_HAS_AVX) && defined(_WIN32)  // where the builtin needs a library that is not linked
+    static const bool has_avx2 = IsProcessorFeaturePresent(PF_AVX2_INSTRUCTIONS_AVAILABLE);
+    static const bool has_avx512 = IsProcessorFeaturePresent(PF_AVX512F_INSTRUCTIONS_AVAILABLE);
+#elif defined(FLUSHPOINT_HAS_AVX)
+    static const bool has_avx2 = __builtin_cpu_supports("avx2");
+    static const bool has_avx512 = __builtin_cpu_supports("avx512f");
 #else
-    static const std::size_t usable = 1;
+    constexpr bool has_avx2 = false, has_avx512 = false;
 #endif
+    static const std::size_t usable = !has_avx2 ? 1 : !has_avx512 ? 2 : 3;
     return {all, usable};
 }
 

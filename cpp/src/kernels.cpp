@@ -61,100 +61,109 @@ void answer_shocks(const StepsView& longs, const StepsView& shorts, double price
 using random::Double4;
 using random::Word4;
 
-constexpr int halves = walk_lanes / 4;
+// As many numbers side by side as the instruction set has room for: each goes its own way, so that bits do not tell.
+#ifdef __AVX512F__
+constexpr int width = 8;
+#else
+constexpr int width = 4;
+#endif
+typedef double Wide __attribute__((vector_size(8 * width)));
+typedef std::uint64_t WideWord __attribute__((vector_size(8 * width)));
 
-// Runs body(half, generator) on each half's generators, kept out of memory meanwhile.
+inline Wide load(const double* at) { return *reinterpret_cast<const Wide*>(at); }
+inline void store(double* at, Wide value) { *reinterpret_cast<Wide*>(at) = value; }
+
+// Runs body(first lane, generators) on as many lanes as go side by side, whose generators are kept out of memory meanwhile.
 template <class Body>
-inline void each_half(Walk& walk, Body&& body) {
-    for (int half = 0; half < halves; ++half) {
-        random::Generator<Word4> g;
-        for (int i = 0; i < 4; ++i) g.s[i] = walk.generator[half][i];
-        body(half, g);
-        for (int i = 0; i < 4; ++i) walk.generator[half][i] = g.s[i];
+inline void each_part(Walk& walk, Body&& body) {
+    for (int lane = 0; lane < walk_lanes; lane += width) {
+        const auto word = [&](int i) -> WideWord& { return *reinterpret_cast<WideWord*>(walk.generator[i] + lane); };
+        random::Generator<WideWord> g;
+        for (int i = 0; i < 4; ++i) g.s[i] = word(i);
+        body(lane, g);
+        for (int i = 0; i < 4; ++i) word(i) = g.s[i];
     }
 }
-inline Double4 load(const double* at) { return *reinterpret_cast<const Double4*>(at); }
-inline void store(double* at, Double4 value) { *reinterpret_cast<Double4*>(at) = value; }
 
 // Steps go in pairs, since normals come in pairs, and pairs in batches: what one pair waits for, others need not. Rows past
 // the last step are not looked at.
 void normal_returns(Walk& walk, int steps, double mean, double deviation) {
     constexpr int batch = 4;
     static_assert(block_steps % (2 * batch) == 0);
-    each_half(walk, [&](int half, random::Generator<Word4>& g) {
-        const Double4 scale = deviation * load(walk.sign + 4 * half);
+    each_part(walk, [&](int lane, random::Generator<WideWord>& g) {
+        const Wide scale = deviation * load(walk.sign + lane);
         for (int s = 0; s < steps; s += 2 * batch) {
-            Word4 words[batch], turns[batch];
-            Double4 radius[batch];
+            WideWord words[batch], turns[batch];
+            Wide radius[batch];
             for (int i = 0; i < batch; ++i) {
                 words[i] = g.next();
                 turns[i] = g.next();
             }
-            for (int i = 0; i < batch; ++i) radius[i] = random::normal_radius<Double4>(words[i]);
+            for (int i = 0; i < batch; ++i) radius[i] = random::normal_radius<Wide>(words[i]);
             for (int i = 0; i < batch; ++i) {
-                const auto [c, d] = random::cos_sin_of_turn<Double4, Word4>(random::normal_turn<Double4>(turns[i]));
-                store(walk.path[s + 2 * i] + 4 * half, mean + scale * (radius[i] * c));
-                store(walk.path[s + 2 * i + 1] + 4 * half, mean + scale * (radius[i] * d));
+                const auto [c, d] = random::cos_sin_of_turn<Wide, WideWord>(random::normal_turn<Wide>(turns[i]));
+                store(walk.path[s + 2 * i] + lane, mean + scale * (radius[i] * c));
+                store(walk.path[s + 2 * i + 1] + lane, mean + scale * (radius[i] * d));
             }
         }
     });
 }
 
 // exp(x) - 1 for 0 <= x <= 709, as math::expm1 has it.
-inline Double4 expm1_of_positive(Double4 x) {
-    return x > 0.34 ? math::detail::exp_of_moderate<Double4, Word4>(x) - 1.0 : x + x * x * math::detail::exp_tail(x);
+inline Wide expm1_of_positive(Wide x) {
+    return x > 0.34 ? math::detail::exp_of_moderate<Wide, WideWord>(x) - 1.0 : x + x * x * math::detail::exp_tail(x);
 }
 
 // T = sqrt(degrees (U^(-2 / degrees) - 1)) cos(2 pi V) (Bailey 1994).
 void student_returns(Walk& walk, int steps, double mean, double scale, double degrees) {
-    each_half(walk, [&](int half, random::Generator<Word4>& g) {
-        const Double4 sign = load(walk.sign + 4 * half);
+    each_part(walk, [&](int lane, random::Generator<WideWord>& g) {
+        const Wide sign = load(walk.sign + lane);
         for (int s = 0; s < steps; ++s) {
-            const Double4 u = 2.0 - random::from_one_to_two<Double4>(g.next());
-            const Double4 turn = random::from_one_to_two<Double4>(g.next()) - 1.0;
-            const Double4 log_u = math::detail::log_of(math::detail::split<Double4, Word4>(u));
-            const Double4 radius = random::square_root(degrees * expm1_of_positive(-2.0 / degrees * log_u));
-            const Double4 t = radius * random::cos_sin_of_turn<Double4, Word4>(turn).first;
-            store(walk.path[s] + 4 * half, mean + scale * (sign * t));
+            const Wide u = 2.0 - random::from_one_to_two<Wide>(g.next());
+            const Wide turn = random::from_one_to_two<Wide>(g.next()) - 1.0;
+            const Wide log_u = math::detail::log_of(math::detail::split<Wide, WideWord>(u));
+            const Wide radius = random::square_root(degrees * expm1_of_positive(-2.0 / degrees * log_u));
+            const Wide t = radius * random::cos_sin_of_turn<Wide, WideWord>(turn).first;
+            store(walk.path[s] + lane, mean + scale * (sign * t));
         }
     });
 }
 
 void garch_returns(Walk& walk, int steps, const double* p) {
     const double mean = p[0], omega = p[1], alpha = p[2], beta = p[3];
-    const Double4 most = Double4{} + 1e300;  // where an explosive variance ends, short of inf and NaN
-    each_half(walk, [&](int half, random::Generator<Word4>& g) {
-        const Double4 sign = load(walk.sign + 4 * half);
-        Double4 variance = load(walk.variance + 4 * half);
-        const auto step = [&](int s, Double4 z) {
-            const Double4 shock = random::square_root(variance) * (sign * z);
-            store(walk.path[s] + 4 * half, mean + shock);
-            const Double4 next = omega + alpha * (shock * shock) + beta * variance;
+    const Wide most = Wide{} + 1e300;  // where an explosive variance ends, short of inf and NaN
+    each_part(walk, [&](int lane, random::Generator<WideWord>& g) {
+        const Wide sign = load(walk.sign + lane);
+        Wide variance = load(walk.variance + lane);
+        const auto step = [&](int s, Wide z) {
+            const Wide shock = random::square_root(variance) * (sign * z);
+            store(walk.path[s] + lane, mean + shock);
+            const Wide next = omega + alpha * (shock * shock) + beta * variance;
             variance = next < most ? next : most;
         };
         for (int s = 0; s < steps; s += 2) {
-            const auto [first, second] = random::normals<Double4>(g);
+            const auto [first, second] = random::normals<Wide>(g);
             step(s, first);
             if (s + 1 < steps) step(s + 1, second);
         }
-        store(walk.variance + 4 * half, variance);
+        store(walk.variance + lane, variance);
     });
 }
 
 void accumulate(Walk& walk, int steps) {
-    for (int half = 0; half < halves; ++half) {
-        Double4 x = load(walk.log_price + 4 * half);
-        Double4 low = Double4{} + math::infinity, high = Double4{} - math::infinity;
+    for (int lane = 0; lane < walk_lanes; lane += width) {
+        Wide x = load(walk.log_price + lane);
+        Wide low = Wide{} + math::infinity, high = Wide{} - math::infinity;
         for (int s = 0; s < steps; ++s) {
-            double* at = walk.path[s] + 4 * half;
+            double* at = walk.path[s] + lane;
             x += load(at);
             store(at, x);
             low = x < low ? x : low;
             high = x > high ? x : high;
         }
-        store(walk.log_price + 4 * half, x);
-        store(walk.low + 4 * half, low);
-        store(walk.high + 4 * half, high);
+        store(walk.log_price + lane, x);
+        store(walk.low + lane, low);
+        store(walk.high + lane, high);
     }
 }
 
@@ -179,23 +188,34 @@ double normal_mixture(const double* share, const double* offset, std::size_t cou
 // Step by step over a batch, since the steps of one number wait for each other and those of several do not.
 void log_normals(random::Generator<Word4>& lanes, double median, double sigma, double* out, std::size_t count) {
     constexpr std::size_t batch = 16;
-    Double4 radius[batch], turn[batch], normal[2 * batch];
+    constexpr std::size_t parts = 4 * batch / width;
+    alignas(64) std::uint64_t words[4 * batch] = {}, turns[4 * batch] = {};  // of four generators each time
+    alignas(64) double normal[8 * batch];
     for (std::size_t done = 0; done < count; done += 8 * batch) {
         const std::size_t left = count - done, n = left < 8 * batch ? (left + 7) / 8 : batch;
         for (std::size_t i = 0; i < n; ++i) {
-            radius[i] = __builtin_bit_cast(Double4, lanes.next());
-            turn[i] = random::normal_turn<Double4>(lanes.next());
+            *reinterpret_cast<Word4*>(words + 4 * i) = lanes.next();
+            *reinterpret_cast<Word4*>(turns + 4 * i) = lanes.next();
         }
-        for (std::size_t i = 0; i < n; ++i) {
-            radius[i] = random::normal_radius<Double4>(__builtin_bit_cast(Word4, radius[i]));
+        Wide radius[parts];
+        const std::size_t used = (4 * n + width - 1) / width;
+        for (std::size_t k = 0; k < used; ++k) {
+            radius[k] = random::normal_radius<Wide>(*reinterpret_cast<const WideWord*>(words + width * k));
         }
-        for (std::size_t i = 0; i < n; ++i) {
-            const auto [c, s] = random::cos_sin_of_turn<Double4, Word4>(turn[i]);
-            normal[2 * i] = radius[i] * c;
-            normal[2 * i + 1] = radius[i] * s;
+        for (std::size_t k = 0; k < used; ++k) {
+            const Wide turn = random::normal_turn<Wide>(*reinterpret_cast<const WideWord*>(turns + width * k));
+            const auto [c, s] = random::cos_sin_of_turn<Wide, WideWord>(turn);
+            const Wide pair[2] = {radius[k] * c, radius[k] * s};
+            // Four of the first kind, four of the second.
+            for (int part = 0; part < width; part += 4) {
+                for (int kind = 0; kind < 2; ++kind) {
+                    const auto* from = reinterpret_cast<const double*>(&pair[kind]) + part;
+                    __builtin_memcpy(normal + 2 * width * k + 2 * part + 4 * kind, from, 4 * sizeof(double));
+                }
+            }
         }
-        for (std::size_t i = 0; i < 2 * n; ++i) {
-            normal[i] = median * math::detail::exp_of_moderate<Double4, Word4>(sigma * normal[i]);
+        for (std::size_t i = 0; i < 2 * used * width; i += width) {
+            store(normal + i, median * math::detail::exp_of_moderate<Wide, WideWord>(sigma * load(normal + i)));
         }
         __builtin_memcpy(out + done, normal, (left < 8 * n ? left : 8 * n) * sizeof(double));
     }
@@ -208,21 +228,21 @@ inline Vector load_four(const T* at) {  // from anywhere
     return out;
 }
 
-inline Double4 exponential(Double4 x) { return math::detail::exp_of_any<Double4, Word4>(x); }
+inline Wide exponential(Wide x) { return math::detail::exp_of_any<Wide, WideWord>(x); }
 
 // First all guesses, so that the memory each needs is on its way while others are made. Triggers are compared a window at
 // a time: what that costs does not depend on where in it the end is.
 void search_ends(Searches& s) {
     constexpr std::size_t window = 8;
-    alignas(32) double cells[Searches::most], factor[Searches::most], least[Searches::most];
+    alignas(64) double cells[Searches::most], factor[Searches::most], least[Searches::most];
     const std::size_t count = s.count;
-    for (std::size_t i = 0; i < count; i += 4) {
-        const Double4 displacement = load(s.mark_displacement + i), log_start = load(s.log_start + i);
-        const Double4 sign = load(s.sign + i), last = load(s.last + i);
-        const Double4 ahead = (log_start - displacement - load(s.first + i)) * load(s.scale + i);
-        const Double4 within = ahead < last ? ahead : last;
-        store(cells + i, within > 0.0 ? within : Double4{});
-        const Double4 start = exponential(log_start);
+    for (std::size_t i = 0; i < count; i += width) {
+        const Wide displacement = load(s.mark_displacement + i), log_start = load(s.log_start + i);
+        const Wide sign = load(s.sign + i), last = load(s.last + i);
+        const Wide ahead = (log_start - displacement - load(s.first + i)) * load(s.scale + i);
+        const Wide within = ahead < last ? ahead : last;
+        store(cells + i, within > 0.0 ? within : Wide{});
+        const Wide start = exponential(log_start);
         store(s.start + i, start);
         store(factor + i, sign * exponential(displacement));
         store(least + i, signed_start(sign, start));

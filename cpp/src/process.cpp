@@ -19,7 +19,7 @@ void Process::start(std::uint64_t first, int count, double log_price, Walk& walk
         const std::uint64_t path = first + static_cast<std::uint64_t>(lane < count ? lane : count - 1);
         const std::uint64_t numbers = randomness_.numbers(path);
         const auto own = generator(numbers, Stream::returns);
-        for (int word = 0; word < 4; ++word) walk.generator[lane / 4][word][lane % 4] = own.s[word];
+        for (int word = 0; word < 4; ++word) walk.generator[word][lane] = own.s[word];
         walk.log_price[lane] = log_price;
         walk.sign[lane] = randomness_.antithetic && path % 2 == 1 ? -1.0 : 1.0;
         LaneSource& source = source_[lane];

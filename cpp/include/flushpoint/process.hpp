@@ -42,7 +42,7 @@ inline constexpr int block_steps = 32;
 
 // The state of `walk_lanes` paths, and their last block of steps.
 struct alignas(64) Walk {
-    random::Word4 generator[2][4];            // a xoshiro256++ in each lane of each half
+    std::uint64_t generator[4][walk_lanes];        // the words of a xoshiro256++ in each lane
     double log_price[walk_lanes];                  // after the last step
     double sign[walk_lanes];                       // of the random numbers
     double variance[walk_lanes];                   // GARCH: of the next step

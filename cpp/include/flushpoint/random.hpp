@@ -34,12 +34,13 @@ static inline Words philox(Words counter, std::uint64_t key) {
 // What a path's numbers are for: each use has a stream of its own, so that none disturbs another.
 enum class Stream : std::uint32_t { returns, jumps, extremes, book, openings, blocks, details, closings };
 
-// Lane types: double and std::uint64_t alone, or vectors of four.
+// Lane types: double and std::uint64_t alone, or vectors of them.
 typedef double Double4 __attribute__((vector_size(32)));
 typedef std::uint64_t Word4 __attribute__((vector_size(32)));
 static inline double square_root(double x) { return math::square_root(x); }
-static inline Double4 square_root(Double4 x) {
-    for (int i = 0; i < 4; ++i) x[i] = math::square_root(x[i]);
+template <class D>
+static inline D square_root(D x) {
+    for (std::size_t i = 0; i < sizeof x / sizeof x[0]; ++i) x[i] = math::square_root(x[i]);
     return x;
 }
 
