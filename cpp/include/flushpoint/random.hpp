@@ -73,7 +73,7 @@ static inline Generator<std::uint64_t> generator(std::uint64_t seed, std::uint64
         const Words words = philox({{static_cast<std::uint32_t>(path), static_cast<std::uint32_t>(path >> 32),
                                      static_cast<std::uint32_t>(stream), 2 * lane + block}},
                                    seed);
-        for (int i = 0; i < 2; ++i) out.s[2 * block + i] = words.w[2 * i] | (std::uint64_t{words.w[2 * i + 1]} << 32);
+        for (std::uint32_t i = 0; i < 2; ++i) out.s[2 * block + i] = words.w[2 * i] | (std::uint64_t{words.w[2 * i + 1]} << 32);
     }
     if ((out.s[0] | out.s[1] | out.s[2] | out.s[3]) == 0) out.s[0] = 1;  // the one state it cannot leave
     return out;
