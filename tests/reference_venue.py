@@ -334,7 +334,7 @@ class Desk:
             x = max(least, q - kept)
         x = min(x, q)
         self.doubt(q - x, LEAST_SLICE * p.original, p.original)
-        return q if q - x < LEAST_SLICE * p.original else x
+        return q if not x > 0 or q - x < LEAST_SLICE * p.original else x
 
     # --- money ---
     def to_fund(self, money: float) -> None:

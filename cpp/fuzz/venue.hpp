@@ -25,9 +25,7 @@ public:
         data.adl = static_cast<fp::AdlRule>(in.below(9));
         data.adl_at_mark = in.flag();
         data.close = static_cast<fp::CloseRule>(in.below(3));
-        // To a target only at moderate sizes: beside numbers far apart what is left shrinks for longer than anybody waits.
-        const bool shared_out = in.flag();
-        if (data.close == fp::CloseRule::fraction && (shared_out || in.extreme())) data.fraction = in.between(0.01, 1.0);
+        if (data.close == fp::CloseRule::fraction && in.flag()) data.fraction = in.between(0.01, 1.0);
         data.target = in.between(1.0, 2.0);
         data.whole_below = in.not_negative(10.0);
         data.tiers = {floor_.data(), rate_.data(), deduction_.data(), floor_.size()};

@@ -106,7 +106,8 @@ inline double close_size(const VenueData& venue, bool shorts, const Holding& one
         size = one.quantity - equity / (venue.target * one.rate * price);
     }
     if (!(venue.fraction == venue.fraction)) size = std::max(size, least * one.original);
-    return one.quantity - size < least * one.original ? one.quantity : size;
+    // Of the smallest numbers the least share is 0, and such closes would never end.
+    return !(size > 0.0) || one.quantity - size < least * one.original ? one.quantity : size;
 }
 
 class VenueBook {
