@@ -511,14 +511,15 @@ private:
                 }
             }
             if (wants_proceeds_ && !wants_money_) {
-                ledger_.proceeds +=
-                    wave_proceeds(*market_, exogenous, trading_.state, longs.quantity(sold), shorts.quantity(bought));
+                ledger_.traded(
+                    wave_proceeds(*market_, exogenous, trading_.state, longs.quantity(sold), shorts.quantity(bought)));
             }
         }
         if (waves_ || job_->funding) {
             const double now[] = {longs.notional(), shorts.notional()};
             double notional = 0.0;
             for (int side = 0; side < 2; ++side) {
+                if (now[side] == counted_[side]) continue;  // both may be infinite
                 const double closed = trading_.scale * (now[side] - counted_[side]);
                 notional_[side] += closed;
                 notional += closed;

@@ -397,10 +397,10 @@ private:
             count(a, p, order);
             held_.close(a, p, share, view.has_loans() ? 0.0 : money);
             traded += size_of(money);
-            proceeds = added(proceeds, money);
+            proceeds = math::added(proceeds, money);
             kept += (quantity - order) * mark_[m];
         }
-        ledger_.proceeds = added(ledger_.proceeds, proceeds);
+        ledger_.proceeds = math::added(ledger_.proceeds, proceeds);
         if (view.has_loans()) {  // the account has what was repaid, the liquidator what sales bring
             held_.receive(a, repaid);
             liquidator_profit_ += proceeds + kept - repaid;
@@ -492,7 +492,7 @@ private:
         for (std::size_t p = view.begin(a); p < view.end(a); ++p) {
             const double q = held_.quantity(a, p);
             if (q == 0.0) continue;
-            worth = added(worth, fetch(static_cast<std::size_t>(view.market[p]), q));
+            worth = math::added(worth, fetch(static_cast<std::size_t>(view.market[p]), q));
         }
         if (!(-worth > ledger_.fund)) return false;
         for (std::size_t p = view.begin(a); p < view.end(a) && !winners; ++p) {
@@ -554,10 +554,10 @@ private:
                 const double money = sell(m, q);
                 held_.close(a, p, 1.0, money);
                 traded += size_of(money);
-                proceeds = added(proceeds, money);
-                worth_[i] = added(worth_[i], money - q * bankruptcy_price(mark_[m], q, ratio[i]));
+                proceeds = math::added(proceeds, money);
+                worth_[i] = math::added(worth_[i], money - q * bankruptcy_price(mark_[m], q, ratio[i]));
             }
-            ledger_.proceeds = added(ledger_.proceeds, proceeds);
+            ledger_.proceeds = math::added(ledger_.proceeds, proceeds);
             close_out(a, money_before[i], worth_[i], ledger_.fee(traded, worth_[i]));
         }
     }

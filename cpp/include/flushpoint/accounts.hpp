@@ -47,12 +47,6 @@ struct AccountsView {
     std::size_t positions() const { return static_cast<std::size_t>(first[count]); }
 };
 
-// A sum of money in which a loss without bound outweighs any gain.
-inline double added(double a, double b) {
-    const double sum = a + b;
-    return sum == sum ? sum : -math::infinity;
-}
-
 inline double size_of(double quantity) { return quantity < 0.0 ? -quantity : quantity; }
 
 // What the accounts hold in the course of one path or scenario: what they had at the start, but for those that have closed
@@ -83,7 +77,7 @@ public:
         double* own = change(a);
         double& left = own[1 + p - view_->begin(a)];
         left = share == 1.0 ? 0.0 : left * (1.0 - share);
-        own[0] = added(own[0], proceeds);
+        own[0] = math::added(own[0], proceeds);
         if (view_->has_banks()) banks_[a].cash += proceeds;
     }
     void receive(std::size_t a, double money) {
@@ -177,7 +171,7 @@ inline Standing standing(const Holdings& held, std::size_t a, const double* mark
 }
 
 inline double equity(const Holdings& held, std::size_t a, const double* mark) {
-    return added(0.0, standing(held, a, mark, [](std::size_t) { return true; }).slack);
+    return math::added(0.0, standing(held, a, mark, [](std::size_t) { return true; }).slack);
 }
 
 // Equity / sum of notionals at these marks: the reciprocal of effective leverage.

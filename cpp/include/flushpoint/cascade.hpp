@@ -257,7 +257,7 @@ inline Wave wave_of(const BookView& book, double start, const Trading& before, R
 // What a wave's trades bring in, less what they cost: the longs are sold first.
 template <class Impact>
 inline double wave_proceeds(const Market<Impact>& market, double start, State before, double sold, double bought) {
-    return market.proceeds(start, before, sold) + market.proceeds(start, before.after(sold), -bought);
+    return math::added(market.proceeds(start, before, sold), market.proceeds(start, before.after(sold), -bought));
 }
 
 // The same position by position, in firing order: calls on_position(side is short, i, signed quantity, proceeds).
@@ -281,7 +281,7 @@ struct Money {
     double surplus = 0.0;
 
     static Money of(double quantity, double bankruptcy, double proceeds) {
-        const double gain = proceeds - quantity * bankruptcy;
+        const double gain = math::added(proceeds, -quantity * bankruptcy);
         return {gain < 0.0 ? -gain : 0.0, gain > 0.0 ? gain : 0.0};
     }
     void add(Money other) {

@@ -82,10 +82,12 @@ struct Market {
         return quantity < 0.0 ? part(s, 0.0, v, false) + part(s, 0.0, -end, true)
                               : part(s, 0.0, -v, true) + part(s, 0.0, end, false);
     }
-    // Money received for selling `quantity` from s (paid, hence negative, for buying -quantity).
+    // Money received for selling `quantity` from s (paid, hence negative, for buying -quantity). Where a price of 0 or inf
+    // meets a depth that is used up, the worse of both counts.
     double proceeds(double start, State s, double quantity) const {
         if (quantity == 0.0) return 0.0;
         const double amount = start * trade_integral(s, quantity);
+        if (amount != amount) return quantity > 0.0 ? 0.0 : -math::infinity;
         return quantity > 0.0 ? amount * with_spread(false) : -amount * with_spread(true);
     }
     // The price at which the next unit is sold (bought) from s.

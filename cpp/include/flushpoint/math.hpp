@@ -199,6 +199,12 @@ static inline double pow(double x, double y) {
     return e + e * error;
 }
 
+// A sum of money in which a loss without bound outweighs any gain.
+static inline double added(double a, double b) {
+    const double sum = a + b;
+    return sum == sum ? sum : -infinity;
+}
+
 // What a time leaves of something that halves every `half_life`, which may be 0 or infinite: 2^(-time / half_life).
 static inline double left_after(double time, double half_life) {
     constexpr double ln2 = 0.6931471805599453;

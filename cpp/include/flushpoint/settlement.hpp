@@ -89,11 +89,11 @@ private:
     // Sells `size` of a position; if it may default, not where that is all of it and the fund cannot pay its loss.
     bool sell(Side& side, Taken& one, double size, VenueWave& wave, bool may_default) {
         const double traded = side.sign() * size, money = market_.proceeds(start_, state_, traded);
-        const double loss = traded * one.bankruptcy - money;
+        const double loss = -math::added(money, -traded * one.bankruptcy);
         if (may_default && size == one.quantity && loss > ledger_.fund) return false;
         wave.quantity += size;
         state_ = state_.after(traded);
-        ledger_.proceeds += money;
+        ledger_.traded(money);
         close(side, one, size, money, true);
         if (one.quantity > 0.0) side.give_back(one);
         return true;
@@ -106,7 +106,7 @@ private:
         const Range sold{run.begin, waterfall.close()};
         const double quantity = sold.sum(side.view().quantity_sum), traded = side.sign() * quantity;
         wave.quantity += quantity;
-        ledger_.proceeds += market_.proceeds(start_, state_, traded);
+        ledger_.traded(market_.proceeds(start_, state_, traded));
         state_ = state_.after(traded);
         side.sold(sold);
         return sold.end;
@@ -133,14 +133,15 @@ private:
 
     // `size` of a position is closed for `money`, signed by its side.
     void close(Side& side, Taken& one, double size, double money, bool in_market) {
-        const double s = side.sign(), owed = s * size * one.bankruptcy, gain = money - owed;
+        const double s = side.sign(), owed = s * size * one.bankruptcy, gain = math::added(money, -owed);
         const double fee = in_market && !one.stop ? ledger_.fee(money, gain) : 0.0;
         double credit = 0.0;
         ledger_.value += owed;
         if (size < one.quantity) {  // its margin pays or receives the difference
             ledger_.charge(fee);
-            ledger_.value += gain - fee;
-            one.bankruptcy -= s * (gain - fee) / (one.quantity - size);
+            const double rest = Ledger::after_fee(gain, fee);
+            ledger_.value += rest;
+            one.bankruptcy -= s * rest / (one.quantity - size);
         } else if (gain < 0.0) {
             ledger_.lost(-gain);
         } else if (one.stop) {
@@ -148,7 +149,7 @@ private:
             credit = gain;
         } else {
             ledger_.gained(gain, fee);
-            if (ledger_.venue->surplus_to == SurplusTo::trader) credit = gain - fee;
+            if (ledger_.venue->surplus_to == SurplusTo::trader) credit = Ledger::after_fee(gain, fee);
         }
         one.quantity -= size;
         side.closed(one, size, in_market);

@@ -64,11 +64,13 @@ struct Ledger {
     double balance = 0.0;        // receipts less shortfalls, however large the fund
     double fund_needed = 0.0;    // the fund that would never have been overdrawn
 
+    // Received in the market, less what is paid there.
+    void traded(double money) { proceeds = math::added(proceeds, money); }
     // What the closing of a position, or of several alike, leaves of their margins; `fee` of it is charged.
     void gained(double gain, double fee) {
         surplus += gain;
         charge(fee);
-        const double rest = gain - fee;
+        const double rest = after_fee(gain, fee);
         switch (venue->surplus_to) {
             case SurplusTo::fund: receive(rest); break;
             case SurplusTo::trader: to_traders += rest; break;
@@ -89,10 +91,11 @@ struct Ledger {
     void lost(double loss) {
         const double paid = std::min(fund, loss);
         shortfall += loss;
-        fund -= paid;
+        fund = paid < fund ? fund - paid : 0.0;
         fund_paid += paid;
-        (venue->adl == AdlRule::socialised ? socialised_loss : unpaid_loss) += loss - paid;
-        balance -= loss;
+        // A loss without bound leaves as much unpaid.
+        (venue->adl == AdlRule::socialised ? socialised_loss : unpaid_loss) += loss < math::infinity ? loss - paid : loss;
+        balance = math::added(balance, -loss);
         fund_needed = std::max(fund_needed, -balance);
     }
     // What the conservation of money lacks, 0 but for rounding: traders, makers, counterparties outside the book, fund and
@@ -106,12 +109,14 @@ struct Ledger {
         if (!(gain > 0.0) || venue->fee_rate == 0.0) return 0.0;
         return std::min(venue->fee_rate * (money < 0.0 ? -money : money), gain);
     }
+    // Of a gain without bound the fee leaves as much.
+    static double after_fee(double gain, double fee) { return gain < math::infinity ? gain - fee : gain; }
 
 private:
     void receive(double amount) {
         fund += amount;
         fund_received += amount;
-        balance += amount;
+        balance = math::added(balance, amount);
     }
 };
 

@@ -100,7 +100,7 @@ private:
         pending_ = {0, 0};
         if (block.size() <= few) return singly(block.begin, block.end);
         const double money = proceeds(block.begin, block.end);
-        const double gain = money - value(block.begin, block.end);
+        const double gain = math::added(money, -value(block.begin, block.end));
         if (pending_fate_ == Fate::loss && stops_ && -gain > ledger_.fund) {
             const std::size_t end = payable(block);
             if (end > block.begin) settle(block.begin, end);
@@ -112,7 +112,7 @@ private:
     }
     void settle(std::size_t begin, std::size_t end) {
         const double money = proceeds(begin, end);
-        settle(begin, end, money, money - value(begin, end));
+        settle(begin, end, money, math::added(money, -value(begin, end)));
     }
     void settle(std::size_t begin, std::size_t end, double money, double gain) {
         ledger_.value += value(begin, end);
@@ -139,7 +139,7 @@ private:
     bool singly(std::size_t begin, std::size_t end) {
         for (std::size_t i = begin; i < end; ++i) {
             const double held = s_ * side_.quantity[i], owed = held * (bankruptcy_.scale * bankruptcy_.price[i]);
-            const double money = market_.proceeds(start_, state(i), held), gain = money - owed;
+            const double money = market_.proceeds(start_, state(i), held), gain = math::added(money, -owed);
             if (gain < 0.0 && stops_ && -gain > ledger_.fund) {
                 stopped_ = i;
                 return false;
@@ -181,7 +181,7 @@ inline void settle_wave(const Market<Impact>& market, double start, State before
                         const BankruptcyView& longs, Range sold, const BankruptcyView& shorts, Range bought,
                         Ledger& ledger) {
     const double quantity = sold.sum(book.longs.quantity_sum);
-    ledger.proceeds += wave_proceeds(market, start, before, quantity, bought.sum(book.shorts.quantity_sum));
+    ledger.traded(wave_proceeds(market, start, before, quantity, bought.sum(book.shorts.quantity_sum)));
     Waterfall<Impact>(market, start, before, book.longs, longs, false, sold, ledger).close();
     Waterfall<Impact>(market, start, before.after(quantity), book.shorts, shorts, true, bought, ledger).close();
 }
