@@ -28,3 +28,5 @@ def test_what_the_storm_found() -> None:
     history = {"open": price, "high": price, "low": [1e-300, 101.0], "close": price, "open_interest": price}
     with pytest.raises(ValueError, match=r"low must be within a factor of 1e\+12 of the largest high, 101, was 1e-300"):
         fp.predict_liquidations(history)
+    nobody = np.empty(0, dtype=complex)
+    assert fp.Accounts(nobody, [], [], [], [1.0], fp.MarginSchedule.flat(0.005)).account.size == 0

@@ -243,7 +243,9 @@ class Accounts:
         account = np.asarray(given)
         count = self.cash.size
         if self.ids is None:
-            if account.dtype.kind not in "iu" and account.size:
+            if not account.size:
+                return np.zeros(account.shape, dtype=np.int64)  # of whatever type
+            if account.dtype.kind not in "iu":
                 raise TypeError(f"account must be integers where cash is no mapping, was dtype {account.dtype}")
             check("account", account, (account >= 0) & (account < count), f"a place in cash, 0 to {count - 1}")
             return account.astype(np.int64)

@@ -732,7 +732,9 @@ class Book:
         out = []
         for one, shorts in ((self._long, False), (self._short, True)):
             sums = one.cumulative_quantity
-            notional = (sums[-1] - sums[_core.crossed(one._engine, shorts, flat)]) * flat
+            with np.errstate(over="ignore"):
+                notional = (sums[-1] - sums[_core.crossed(one._engine, shorts, flat)]) * flat
+            check("price", at, np.isfinite(notional).reshape(at.shape), "low enough for a finite open interest")
             out.append(notional.reshape(at.shape) if at.ndim else float(notional[0]))
         return out[0], out[1]
 

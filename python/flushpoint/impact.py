@@ -157,7 +157,7 @@ class PowerImpact(Impact):
     coefficient : float
         Log displacement of one base unit, at least 0.
     exponent : float
-        Positive.
+        From 0.01 to 100: beyond, the function is a step that doubles cannot tell apart.
     """
 
     coefficient: float
@@ -169,7 +169,7 @@ class PowerImpact(Impact):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "coefficient", number("coefficient", self.coefficient, at_least=0))
-        object.__setattr__(self, "exponent", number("exponent", self.exponent, above=0))
+        object.__setattr__(self, "exponent", number("exponent", self.exponent, at_least=0.01, at_most=100))
         self._freeze(self.coefficient, self.exponent)
 
     def _unit(self) -> str:

@@ -50,6 +50,7 @@ _FROM_ENGINE = (
     "support_quantity",
 )
 _LEAST_LIQUIDITY = 1e-100  # below, volumes in units of it overflow
+_MOST_VOLUME = 1e300  # in units of liquidity
 # shock, sell, liquidity, each for all or one a scenario; refill; how many scenarios, and the number of the first
 EngineScenarios: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, float, int, int]
 
@@ -444,7 +445,7 @@ def _checked(
             raise ValueError(f"venue must be left out for a random book, was {venue!r}")
         check_settled(venue, book)
         _check_instant(venue)
-    scenarios = _scenarios(market, shock, sell, liquidity, refill)
+    scenarios = _scenarios(book, market, shock, sell, liquidity, refill)
     arguments: dict[str, Any] = {"market": market, "book": book}
     hidden: dict[str, Any] = {"_market": market, "_threads": workers}
     stops: tuple[str, ...] = ()
@@ -506,7 +507,7 @@ def _settle(
 
 
 def _scenarios(
-    market: Market, shock: ArrayLike, sell: ArrayLike, liquidity: ArrayLike, refill: float
+    book: Book | RandomBook, market: Market, shock: ArrayLike, sell: ArrayLike, liquidity: ArrayLike, refill: float
 ) -> EngineScenarios:
     """Check the arguments; return them as columns of length 1 or the number of scenarios."""
     shocks = real_array("shock", shock)
@@ -518,6 +519,10 @@ def _scenarios(
     depths = real_array("liquidity", liquidity)
     positive("liquidity", depths)
     check("liquidity", depths, depths >= _LEAST_LIQUIDITY, f"at least {_LEAST_LIQUIDITY:g}")
+    traded = float(np.abs(sales).max(initial=0.0))
+    if isinstance(book, Book):
+        traded += float(book.long.cumulative_quantity[-1]) + float(book.short.cumulative_quantity[-1])
+    check("liquidity", depths, depths >= traded / _MOST_VOLUME, f"more where up to {traded:g} are traded")
     share = number("refill", refill, at_least=0, at_most=1)
     given = (shocks, sales, depths)
     try:
