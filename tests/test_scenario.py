@@ -454,6 +454,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"book": {"kind": "io.read_positions"}}, r"book\.source must be given for io\.read_positions, was missing$"),
     # parts
     ({"script": []}, r"script must be a table, was \[\]$"),
+    ({"script": {}}, r"script must hold a script or tables of scripts, was empty$"),
     ({"script": 5}, r"script must be a table, was 5$"),
     ({"script": {"kind": "GBM", "volatility": 1.0}}, r"script must make a Script, was a GBM$"),
     ({"script": {"time": [0.0]}}, r"script\.time must be above 0, was 0\.0 at index 0$"),
@@ -763,6 +764,24 @@ def test_until(name: str) -> None:
             assert mine.tobytes() == theirs[theirs["step"] <= steps].tobytes()
             assert part.long_count[path] + part.short_count[path] == part.replay(path).waves["count"].sum()
     assert whole.waves.sum() > 0
+
+
+def test_until_of_given_returns() -> None:
+    returns = np.random.default_rng(5).normal(0.0, 0.01, (20, 60))
+    market = fp.Market(100.0, fp.LinearImpact(1e-4))
+    fall = {"process": fp.Returns(returns)}
+    whole, part = (made().simulate(until=until, record="all", **fall) for until in (3_600.0, 1_200.0))
+    assert part.prices.tobytes() == np.ascontiguousarray(whole.prices[:, :21]).tobytes()
+    with pytest.raises(ValueError, match=r"^mine: steps must be the number of columns of Returns, 20, was 60$"):
+        made().simulate(until=1_200.0, process=fp.Returns(returns[:, :20]))
+
+    accounts = fp.Accounts([0, 1], ["A", "B"], [9.0, -9.0], [100.0, 100.0], [50.0, 50.0], fp.MarginSchedule.flat(0.01))
+    several = {"book": accounts, "market": fp.Markets({"A": market, "B": market})}
+    both = np.stack([returns, -returns], axis=2)
+    model = fp.FactorModel([fp.Returns(returns), fp.Returns(-returns)], np.eye(2))
+    runs = [made().simulate(until=1_200.0, process=process, **several) for process in (fp.Returns(both), model)]
+    runs.append(made().simulate(process=fp.Returns(both[:, :20]), horizon=1_200.0, steps=20, **several))
+    assert bits(runs[0]) == bits(runs[1]) == bits(runs[2])
 
 
 def test_until_is_the_whole_at_the_horizon() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -171,6 +171,10 @@ class FactorModel:
     def _mirrored(self) -> bool:
         """Whether every process has a mirror image."""
         return not any(isinstance(process, (Bootstrap, Returns)) for process in self.processes)
+
+    def _until(self, steps: int, most: int) -> FactorModel:
+        """The first of `most` steps alone."""
+        return replace(self, processes=tuple(process._until(steps, most) for process in self.processes))
 
     def __str__(self) -> str:
         names = self.names or [str(m) for m in range(len(self.loadings))]

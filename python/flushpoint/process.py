@@ -32,6 +32,10 @@ class Process(ABC):
     def _engine(self, dt_seconds: float) -> EngineProcess:
         """Return kind, parameters of one step and, where there are any, given returns."""
 
+    def _until(self, steps: int, most: int) -> Process:
+        """The first of `most` steps alone."""
+        return self
+
     __setstate__ = restore
 
     def _check(self, *names: str, **bounds: Any) -> None:
@@ -312,11 +316,19 @@ class Returns(Process):
         """Raise unless there is a row for each path, and a column for each step, of one market."""
         if self.array.ndim != 2:
             raise ValueError(f"process must be Returns of one market, was of shape {self.array.shape}")
-        rows, columns = self.array.shape
-        if columns != steps:
-            raise ValueError(f"steps must be the number of columns of Returns, {columns:,}, was {steps:,}")
+        self._check_steps(steps)
+        rows = self.array.shape[0]
         if paths.stop > rows:
             raise ValueError(f"paths must end within the {rows:,} rows of Returns, was {paths!r}")
+
+    def _check_steps(self, steps: int) -> None:
+        columns = self.array.shape[1]
+        if columns != steps:
+            raise ValueError(f"steps must be the number of columns of Returns, {columns:,}, was {steps:,}")
+
+    def _until(self, steps: int, most: int) -> Returns:
+        self._check_steps(most)
+        return Returns(self.array[:, :steps])
 
     def _size(self) -> str:
         paths, steps, *markets = self.array.shape

@@ -226,10 +226,12 @@ class Scenario:
         if "script" not in self.content:
             return None
         table = self._table("script", self.content["script"])
+        if not table:
+            raise ValueError(self._told("script must hold a script or tables of scripts, was empty"))
         if "kind" in table or "time" in table or not all(isinstance(one, Mapping) for one in table.values()):
             return self._made("script", table)  # type: ignore[no-any-return]
-        scripts = [self._made("script", one, where=f"script.{name}") for name, one in table.items()]
-        return sum(scripts[1:], scripts[0]) if scripts else None
+        scripts: list[Script] = [self._made("script", one, where=f"script.{name}") for name, one in table.items()]
+        return sum(scripts[1:], scripts[0])
 
     @cached_property
     def policies(self) -> dict[str, Any]:
@@ -339,6 +341,8 @@ class Scenario:
         script, funding = arguments.get("script"), arguments.get("funding")
         sellers = arguments.get("sellers")
         shorter: dict[str, Any] = {"horizon": dt * steps, "steps": steps}
+        if isinstance(arguments["process"], Process | FactorModel):
+            shorter["process"] = arguments["process"]._until(steps, most)
         if script is not None:
             shorter["script"] = script.until(dt * steps)
         if funding is not None and funding.interval > dt * steps:
