@@ -176,6 +176,19 @@ def test_a_fan_shows_quantiles_and_paths(e: fp.SimulationResult) -> None:
     assert labels(plot.fan(e, empty(), quantiles=0.1))[0] == "10 % of paths are lower"
 
 
+def test_a_fan_leaves_out_prices_without_bound() -> None:
+    short = fp.Book(-1, [2.0], [150.0])
+    returns = np.concatenate([np.full((3, 4), 0.2), np.zeros((2, 4))])
+    market = fp.Market(100.0, fp.EvaporatingImpact(1.0, 1.0))
+    used_up = fp.simulate(short, market, fp.Returns(returns), steps=4, paths=5, record="all")
+    assert np.isinf(used_up.prices[:3, -1]).all()
+    last = used_up.fan([0.0, 0.25, 0.3, 0.5, 1.0])[:, -1]
+    assert last.round(9).tolist() == [100.0, 100.0, np.inf, np.inf, np.inf]
+    ax = drawn(plot.fan(used_up, empty(), lines=2))
+    assert np.isnan(ax.lines[0].get_ydata()[-1])
+    assert ax.get_ylim()[1] < 1e3
+
+
 def test_a_fan_refuses_what_it_cannot_show(e: fp.SimulationResult, book: fp.Book) -> None:
     with pytest.raises(ValueError, match="record must be given for prices in time, was None"):
         plot.fan(fp.simulate(book, MARKET, fp.GBM(1.0), paths=2, steps=2, seed=1), empty())

@@ -23,7 +23,7 @@ from flushpoint.explain import LABELS
 from flushpoint.fragility import AMBER_SCORE, ORDINARY_DEVIATIONS
 from flushpoint.market import Market
 from flushpoint.scenario import _RUN, Scenario
-from flushpoint.scenario_report import ScenarioRun, amount, signed
+from flushpoint.scenario_report import ScenarioRun, amount, changes
 from flushpoint.seed import shown
 from flushpoint.simulate import SimulationResult
 
@@ -352,7 +352,7 @@ def _shares(run: ScenarioRun, facts: _Facts) -> Iterator[_Block]:
             "What would be otherwise: change of the mean.",
             ("", *map(scenario_report.label, columns)),
             [
-                (name, *(_changed(column, one[column]["difference"]) for column in columns))
+                (name, *(_changed(column, one[column]) for column in columns))
                 for name, one in told["counterfactuals"].items()
             ],
         )
@@ -368,8 +368,8 @@ def _compared(run: ScenarioRun) -> Iterator[str]:
     return (column for column in _CHANGED if column != ("low_price" if run.rises else "high_price"))
 
 
-def _changed(column: str, change: Mapping[str, float | None]) -> str:
-    value, low, high = (signed(column, change[end]) for end in ("value", "low", "high"))
+def _changed(column: str, figures: Mapping[str, Any]) -> str:
+    value, low, high = changes(column, figures["mean_a"], figures["difference"])
     return f"{value} [{low}, {high}]"
 
 

@@ -305,11 +305,11 @@ def _move(value: float | None, price: float) -> str:
 
 def percent(value: float | None, digits: int = 2) -> str:
     """Write a share in per cent, with its sign."""
-    return "-" if value is None else f"{100 * value:+,.{digits}f}%"
+    return "-" if value is None else f"{100 * value:+z,.{digits}f}%"
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    return "-" if value is None else f"{value:z.2f}"
 
 
 def price_text(value: float | None) -> str:
@@ -324,4 +324,4 @@ def money(value: float | None) -> str:
     for scale, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
         if value >= scale:
             return f"{value / scale:,.2f} {unit}"
-    return f"{value:,.0f}"
+    return f"{value:z,.0f}"

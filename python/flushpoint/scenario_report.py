@@ -48,6 +48,7 @@ _RECORDED = 200  # times, at most, at which prices are kept for the fan
 _EXPLAINED = 50  # paths, at most, whose move is explained where positions open meanwhile, which takes long
 _DEPTHS = np.geomspace(0.1, 2.0, 25)  # of the tipping surface, and its shocks
 _SHOCKS = np.linspace(0.01, 0.5, 50)
+_NOTHING = 1e-6  # of a column's mean: a change that its four digits would not show
 POLICY_NOTE = "Change of the mean, with its 95 % interval:"
 
 
@@ -303,7 +304,7 @@ def target_rows(targets: Mapping[str, Any]) -> report.Rows:
             name.replace("_", " "),
             target_value(one["reported"], one["relative"]),
             target_value(one["simulated"], one["relative"]),
-            f"{100 * one['difference']:+.1f} {'%' if one['relative'] else 'points'}",
+            f"{100 * one['difference']:+z.1f} {'%' if one['relative'] else 'points'}",
             "fitted" if one["fitted"] else "compared",
         )
         for name, one in targets.items()
@@ -358,7 +359,7 @@ def branching_rows(found: Mapping[str, Any]) -> report.Rows:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:z.3f}"
 
 
 def spillover_note(found: Mapping[str, Any]) -> str:
@@ -368,7 +369,7 @@ def spillover_note(found: Mapping[str, Any]) -> str:
 
 def spillover_rows(found: Mapping[str, Any]) -> report.Rows:
     """List the spillover."""
-    return tuple(found["markets"]), [tuple(f"{100 * found['spillover'][name]:.2f}" for name in found["markets"])]
+    return tuple(found["markets"]), [tuple(f"{100 * found['spillover'][name]:z.2f}" for name in found["markets"])]
 
 
 def _policy_text(policies: Mapping[str, Any]) -> Iterable[Any]:
@@ -381,12 +382,19 @@ def policy_rows(policies: Mapping[str, Any]) -> report.Rows:
     rows = []
     for name, one in policies.items():
         for column, figures in one.items():
-            change = figures["difference"]
-            value, low, high = (signed(column, change[figure]) for figure in ("value", "low", "high"))
+            value, low, high = changes(column, figures["baseline"], figures["difference"])
             rows.append((name, label(column), value, f"{low} to {high}"))
     return ("policy", "", "change", "interval"), rows
 
 
-def signed(name: str, value: float | None) -> str:
-    """Write a change of a column."""
-    return "-" if value is None else f"{'-' if value < 0 else '+'}{amount(name, abs(value))}"
+def changes(column: str, mean: float | None, change: Mapping[str, float | None]) -> tuple[str, str, str]:
+    """Write by how much a column's mean changes, and the interval's ends; what is nothing beside the mean as 0."""
+    nothing = _NOTHING * abs(mean or 0.0)
+    value, low, high = (_signed(column, change[end], nothing) for end in ("value", "low", "high"))
+    return value, low, high
+
+
+def _signed(column: str, value: float | None, nothing: float) -> str:
+    if value is None:
+        return "-"
+    return "0" if abs(value) <= nothing else f"{'-' if value < 0 else '+'}{amount(column, abs(value))}"

@@ -145,12 +145,16 @@ class SimulationResult(BookOutcome, Ensemble):
         Returns
         -------
         ndarray of float64, shape (n, recorded steps)
-            The times are those of `recorded_time`.
+            The times are those of `recorded_time`; inf between a price and one without bound, where depth is used up.
         """
         levels = finite_array("quantiles", quantiles)
         check("quantiles", levels, (levels >= 0) & (levels <= 1), "between 0 and 1")
         self._recorded  # raises where nothing was recorded  # noqa: B018
-        return np.asarray(np.quantile(self.prices, levels, axis=0))
+        with np.errstate(invalid="ignore"):
+            prices = np.asarray(np.quantile(self.prices, levels, axis=0))
+        if not np.isfinite(prices).all():
+            prices = np.where(np.isfinite(prices), prices, np.quantile(self.prices, levels, axis=0, method="higher"))
+        return prices
 
     @cached_property
     def watch_probability(self) -> FloatArray:

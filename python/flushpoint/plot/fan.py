@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from flushpoint._shown import percent
-from flushpoint._validate import count, finite_array
+from flushpoint._validate import FloatArray, count, finite_array
 from flushpoint.plot._axes import LONG, axes, check_kind, clean, duration, legend, thousands
 from flushpoint.simulate import SimulationResult
 
@@ -24,7 +24,7 @@ def fan(
     lines: int = 0,
     currency: str = "USD",
 ) -> Axes:
-    """Draw quantiles over paths of the price in the course of time.
+    """Draw quantiles over paths of the price in the course of time; prices without bound are left out.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def fan(
     levels = np.unique(finite_array("quantiles", quantiles))
     if not levels.size:
         raise ValueError("quantiles must hold at least one, was empty")
-    prices = e.fan(levels)
+    prices = _finite(e.fan(levels))
     shown = count("lines", lines, 0, len(e.prices))
     ax = axes(ax)
     second, name = duration(e.recorded_time[-1])
@@ -65,7 +65,7 @@ def fan(
         middle = levels.size // 2
         label = "median" if levels[middle] == 0.5 else f"{percent(levels[middle])} of paths are lower"
         ax.plot(time, prices[middle], color=LONG, linewidth=2, label=label)
-    for k, price in enumerate(e.prices[:shown]):
+    for k, price in enumerate(_finite(e.prices[:shown])):
         ax.plot(time, price, color="black", linewidth=0.5, alpha=0.6, label="" if k else "single paths")
     start = e.provenance["arguments"]["market"].price
     ax.axhline(start, color="black", linewidth=0.8, linestyle="--", label=f"start {start:,.6g}")
@@ -76,3 +76,7 @@ def fan(
     legend(ax, "best" if shown else "upper left")
     clean(ax)
     return ax
+
+
+def _finite(prices: FloatArray) -> FloatArray:
+    return np.where(np.isfinite(prices), prices, np.nan)
