@@ -13,7 +13,7 @@ pytest.importorskip("rich")
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 
-from flushpoint import cli  # noqa: E402
+from flushpoint import cli, report, scenario_report  # noqa: E402
 
 SMALL = """
 title = "A small one"
@@ -203,3 +203,16 @@ def test_bad_input_is_one_line_and_exit_code_two(
     assert err.count("\n") == 1
     assert message in err
     assert not list(tmp_path.glob(".*"))
+
+
+def test_nothing_is_shown_as_0() -> None:
+    assert [report.percent(share) for share in (-1e-9, 0.0, -0.001)] == ["+0.00%", "+0.00%", "-0.10%"]
+    assert [report.money(value) for value in (-0.3, 0.0, -1.0)] == ["0", "0", "-1"]
+    tiny = {"value": -4.8e-05, "low": -1.0, "high": None}
+    assert scenario_report.changes("shortfall", 4.8e3, tiny) == ("0", "-1", "-")
+    assert scenario_report.changes("shortfall", 1.0, tiny) == ("-4.8e-05", "-1", "-")
+    none = {"value": 0.0, "low": 2e3, "high": 0.5}
+    assert scenario_report.changes("shortfall", None, none) == ("0", "+2.00 k", "+0.5")
+    spilled = {"markets": ["A"], "branching": [[-1e-9]], "spillover": {"A": -1e-9}}
+    assert scenario_report.branching_rows(spilled)[1] == [("A", "0.000")]
+    assert scenario_report.spillover_rows(spilled)[1] == [("0.00",)]
