@@ -89,9 +89,11 @@ def test_an_exponent_has_bounds() -> None:
 
 def test_liquidity_must_hold_what_is_traded() -> None:
     book, market = fp.Book(1, [1e250], [90.0]), fp.Market(100.0, fp.SquareRootImpact(0.03, 1e4))
-    with pytest.raises(ValueError, match=r"^liquidity must be more where up to 1e\+250 are traded, was 1e-60 at"):
+    with pytest.raises(
+        ValueError, match=r"^liquidity must be at least 1e-50 where up to 1e\+250 are traded, was 1e-60 at"
+    ):
         fp.stress(book, market, [-0.2, -0.2], liquidity=[1.0, 1e-60])
-    with pytest.raises(ValueError, match=r"liquidity must be more where up to 1e\+300 are traded, was 0\.5"):
+    with pytest.raises(ValueError, match=r"liquidity must be at least 1 where up to 1e\+300 are traded, was 0\.5"):
         fp.stress(fp.Book(1, [1.0], [90.0]), market, sell=-1e300, liquidity=0.5)
 
 

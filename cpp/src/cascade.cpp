@@ -20,8 +20,8 @@ double cascade_proceeds(const BookView& book, const MarketData& data, const Scen
     with_market(data, scenario.liquidity, [&](const auto& market) {
         run_cascade(book, market, data.price, scenario,
                     [&](double start, const Trading& before, Range sold, Range bought) {
-                        sum = math::added(sum, wave_proceeds(market, start, before.state, sold.sum(book.longs.quantity_sum),
-                                                       bought.sum(book.shorts.quantity_sum)));
+                        const double longs = sold.sum(book.longs.quantity_sum), shorts = bought.sum(book.shorts.quantity_sum);
+                        sum = math::added(sum, wave_proceeds(market, start, before.state, longs, shorts));
                     });
     });
     return sum;

@@ -522,7 +522,8 @@ def _scenarios(
     traded = float(np.abs(sales).max(initial=0.0))
     if isinstance(book, Book):
         traded += float(book.long.cumulative_quantity[-1]) + float(book.short.cumulative_quantity[-1])
-    check("liquidity", depths, depths >= traded / _MOST_VOLUME, f"more where up to {traded:g} are traded")
+    least = traded / _MOST_VOLUME
+    check("liquidity", depths, depths >= least, f"at least {least:g} where up to {traded:g} are traded")
     share = number("refill", refill, at_least=0, at_most=1)
     given = (shocks, sales, depths)
     try:
