@@ -5,6 +5,7 @@ import pytest
 
 import flushpoint as fp
 import hostile
+from flushpoint._validate import real_array
 
 
 def test_hostile_calls_answer_or_say_what_is_wrong() -> None:
@@ -13,6 +14,13 @@ def test_hostile_calls_answer_or_say_what_is_wrong() -> None:
     for question, _ in hostile.QUESTIONS:
         assert counted[f"{question.__name__} answered"] > 10
         assert counted[f"{question.__name__} refused"] > 0
+
+
+def aligned_at(offset: int, dtype: type) -> np.ndarray:
+    """Return an array that begins so many bytes behind where memory was allotted."""
+    array = np.zeros(32 + offset, dtype=np.uint8)[offset:].view(dtype).reshape(2, -1)
+    array[:] = 0.01
+    return array
 
 
 def test_what_the_storm_found() -> None:
@@ -28,5 +36,11 @@ def test_what_the_storm_found() -> None:
     history = {"open": price, "high": price, "low": [1e-300, 101.0], "close": price, "open_interest": price}
     with pytest.raises(ValueError, match=r"low must be within a factor of 1e\+12 of the largest high, 101, was 1e-300"):
         fp.predict_liquidations(history)
+    assert aligned_at(1, np.float64).flags.aligned is False
+    for dtype in (np.float64, np.float32):
+        given = fp.Returns(aligned_at(1, dtype)).array
+        assert given.flags.aligned
+        assert given.dtype == dtype
+    assert real_array("price", aligned_at(8, np.float64)).base is not None  # no copy
     nobody = np.empty(0, dtype=complex)
     assert fp.Accounts(nobody, [], [], [], [1.0], fp.MarginSchedule.flat(0.005)).account.size == 0

@@ -106,8 +106,8 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
 
 
 def real_array(name: str, values: ArrayLike) -> FloatArray:
-    """Return `values` as a C-contiguous array of native float64, without a copy where it is one already."""
-    if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous:
+    """Return `values` as a C-contiguous, aligned array of native float64, without a copy where it is one already."""
+    if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous and values.flags.aligned:
         return values
     unmasked(name, values)
     try:
@@ -119,7 +119,12 @@ def real_array(name: str, values: ArrayLike) -> FloatArray:
             return np.empty(array.shape)
         shown = f"dtype {array.dtype}" if array.ndim else repr(values)
         raise TypeError(f"{name} must be real numbers, was {shown}")
-    return np.asarray(array, dtype=np.float64, order="C")
+    return aligned(np.asarray(array, dtype=np.float64, order="C"))
+
+
+def aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array whose elements stand where a processor reads them at once, without a copy where they do."""
+    return array if array.flags.aligned else array.copy()
 
 
 def unmasked(name: str, values: object) -> None:

@@ -15,7 +15,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from flushpoint import _core
 from flushpoint._clock import ends
-from flushpoint._validate import FloatArray, check, count, finite_array, memory, number, positive, read_only, restore
+from flushpoint._validate import (
+    FloatArray,
+    aligned,
+    check,
+    count,
+    finite_array,
+    memory,
+    number,
+    positive,
+    read_only,
+    restore,
+)
 
 YEAR = 365 * 86_400.0
 
@@ -423,7 +434,7 @@ class BrownianBridge(Process):
 def _of_paths(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
     """Return finite values as a view of float32 or float64 in C order, copied only where they are not."""
     if isinstance(values, np.ndarray) and values.dtype.type is np.float32:
-        array: NDArray[np.floating[Any]] = np.ascontiguousarray(values, dtype=np.float32)
+        array: NDArray[np.floating[Any]] = aligned(np.ascontiguousarray(values, dtype=np.float32))
         with np.errstate(over="ignore", invalid="ignore"):  # a sum is quick, and finite only if all elements are
             if not np.isfinite(array.sum()):
                 check(name, array, np.isfinite(array), "finite")
