@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -16,7 +17,8 @@ struct FiringKey {
     std::uint64_t order;
     std::uint64_t rest;  // place in input order, then slot
 
-    FiringKey() : order(~std::uint64_t{0}), rest(~std::uint64_t{0}) {}  // after all others
+    FiringKey() = default;
+    explicit FiringKey(std::uint64_t order_) : order(order_), rest(0) {}
     FiringKey(double trigger, bool shorts, std::int32_t place, std::int32_t slot)
         : rest(std::uint64_t{static_cast<std::uint32_t>(place)} << 32 | static_cast<std::uint32_t>(slot)) {
         const std::uint64_t bits = math::bits_of(trigger + 0.0);
@@ -36,109 +38,140 @@ private:
     static constexpr std::uint64_t top = std::uint64_t{1} << 63;
 };
 
-// Four children a node, which share a cache line.
-class FiringHeap {
+// Keys sorted by a share of them into so many buckets that each holds few. `spare` and `ends` are room to work in.
+inline void sort_by_buckets(std::vector<FiringKey>& keys, std::vector<FiringKey>& spare, std::vector<std::uint32_t>& ends) {
+    constexpr std::size_t few = 64;
+    if (keys.size() <= few) return std::sort(keys.begin(), keys.end());
+    std::uint64_t least = ~std::uint64_t{0}, most = 0;
+    for (const FiringKey& key : keys) {
+        least = std::min(least, key.order);
+        most = std::max(most, key.order);
+    }
+    const int shift = std::max(0, static_cast<int>(std::bit_width(most - least)) - static_cast<int>(std::bit_width(keys.size())) + 2);
+    const auto bucket = [&](const FiringKey& key) { return static_cast<std::size_t>((key.order - least) >> shift); };
+    ends.assign(bucket(FiringKey{most}) + 1, 0);
+    for (const FiringKey& key : keys) ++ends[bucket(key)];
+    std::uint32_t before = 0;
+    for (std::uint32_t& end : ends) before = (end += before);
+    spare.resize(keys.size());
+    for (std::size_t i = keys.size(); i-- > 0;) spare[--ends[bucket(keys[i])]] = keys[i];
+    keys.swap(spare);
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+        const auto end = i + 1 < ends.size() ? ends[i + 1] : static_cast<std::uint32_t>(keys.size());
+        std::sort(keys.begin() + ends[i], keys.begin() + end);
+    }
+}
+
+// Triggers that return and are taken wave by wave: a radix heap. A key stands in the level of the highest bit in which it
+// differs from `base_`, which comes before all of them, so each level comes before the next, and is in no order itself.
+// Whatever is crossed is taken at once and sorted then; where part of a level is, the rest moves to lower ones. Each key is
+// thus looked at a few times, one after another in memory.
+class FiringQueue {
 public:
     bool empty() const { return size_ == 0; }
     std::size_t size() const { return size_; }
-    const FiringKey& front() const { return lines_[0].key[3]; }
-    // In no order.
-    const FiringKey& operator[](std::size_t i) const { return lines_[(i + 3) / 4].key[(i + 3) % 4]; }
-
-    void clear() {
-        lines_.clear();
-        size_ = 0;
+    // The first to fire.
+    double trigger(bool shorts) const {
+        std::uint64_t least = mask_ ? levels_[first()].least : ~std::uint64_t{0};
+        for (const FiringKey& key : early_) least = std::min(least, key.order);
+        return FiringKey{least}.trigger(shorts);
     }
-    void push(const FiringKey& key) {
-        std::size_t i = size_++;
-        if ((i + 3) / 4 >= lines_.size()) lines_.emplace_back();
-        while (i > 0) {
-            const std::size_t parent = (i - 1) / 4;
-            if (!(key < at(parent))) break;
-            at(i) = at(parent);
-            i = parent;
+    // Calls f for each, in no order.
+    template <class Function>
+    void for_each(Function&& f) const {
+        for (const Level& level : levels_) {
+            for (const FiringKey& key : level.keys) f(key);
         }
-        at(i) = key;
+        for (const FiringKey& key : early_) f(key);
     }
-    void pop() {
-        const FiringKey last = at(--size_);
-        at(size_) = FiringKey();
-        if (size_ == 0) return;
-        std::size_t i = 0;
-        while (4 * i + 1 < size_) {
-            const FiringKey* child = lines_[i + 1].key;
-            const unsigned a = child[1] < child[0], b = 2 + (child[3] < child[2]), least = child[b] < child[a] ? b : a;
-            if (!(child[least] < last)) break;
-            at(i) = child[least];
-            i = 4 * i + 1 + least;
-        }
-        at(i) = last;
-    }
-
-private:
-    // Node 0 stands last in line 0, the children of node i in line i + 1; keys beyond the last node come after all.
-    struct alignas(64) Line {
-        FiringKey key[4];
-    };
-    FiringKey& at(std::size_t i) { return lines_[(i + 3) / 4].key[(i + 3) % 4]; }
-
-    std::vector<Line> lines_;
-    std::size_t size_ = 0;
-};
-
-// The nearest in a heap that fits a cache, the others in no order. When the heap has run empty, a share of the others that
-// come first move there, so that each is looked at a few times, one after another in memory.
-class FiringQueue {
-public:
-    bool empty() const { return near_.empty(); }
-    std::size_t size() const { return near_.size() + far_.size(); }
-    const FiringKey& front() const { return near_.front(); }
-    // In no order.
-    const FiringKey& operator[](std::size_t i) const { return i < near_.size() ? near_[i] : far_[i - near_.size()]; }
 
     void push(const FiringKey& key) {
-        if (key < bound_) {
-            near_.push(key);
-            if (near_.size() > 8 * few && near_.size() > size() / 4) {
-                for (std::size_t i = 0; i < near_.size(); ++i) far_.push_back(near_[i]);
-                near_.clear();
-                refill();
-            }
+        ++size_;
+        if (key.order < base_) {
+            early_.push_back(key);
         } else {
-            far_.push_back(key);
+            file(key);
         }
     }
-    void pop() {
-        near_.pop();
-        if (near_.empty() && !far_.empty()) refill();
+    // Those for whose `order` the test holds, in firing order; it holds for an order whenever it does for a later one.
+    template <class Crossed>
+    void take(Crossed&& crossed, std::vector<FiringKey>& out) {
+        out.clear();
+        if (!early_.empty()) take_early(crossed, out);
+        std::uint64_t last = base_;
+        while (mask_ && crossed(levels_[first()].least)) {
+            Level& level = levels_[first()];
+            mask_ &= mask_ - 1;
+            level.least = ~std::uint64_t{0};
+            rest_.clear();
+            for (const FiringKey& key : level.keys) {
+                if (crossed(key.order)) {
+                    last = std::max(last, key.order);
+                    out.push_back(key);
+                } else {
+                    rest_.push_back(key);
+                }
+            }
+            level.keys.clear();
+            if (!rest_.empty()) {
+                base_ = last;
+                for (const FiringKey& key : rest_) file(key);
+                break;
+            }
+        }
+        base_ = last;
+        size_ -= out.size();
+        sort_by_buckets(out, spare_, ends_);
     }
 
 private:
-    static constexpr std::size_t few = 4096, sample = 64, share = 8;
+    struct Level {
+        std::vector<FiringKey> keys;
+        std::uint64_t least = ~std::uint64_t{0};  // order
+    };
 
-    void refill() {
-        bound_ = FiringKey();
-        if (far_.size() > few) {
-            std::array<FiringKey, sample> some;
-            for (std::size_t i = 0; i < sample; ++i) some[i] = far_[i * (far_.size() / sample)];
-            std::nth_element(some.begin(), some.begin() + sample / share, some.end());
-            bound_ = some[sample / share];
-        }
-        std::size_t left = 0;
-        for (std::size_t i = 0; i < far_.size(); ++i) {
-            const FiringKey key = far_[i];
-            if (key < bound_) {
-                near_.push(key);
+    std::size_t first() const { return static_cast<std::size_t>(std::countr_zero(mask_)); }
+    std::size_t level_of(std::uint64_t order) const { return static_cast<std::size_t>(std::bit_width((order ^ base_) | 1)) - 1; }
+    void file(const FiringKey& key) {
+        const std::size_t at = level_of(key.order);
+        Level& level = levels_[at];
+        level.keys.push_back(key);
+        level.least = std::min(level.least, key.order);
+        mask_ |= std::uint64_t{1} << at;
+    }
+    // Keys that returned before `base_` are crossed by the next wave in most cases. Where the price has turned, the base does.
+    template <class Crossed>
+    void take_early(Crossed&& crossed, std::vector<FiringKey>& out) {
+        rest_.clear();
+        std::uint64_t least = base_;
+        for (const FiringKey& key : early_) {
+            if (crossed(key.order)) {
+                out.push_back(key);
             } else {
-                far_[left++] = key;
+                rest_.push_back(key);
+                least = std::min(least, key.order);
             }
         }
-        far_.resize(left);
+        early_.clear();
+        if (rest_.empty()) return;
+        const std::size_t at = level_of(least);
+        for (std::size_t i = 0; i < at; ++i) {
+            rest_.insert(rest_.end(), levels_[i].keys.begin(), levels_[i].keys.end());
+            levels_[i].keys.clear();
+            levels_[i].least = ~std::uint64_t{0};
+        }
+        mask_ = mask_ >> at << at;
+        base_ = least;
+        for (const FiringKey& key : rest_) file(key);
     }
 
-    FiringHeap near_;
-    std::vector<FiringKey> far_;
-    FiringKey bound_;  // all in `near_` come before it, none of the others
+    std::array<Level, 64> levels_;
+    std::uint64_t mask_ = 0;  // of the levels that hold any
+    std::uint64_t base_ = 0;  // order
+    std::vector<FiringKey> early_;  // before it
+    std::size_t size_ = 0;
+    std::vector<FiringKey> rest_, spare_;  // room to work in
+    std::vector<std::uint32_t> ends_;
 };
 
 }  // namespace flushpoint

@@ -134,7 +134,7 @@ public:
         double next_trigger() const {
             const double run = run_.next_trigger();
             if (returned_.empty()) return run;
-            const double first = returned_.front().trigger(shorts_);
+            const double first = returned_.trigger(shorts_);
             return shorts_ ? std::min(run, first) : std::max(run, first);
         }
 
@@ -235,13 +235,13 @@ public:
                 if (left_.empty()) left_.assign(run_.view.quantity, run_.view.quantity + columns_.count);
                 left_[i] -= size;
             }
-            for (std::size_t i = 0; i < returned_.size(); ++i) {
-                Holding& one = kept_[static_cast<std::size_t>(returned_[i].slot())];
-                if (one.quantity <= 0.0) continue;
+            returned_.for_each([&](const FiringKey& key) {
+                Holding& one = kept_[static_cast<std::size_t>(key.slot())];
+                if (one.quantity <= 0.0) return;
                 const double size = f(one.quantity, one.trigger, one.bankruptcy, static_cast<std::size_t>(one.rank));
                 one.quantity -= size;
                 reduced_ |= size != 0.0;
-            }
+            });
         }
 
     private:
@@ -294,24 +294,25 @@ public:
                 return {run, static_cast<std::int64_t>(run.size()), 0.0, false};
             }
             listed_.clear();
-            const auto return_due = [&] {
-                if (returned_.empty()) return false;
-                const double first = returned_.front().trigger(shorts_);
-                return (shorts_ || first > 0.0) && crossed(first, mark_factor, start);
-            };
-            const auto pop = [&] {
-                const std::int32_t slot = returned_.front().slot();
-                returned_.pop();
+            returned_.take(
+                [&](std::uint64_t order) {
+                    const double trigger = FiringKey(order).trigger(shorts_);
+                    return (shorts_ || trigger > 0.0) && crossed(trigger, mark_factor, start);
+                },
+                due_);
+            std::size_t next = 0;
+            const auto list_returned = [&] {
+                const std::int32_t slot = due_[next++].slot();
                 __builtin_prefetch(&kept_[static_cast<std::size_t>(slot)]);  // soon asked for, and far away
                 if (!reduced_ || kept_[static_cast<std::size_t>(slot)].quantity > 0.0) listed_.push_back({0, slot, 0.0});
             };
             for (std::size_t i = run.begin; i < run.end; ++i) {
                 if (!left_.empty() && left_[i] <= 0.0) continue;
                 const FiringKey own(run_.view.trigger[i], shorts_, columns_.index[i], no_slot);
-                while (!returned_.empty() && returned_.front() < own && return_due()) pop();
+                while (next < due_.size() && due_[next] < own) list_returned();
                 listed_.push_back({static_cast<std::int32_t>(i), no_slot, 0.0});
             }
-            while (return_due()) pop();
+            while (next < due_.size()) list_returned();
             return listed_wave();
         }
 
@@ -324,6 +325,7 @@ public:
         FiringQueue returned_;       // which of them are back in the book
         bool reduced_ = false;       // whether any of these was closed as a winner
         std::vector<FiringKey> returning_;  // when the wave at hand is over
+        std::vector<FiringKey> due_;        // of those returned, in the wave at hand
         std::vector<Crossed> listed_;       // of the wave at hand
         std::deque<Waiting> waiting_;
         // Positions [0, swept_) of the run were sold as they are, and some later ones; others were closed one by one.
