@@ -42,6 +42,14 @@ public:
 private:
     using Side = VenueBook::Side;
 
+    // Positions that are looked at together, since what one waits for, others need not: how much each closes follows from the
+    // price at which the wave began.
+    struct Sales {
+        static constexpr std::size_t most = 32;
+        Taken one[most];
+        double size[most], money[most];
+    };
+
     void settle(Side& side, Side& other, VenueWave& wave) {
         std::vector<Taken> rest;  // whose losses the fund cannot pay
         if (book_.positions && !wave.listed) wave = side.list(wave.run);
@@ -49,21 +57,27 @@ private:
         // Where nobody can be closed instead, the sale stands, and so do all that follow.
         const auto defaults = [&] { return may_default = winners_.find(other); };
         if (wave.listed) {
-            const std::vector<Crossed>& listed = side.listed();
-            for (std::size_t i = 0; i < listed.size(); ++i) {
-                side.expect(i + 8);
-                Taken one = side.take_out(listed[i], mark_price_);
-                one.bankruptcy *= scale_;
-                const double size = side.closing(listed[i], one);
-                if (one.stop) {
-                    sell(side, one, size, wave, false);
-                    continue;
-                }
-                if (!defaulted_ && !sell(side, one, size, wave, may_default)) {
+            const std::size_t count = side.listed().size();
+            Sales sales;
+            for (std::size_t at = 0; at < count; at += Sales::most) {
+                const std::size_t n = std::min(Sales::most, count - at);
+                take_out(side, at, n, sales);
+                for (std::size_t i = 0; i < n; ++i) {
+                    Taken& one = sales.one[i];
+                    if (defaulted_ && !one.stop) {
+                        rest.push_back(one);
+                        continue;
+                    }
+                    const double size = sales.size[i];
+                    const double money = defaulted_ ? proceeds(side, size) : sales.money[i];
+                    if (sell(side, one, size, money, wave, may_default && !one.stop)) continue;
                     defaulted_ = defaults();
-                    if (!defaulted_) sell(side, one, size, wave, may_default);
+                    if (defaulted_) {
+                        rest.push_back(one);
+                    } else {
+                        sell(side, one, size, money, wave, may_default);
+                    }
                 }
-                if (defaulted_) rest.push_back(one);
             }
         } else {
             std::size_t end = wave.run.begin;
@@ -82,13 +96,33 @@ private:
         close_against(side, other, rest);
         for (Taken& one : rest) {
             one.order = one.quantity;
-            if (one.quantity > 0.0) sell(side, one, one.quantity, wave, false);
+            if (one.quantity > 0.0) sell(side, one, one.quantity, proceeds(side, one.quantity), wave, false);
         }
     }
 
-    // Sells `size` of a position; if it may default, not where that is all of it and the fund cannot pay its loss.
-    bool sell(Side& side, Taken& one, double size, VenueWave& wave, bool may_default) {
-        const double traded = side.sign() * size, money = market_.proceeds(start_, state_, traded);
+    // What the market pays for `size` now, signed by the side.
+    double proceeds(const Side& side, double size) const {
+        return market_.proceeds(start_, state_, side.sign() * size);
+    }
+    // Takes out the next `n` from `at` on of what is listed, and works out what they fetch if nobody defaults.
+    void take_out(const Side& side, std::size_t at, std::size_t n, Sales& sales) const {
+        const std::vector<Crossed>& listed = side.listed();
+        State before[Sales::most], state = state_;
+        for (std::size_t i = 0; i < n; ++i) {
+            side.expect(at + i + 8);
+            Taken& one = sales.one[i] = side.take_out(listed[at + i], mark_price_);
+            one.bankruptcy *= scale_;
+            sales.size[i] = side.closing(listed[at + i], one);
+            before[i] = state;
+            state = state.after(side.sign() * sales.size[i]);
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+            sales.money[i] = market_.proceeds(start_, before[i], side.sign() * sales.size[i]);
+        }
+    }
+    // Sells `size` of a position for `money`; if it may default, not where that is all of it and the fund cannot pay its loss.
+    bool sell(Side& side, Taken& one, double size, double money, VenueWave& wave, bool may_default) {
+        const double traded = side.sign() * size;
         const double loss = -math::added(money, -traded * one.bankruptcy);
         if (may_default && size == one.quantity && loss > ledger_.fund) return false;
         wave.quantity += size;
