@@ -219,7 +219,7 @@ TEST_CASE("a winner without equity has no finite leverage and goes first") {
 }
 
 // --- the queue of returned positions ---
-TEST_CASE("triggers leave the queue in firing order") {
+TEST_CASE("triggers leave the queue wave by wave, in firing order") {
     for (const bool shorts : {false, true}) {
         tests::Generator random(3);
         fp::FiringQueue queue;
@@ -227,25 +227,39 @@ TEST_CASE("triggers leave the queue in firing order") {
         std::set<Entry> expected;
         const double s = shorts ? 1.0 : -1.0;
         std::int32_t place = 0;
-        bool same = true;
-        const auto pop = [&] {
-            same = same && queue.front().trigger(shorts) == s * expected.begin()->first &&
-                   queue.front().slot() == expected.begin()->second + 7;
-            expected.erase(expected.begin());
-            queue.pop();
+        std::vector<fp::FiringKey> taken;
+        const auto take = [&](double price) {
+            queue.take([&](std::uint64_t order) { return s * fp::FiringKey::trigger(order, shorts) <= s * price; }, taken);
+            bool same = true;
+            for (const fp::FiringKey& key : taken) {
+                const Entry first = expected.empty() ? Entry{fp::math::infinity, 0} : *expected.begin();
+                same = same && first.first <= s * price && fp::FiringKey::trigger(key.order, shorts) == s * first.first && key.slot() == first.second + 7;
+                if (!expected.empty()) expected.erase(expected.begin());
+            }
+            return same && (expected.empty() || expected.begin()->first > s * price);
         };
-        for (int round = 0; round < 40; ++round) {  // it grows far beyond what is kept in the heap, and runs empty
-            for (int i = 0; i < 6'000; ++i, ++place) {
-                const double trigger = random.below(5) ? random.between(0.0, 200.0) : static_cast<double>(random.below(20));
+        for (int round = 0; round < 120; ++round) {
+            const int many = random.below(3) ? static_cast<int>(random.below(20)) : 4'000;
+            const bool crowd = random.below(4) == 0, ahead = random.below(2);  // at few prices; in front of those taken
+            const double last = taken.empty() ? 100.0 : fp::FiringKey::trigger(taken.back().order, shorts);
+            for (int i = 0; i < many; ++i, ++place) {
+                double trigger = ahead ? last * (1.0 + s * random.between(0.0, 0.1)) : random.between(0.0, 200.0);
+                if (crowd) trigger = static_cast<double>(random.below(20));
                 queue.push({trigger, shorts, place, place + 7});
                 expected.insert({s * trigger, place});
             }
-            for (int i = round < 25 ? 1'500 : 9'000; i > 0 && !expected.empty(); --i) pop();
+            INFO("shorts ", shorts, ", round ", round);
+            if (!expected.empty()) CHECK(queue.trigger(shorts) == s * expected.begin()->first);
+            CHECK(take(last * (1.0 + s * random.between(-0.02, random.below(4) ? 0.02 : 0.5))));
             CHECK(queue.size() == expected.size());
             CHECK(queue.empty() == expected.empty());
+            std::vector<Entry> held;
+            for (const fp::FiringKey& key : queue.all()) {
+                held.push_back({s * fp::FiringKey::trigger(key.order, shorts), static_cast<std::int32_t>(key.rest >> 32)});
+            }
+            CHECK(std::equal(held.begin(), held.end(), expected.begin(), expected.end()));
         }
-        while (!expected.empty()) pop();
-        CHECK(same);
+        CHECK(take(s * fp::math::infinity));
         CHECK(queue.empty());
     }
 }

@@ -74,9 +74,13 @@ struct LinearImpact {
     static constexpr bool odd = true;
     double coefficient;
 
-    double h(double volume, bool) const { return coefficient * volume; }
+    template <class D>  // a number, or two side by side
+    D h(D volume, bool) const {
+        return coefficient * volume;
+    }
     double inverse(double x, bool, double permanent) const { return x == 0.0 ? 0.0 : x / (coefficient + permanent); }
-    double money(double, double width, bool asks, double permanent) const {
+    template <class D>
+    D money(D, D width, bool asks, double permanent) const {
         const double slope = coefficient + permanent;
         return width * math::mean_decay((asks ? -slope : slope) * width);
     }

@@ -1,6 +1,8 @@
 // A market under forced trade: displacement, price, the crossing test and proceeds. Each rule stands here once.
 #pragma once
 
+#include <cstddef>
+
 #include "flushpoint/impact.hpp"
 #include "flushpoint/support.hpp"
 
@@ -51,7 +53,10 @@ struct Market {
         if constexpr (Impact::odd) return impact.h(volume / liquidity, false);
         return volume >= 0.0 ? impact.h(volume / liquidity, false) : -impact.h(-volume / liquidity, true);
     }
-    double permanent_displacement(double sold) const { return permanent == 0.0 ? 0.0 : permanent * (sold / liquidity); }
+    template <class D>
+    D permanent_displacement(D sold) const {
+        return permanent == 0.0 ? D{} : permanent * (sold / liquidity);
+    }
 
     // g: how far below the exogenous price trading has pushed the log price
     double displacement(State s) const {
@@ -90,6 +95,17 @@ struct Market {
         if (amount != amount) return quantity > 0.0 ? 0.0 : -math::infinity;
         return quantity > 0.0 ? amount * with_spread(false) : -amount * with_spread(true);
     }
+    // The same for `count` trades, each from a state of its own: two side by side where the family can tell of two.
+    void proceeds(double start, const State* from, const double* quantity, std::size_t count, double* money) const {
+        std::size_t i = 0;
+        if constexpr (requires(math::Double2 x) { impact.h(x, false); }) {
+            for (; i + 2 <= count; i += 2) {
+                if (proceeds_of_two(start, from + i, quantity + i, money + i)) continue;
+                for (std::size_t j = i; j < i + 2; ++j) money[j] = proceeds(start, from[j], quantity[j]);
+            }
+        }
+        for (; i < count; ++i) money[i] = proceeds(start, from[i], quantity[i]);
+    }
     // The price at which the next unit is sold (bought) from s.
     double unit_price(double start, State s, bool buys) const {
         return start * math::exp(-displacement(s)) * with_spread(buys);
@@ -99,11 +115,37 @@ private:
     double with_spread(bool buys) const { return buys ? 1.0 + 0.5 * spread : 1.0 - 0.5 * spread; }
     // The same over one side of the depth, from `low` units consumed to `low + width`.
     double part(State s, double low, double width, bool asks) const {
-        const double sold = s.sold + ((asks ? -low : low) - s.recovering);
         const double h = impact.h(low / liquidity, asks);
         if (h == math::infinity) return asks ? h : 0.0;
-        const double relative = liquidity * impact.money(low / liquidity, width / liquidity, asks, permanent);
-        return relative == 0.0 ? 0.0 : relative * math::exp((asks ? h : -h) - permanent_displacement(sold));
+        const double relative = part_at_unit_price(low, width, asks);
+        return relative == 0.0 ? 0.0 : relative * math::exp(rise(s.sold, s.recovering, low, h, asks));
+    }
+    // The same relative to the price at `low`, and how far that is above the exogenous one, of one state or two.
+    template <class D>
+    D part_at_unit_price(D low, D width, bool asks) const {
+        return liquidity * impact.money(low / liquidity, width / liquidity, asks, permanent);
+    }
+    template <class D>
+    D rise(D sold, D recovering, D low, D h, bool asks) const {
+        return (asks ? h : -h) - permanent_displacement(sold + ((asks ? -low : low) - recovering));
+    }
+    // Two trades of the plain kind, in one direction, that stay on one side of the depth; false for others.
+    bool proceeds_of_two(double start, const State* from, const double* quantity, double* money) const {
+        using D = math::Double2;
+        const D sold{from[0].sold, from[1].sold}, v{from[0].recovering, from[1].recovering}, q{quantity[0], quantity[1]};
+        const D end = v + q;
+        const bool sells = quantity[0] > 0.0, asks = !(v[0] >= 0.0 && end[0] >= 0.0);
+        const auto one_way = sells ? q > 0.0 : q < 0.0;
+        const auto one_side = asks ? (v <= 0.0) & (end <= 0.0) : (v >= 0.0) & (end >= 0.0);
+        const D width = sells ? q : -q, first = sells == asks ? end : v, low = asks ? -first : first;
+        const D h = impact.h(low / liquidity, asks), relative = part_at_unit_price(low, width, asks);
+        const auto plain = one_way & one_side & (h < math::infinity) & (relative > 0.0);
+        if (!(plain[0] & plain[1])) return false;
+        const D amount = start * (relative * math::exp(rise(sold, v, low, h, asks))), signed_amount = sells ? amount : -amount;
+        const D out = signed_amount * with_spread(!sells);
+        money[0] = out[0];
+        money[1] = out[1];
+        return true;
     }
 };
 

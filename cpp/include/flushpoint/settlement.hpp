@@ -42,16 +42,16 @@ public:
 private:
     using Side = VenueBook::Side;
 
-    // Positions that are looked at together, since what one waits for, others need not: how much each closes follows from the
-    // price at which the wave began.
+    // Positions looked at together, so that none waits for another: how much is closed of each follows from the price at which
+    // the wave began.
     struct Sales {
-        static constexpr std::size_t most = 32;
-        Taken one[most];
+        static constexpr std::size_t most = 32, ahead = 24;
+        std::int32_t slot[most];
         double size[most], money[most];
     };
 
     void settle(Side& side, Side& other, VenueWave& wave) {
-        std::vector<Taken> rest;  // whose losses the fund cannot pay
+        std::vector<std::int32_t> rest;  // slots of those whose losses the fund cannot pay
         if (book_.positions && !wave.listed) wave = side.list(wave.run);
         bool may_default = ledger_.venue->closes_winners();
         // Where nobody can be closed instead, the sale stands, and so do all that follow.
@@ -63,19 +63,20 @@ private:
                 const std::size_t n = std::min(Sales::most, count - at);
                 take_out(side, at, n, sales);
                 for (std::size_t i = 0; i < n; ++i) {
-                    Taken& one = sales.one[i];
-                    if (defaulted_ && !one.stop) {
-                        rest.push_back(one);
+                    const std::int32_t slot = sales.slot[i];
+                    const bool stop = side.kept(slot).stop;
+                    if (defaulted_ && !stop) {
+                        rest.push_back(slot);
                         continue;
                     }
                     const double size = sales.size[i];
                     const double money = defaulted_ ? proceeds(side, size) : sales.money[i];
-                    if (sell(side, one, size, money, wave, may_default && !one.stop)) continue;
+                    if (sell(side, slot, size, money, wave, may_default && !stop)) continue;
                     defaulted_ = defaults();
                     if (defaulted_) {
-                        rest.push_back(one);
+                        rest.push_back(slot);
                     } else {
-                        sell(side, one, size, money, wave, may_default);
+                        sell(side, slot, size, money, wave, may_default);
                     }
                 }
             }
@@ -89,14 +90,19 @@ private:
             side.list({end, wave.run.end});
             for (const Crossed& crossed : side.listed()) {
                 rest.push_back(side.take_out(crossed, mark_price_));
-                rest.back().bankruptcy *= scale_;
+                side.kept(rest.back()).bankruptcy *= scale_;
             }
         }
         if (rest.empty()) return;
         close_against(side, other, rest);
-        for (Taken& one : rest) {
+        for (const std::int32_t slot : rest) {
+            Holding& one = side.kept(slot);
             one.order = one.quantity;
-            if (one.quantity > 0.0) sell(side, one, one.quantity, proceeds(side, one.quantity), wave, false);
+            if (one.quantity > 0.0) {
+                sell(side, slot, one.quantity, proceeds(side, one.quantity), wave, false);
+            } else {
+                side.give_back(slot);
+            }
         }
     }
 
@@ -105,23 +111,25 @@ private:
         return market_.proceeds(start_, state_, side.sign() * size);
     }
     // Takes out the next `n` from `at` on of what is listed, and works out what they fetch if nobody defaults.
-    void take_out(const Side& side, std::size_t at, std::size_t n, Sales& sales) const {
+    void take_out(Side& side, std::size_t at, std::size_t n, Sales& sales) const {
         const std::vector<Crossed>& listed = side.listed();
         State before[Sales::most], state = state_;
+        double traded[Sales::most];
         for (std::size_t i = 0; i < n; ++i) {
-            side.expect(at + i + 8);
-            Taken& one = sales.one[i] = side.take_out(listed[at + i], mark_price_);
+            side.expect(at + i + Sales::ahead);
+            sales.slot[i] = side.take_out(listed[at + i], mark_price_);
+            Holding& one = side.kept(sales.slot[i]);
             one.bankruptcy *= scale_;
             sales.size[i] = side.closing(listed[at + i], one);
             before[i] = state;
-            state = state.after(side.sign() * sales.size[i]);
+            traded[i] = side.sign() * sales.size[i];
+            state = state.after(traded[i]);
         }
-        for (std::size_t i = 0; i < n; ++i) {
-            sales.money[i] = market_.proceeds(start_, before[i], side.sign() * sales.size[i]);
-        }
+        if (!defaulted_) market_.proceeds(start_, before, traded, n, sales.money);
     }
     // Sells `size` of a position for `money`; if it may default, not where that is all of it and the fund cannot pay its loss.
-    bool sell(Side& side, Taken& one, double size, double money, VenueWave& wave, bool may_default) {
+    bool sell(Side& side, std::int32_t slot, double size, double money, VenueWave& wave, bool may_default) {
+        Holding& one = side.kept(slot);
         const double traded = side.sign() * size;
         const double loss = -math::added(money, -traded * one.bankruptcy);
         if (may_default && size == one.quantity && loss > ledger_.fund) return false;
@@ -129,7 +137,7 @@ private:
         state_ = state_.after(traded);
         ledger_.traded(money);
         close(side, one, size, money, true);
-        if (one.quantity > 0.0) side.give_back(one);
+        side.give_back(slot);
         return true;
     }
     // Sells a part of the run, whole positions; if they may default, up to the first that does, which is returned.
@@ -147,14 +155,15 @@ private:
     }
 
     // Winners of the other side take over the positions of this one, in firing order, until none is left.
-    void close_against(Side& side, Side& other, std::vector<Taken>& losers) {
+    void close_against(Side& side, Side& other, const std::vector<std::int32_t>& losers) {
         double needed = 0.0;
-        for (const Taken& one : losers) needed += one.quantity;
+        for (const std::int32_t slot : losers) needed += side.kept(slot).quantity;
         if (book_.winners.empty() && !winners_.find(other)) return;
         const double found = winners_.choose(other, needed);
 
         double left = found, money = 0.0;
-        for (Taken& one : losers) {
+        for (const std::int32_t slot : losers) {
+            Holding& one = side.kept(slot);
             const double size = found == needed ? one.quantity : std::min(one.quantity, left);
             if (size == 0.0) break;
             const double price = ledger_.venue->adl_at_mark ? mark_price_ : one.bankruptcy;
@@ -166,7 +175,7 @@ private:
     }
 
     // `size` of a position is closed for `money`, signed by its side.
-    void close(Side& side, Taken& one, double size, double money, bool in_market) {
+    void close(Side& side, Holding& one, double size, double money, bool in_market) {
         const double s = side.sign(), owed = s * size * one.bankruptcy, gain = math::added(money, -owed);
         const double fee = in_market && !one.stop ? ledger_.fee(money, gain) : 0.0;
         double credit = 0.0;

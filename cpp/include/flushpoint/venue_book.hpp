@@ -58,10 +58,6 @@ struct alignas(64) Holding {
     std::uint64_t stop : 1;     // an order of its owner, not a liquidation
 };
 
-// The same while it is closed.
-struct Taken : Holding {
-    std::int32_t slot;  // where it is kept otherwise; none before it was
-};
 inline constexpr std::int32_t no_slot = -1;
 
 // One that is crossed: still in the run, or kept in a slot.
@@ -144,7 +140,7 @@ public:
         double sign() const { return shorts_ ? -1.0 : 1.0; }
         // The crossed positions of the wave at hand, and how much is closed of each.
         const std::vector<Crossed>& listed() const { return listed_; }
-        double closing(const Crossed& crossed, const Taken& one) const {
+        double closing(const Crossed& crossed, const Holding& one) const {
             return book_.venue_.waits() ? crossed.closing : one.order;
         }
 
@@ -170,11 +166,16 @@ public:
             for (std::size_t i = run.begin; i < run.end; ++i) listed_.push_back({static_cast<std::int32_t>(i), no_slot, 0.0});
             return listed_wave();
         }
-        // How much of it is closed follows from a mark price, unless that was settled when it joined the queue.
-        Taken take_out(const Crossed& crossed, double price) const {
-            return book_.venue_.waits() ? kept(crossed.slot) : sized(crossed, price);
+        // Takes a position out, to the slot that is told. How much of it is closed follows from a mark price, unless that
+        // was settled when it joined the queue.
+        std::int32_t take_out(const Crossed& crossed, double price) {
+            const std::int32_t slot = slot_of(crossed);
+            if (!book_.venue_.waits()) set_order(slot, price);
+            return slot;
         }
-        // Those some way ahead will soon be taken out.
+        // What is kept in a slot, until the next position is taken out.
+        Holding& kept(std::int32_t slot) { return kept_[static_cast<std::size_t>(slot)]; }
+        // It will soon be taken out, and what is kept of it lies far away.
         void expect(std::size_t i) const {
             if (i < listed_.size() && listed_[i].slot != no_slot) __builtin_prefetch(&kept_[static_cast<std::size_t>(listed_[i].slot)]);
         }
@@ -195,13 +196,17 @@ public:
             one.order = std::max(one.order - size, 0.0);
         }
         // The rest of a holding waits on if its order is not done, or goes back to the book, with the trigger that its
-        // margin now makes.
-        void give_back(Taken& one) {
+        // margin now makes; where nothing is left, its slot is free.
+        void give_back(std::int32_t slot) {
+            Holding& one = kept(slot);
+            if (!(one.quantity > 0.0)) {
+                free_.push_back(slot);
+                return;
+            }
             const double owed = one.bankruptcy;
             one.bankruptcy /= book_.scale_;
             if (one.order > 0.0) {
-                keep(one);
-                waiting_.push_front({one.slot, 0.0});
+                waiting_.push_front({slot, 0.0});
                 return;
             }
             const VenueData& venue = book_.venue_;
@@ -210,8 +215,7 @@ public:
                                                          : s * owed / (s - one.rate);
             one.trigger = trigger / book_.scale_;
             if (!(one.trigger > 0.0)) one.trigger = 0.0;  // a long never fires there, a short at once
-            keep(one);
-            returning_.push_back({one.trigger, shorts_, one.place, one.slot});
+            returning_.push_back({one.trigger, shorts_, one.place, slot});
         }
         // Once the wave is over: until then nobody in it can be a winner.
         void end_wave() {
@@ -224,7 +228,8 @@ public:
         // What share of a position of the run was not closed as a winner's.
         double share_left(std::size_t i) const { return left_.empty() ? 1.0 : left_[i] / run_.view.quantity[i]; }
 
-        // Calls f(quantity, trigger, bankruptcy price, rank) for all that are open; f returns how much to take from it.
+        // Calls f(quantity, trigger, bankruptcy price, rank) for all that are open, those of the run first, each in firing order;
+        // f returns how much to take from it.
         template <class Function>
         void for_open(Function&& f) {
             for (std::size_t i = run_.closed; i < columns_.count; ++i) {
@@ -235,13 +240,13 @@ public:
                 if (left_.empty()) left_.assign(run_.view.quantity, run_.view.quantity + columns_.count);
                 left_[i] -= size;
             }
-            returned_.for_each([&](const FiringKey& key) {
-                Holding& one = kept_[static_cast<std::size_t>(key.slot())];
-                if (one.quantity <= 0.0) return;
+            for (const FiringKey& key : returned_.all()) {
+                Holding& one = kept(key.slot());
+                if (one.quantity <= 0.0) continue;
                 const double size = f(one.quantity, one.trigger, one.bankruptcy, static_cast<std::size_t>(one.rank));
                 one.quantity -= size;
                 reduced_ |= size != 0.0;
-            });
+            }
         }
 
     private:
@@ -251,19 +256,10 @@ public:
             double due;  // seconds
         };
 
-        Taken kept(std::int32_t slot) const { return {kept_[static_cast<std::size_t>(slot)], slot}; }
-        Taken sized(const Crossed& crossed, double price) const {
-            Taken out = crossed.slot == no_slot ? leave(static_cast<std::size_t>(crossed.rank)) : kept(crossed.slot);
-            out.order = close_size(book_.venue_, shorts_, out, price, book_.scale_);
-            return out;
-        }
-        void keep(Taken& one) {
-            if (one.slot == no_slot) {
-                one.slot = static_cast<std::int32_t>(kept_.size());
-                kept_.push_back(one);
-            } else {
-                kept_[static_cast<std::size_t>(one.slot)] = one;
-            }
+        // How much of a holding is to be closed, at a mark price.
+        void set_order(std::int32_t slot, double price) {
+            Holding& one = kept(slot);
+            one.order = close_size(book_.venue_, shorts_, one, price, book_.scale_);
         }
         std::uint64_t turn(std::int32_t slot) const { return kept_[static_cast<std::size_t>(slot)].turn; }
         void line_up() {
@@ -275,14 +271,22 @@ public:
         bool crossed(double trigger, double mark_factor, double start) const {
             return shorts_ ? short_crossed(trigger, mark_factor, start) : long_crossed(trigger, mark_factor, start);
         }
-        // Takes a position out of the run.
-        Taken leave(std::size_t i) const {
+        // Where it is kept: a position that is still in the run leaves it.
+        std::int32_t slot_of(const Crossed& crossed) {
+            if (crossed.slot != no_slot) return crossed.slot;
+            if (free_.empty()) {
+                free_.push_back(static_cast<std::int32_t>(kept_.size()));
+                kept_.emplace_back();
+            }
+            const std::int32_t slot = free_.back();
+            free_.pop_back();
+            const auto i = static_cast<std::size_t>(crossed.rank);
             const double whole = run_.view.quantity[i], trigger = run_.view.trigger[i];
             const double bankruptcy = columns_.bankruptcy.price[i];
             const double rate = sign() * (trigger - bankruptcy) / trigger;
-            return {{trigger, left_.empty() ? whole : left_[i], bankruptcy, rate, whole, 0.0, static_cast<std::int32_t>(i),
-                     columns_.index[i], 0, 0, columns_.stop && columns_.stop[i]},
-                    no_slot};
+            kept(slot) = {trigger, left_.empty() ? whole : left_[i], bankruptcy, rate, whole, 0.0, crossed.rank,
+                          columns_.index[i], 0, 0, columns_.stop && columns_.stop[i]};
+            return slot;
         }
 
         // Takes out what the crossing test finds crossed.
@@ -296,15 +300,18 @@ public:
             listed_.clear();
             returned_.take(
                 [&](std::uint64_t order) {
-                    const double trigger = FiringKey(order).trigger(shorts_);
+                    const double trigger = FiringKey::trigger(order, shorts_);
                     return (shorts_ || trigger > 0.0) && crossed(trigger, mark_factor, start);
                 },
                 due_);
             std::size_t next = 0;
             const auto list_returned = [&] {
                 const std::int32_t slot = due_[next++].slot();
-                __builtin_prefetch(&kept_[static_cast<std::size_t>(slot)]);  // soon asked for, and far away
-                if (!reduced_ || kept_[static_cast<std::size_t>(slot)].quantity > 0.0) listed_.push_back({0, slot, 0.0});
+                if (!reduced_ || kept(slot).quantity > 0.0) {
+                    listed_.push_back({0, slot, 0.0});
+                } else {
+                    free_.push_back(slot);
+                }
             };
             for (std::size_t i = run.begin; i < run.end; ++i) {
                 if (!left_.empty() && left_[i] <= 0.0) continue;
@@ -320,10 +327,11 @@ public:
         const VenueColumns& columns_;
         bool shorts_;
         SortedSide run_;
-        std::vector<double> left_;   // of each position of the run, once winners have been closed
-        std::vector<Holding> kept_;  // those taken out of the run, by slot
-        FiringQueue returned_;       // which of them are back in the book
-        bool reduced_ = false;       // whether any of these was closed as a winner
+        std::vector<double> left_;          // of each position of the run, once winners have been closed
+        std::vector<Holding> kept_;         // those taken out of the run, by slot
+        std::vector<std::int32_t> free_;    // slots of which nothing is left
+        FiringQueue returned_;              // which of those kept are back in the book
+        bool reduced_ = false;              // whether any of these was closed as a winner
         std::vector<FiringKey> returning_;  // when the wave at hand is over
         std::vector<FiringKey> due_;        // of those returned, in the wave at hand
         std::vector<Crossed> listed_;       // of the wave at hand
@@ -377,13 +385,14 @@ private:
             side->cross(mark_factor, start);
             std::size_t released = 0;
             for (const Crossed& crossed : side->listed_) {
-                Taken one = side->sized(crossed, scale_ * (start / mark_factor));
+                const std::int32_t slot = side->slot_of(crossed);
+                side->set_order(slot, scale_ * (start / mark_factor));
+                Holding& one = side->kept(slot);
                 one.turn = turns_++ & (~std::uint64_t{0} >> 2);
-                side->keep(one);
                 if (one.stop) {
-                    side->listed_[released++] = {0, one.slot, one.order};
+                    side->listed_[released++] = {0, slot, one.order};
                 } else {
-                    side->waiting_.push_back({one.slot, now_ + venue_.delay});
+                    side->waiting_.push_back({slot, now_ + venue_.delay});
                 }
             }
             side->listed_.resize(released);
