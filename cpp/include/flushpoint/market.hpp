@@ -140,9 +140,10 @@ private:
         const D width = sells ? q : -q, first = sells == asks ? end : v, low = asks ? -first : first;
         const D h = impact.h(low / liquidity, asks), relative = part_at_unit_price(low, width, asks);
         const auto plain = one_way & one_side & (h < math::infinity) & (relative > 0.0);
-        if (!(plain[0] & plain[1])) return false;
-        const D amount = start * (relative * math::exp(rise(sold, v, low, h, asks))), signed_amount = sells ? amount : -amount;
-        const D out = signed_amount * with_spread(!sells);
+        const D amount = start * (relative * math::exp(rise(sold, v, low, h, asks)));
+        const auto known = plain & (amount == amount);
+        if (!(known[0] & known[1])) return false;
+        const D out = (sells ? amount : -amount) * with_spread(!sells);
         money[0] = out[0];
         money[1] = out[1];
         return true;
