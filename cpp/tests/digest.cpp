@@ -31,7 +31,7 @@ namespace fp = flushpoint;
 
 namespace {
 
-constexpr std::uint64_t expected = 0x6353f4ba94cdf556;
+constexpr std::uint64_t expected = 0x2a0019af4dc3e497;
 
 // FNV-1a, 64 bits, over the bytes of each number from the lowest up. All NaNs count as one: their sign and payload
 // are the compiler's choice.

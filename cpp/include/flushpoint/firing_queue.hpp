@@ -105,7 +105,7 @@ public:
         if (!rest_.empty()) lower_base();
         while (mask_ != 0 && rest_.empty() && crossed(levels_[first()].least)) {
             divide(levels_[first()].keys);
-            empty(first());
+            clear(first());
         }
         sort_by_buckets(out, spare_, ends_);
         if (!out.empty()) base_ = std::max(base_, out.back().order);
@@ -132,7 +132,7 @@ private:
         for (const FiringKey& key : rest_) file(key);
         rest_.clear();
     }
-    void empty(std::size_t level) {
+    void clear(std::size_t level) {
         levels_[level].keys.clear();
         levels_[level].least = none;
         mask_ &= ~(std::uint64_t{1} << level);
@@ -144,7 +144,7 @@ private:
         for (const FiringKey& key : rest_) least = std::min(least, key.order);
         for (const std::size_t end = level_of(least); mask_ != 0 && first() < end;) {
             rest_.insert(rest_.end(), levels_[first()].keys.begin(), levels_[first()].keys.end());
-            empty(first());
+            clear(first());
         }
         base_ = least;
         file_rest();

@@ -274,12 +274,13 @@ public:
         // Where it is kept: a position that is still in the run leaves it.
         std::int32_t slot_of(const Crossed& crossed) {
             if (crossed.slot != no_slot) return crossed.slot;
+            auto slot = static_cast<std::int32_t>(kept_.size());
             if (free_.empty()) {
-                free_.push_back(static_cast<std::int32_t>(kept_.size()));
                 kept_.emplace_back();
+            } else {
+                slot = free_.back();
+                free_.pop_back();
             }
-            const std::int32_t slot = free_.back();
-            free_.pop_back();
             const auto i = static_cast<std::size_t>(crossed.rank);
             const double whole = run_.view.quantity[i], trigger = run_.view.trigger[i];
             const double bankruptcy = columns_.bankruptcy.price[i];
