@@ -305,6 +305,7 @@ public:
                     return (shorts_ || trigger > 0.0) && crossed(trigger, mark_factor, start);
                 },
                 due_);
+            listed_.reserve(run.size() + due_.size());
             std::size_t next = 0;
             const auto list_returned = [&] {
                 const std::int32_t slot = due_[next++].slot();
