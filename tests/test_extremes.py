@@ -59,6 +59,7 @@ def test_no_column_is_nan_at_any_prices(seed: int) -> None:
     )  # fmt: skip
     for name in e:
         assert not np.isnan(e[name]).any(), name
+    e.check_balance()
 
 
 def test_the_least_numbers_are_closed_whole() -> None:

@@ -3,8 +3,8 @@
 // The contract, which the Python layer enforces and the engine relies on:
 //   book      sides +1 or -1; quantities positive and finite; triggers at least 0, those of longs finite, those of shorts
 //             positive; bankruptcy prices at least 0 and finite; the sums of quantity and of quantity x trigger finite
-//   market    price positive and finite; coefficients finite and at least 0; exponents and thinning positive; a depth's
-//             columns positive and rising; 0 <= spread < 2; 0 <= mark_weight <= 1; support by falling price, below the
+//   market    price positive and finite; coefficients finite and at least 0; exponents from 0.01 to 100; thinning positive; a
+//             depth's columns positive and rising; 0 <= spread < 2; 0 <= mark_weight <= 1; support by falling price, below the
 //             market's
 //   scenario  shock above -1; sale finite; liquidity positive and finite; refill from 0 to 1
 //   rest      maps, stress and paths begin with no position crossed
@@ -90,7 +90,7 @@ private:
 inline tests::Impact impact(Input& in) {
     switch (in.below(5)) {
         case 0: return tests::linear(in.not_negative(1e-3));
-        case 1: return tests::power(in.not_negative(1e-3), in.positive(1.0));
+        case 1: return tests::power(in.not_negative(1e-3), std::clamp(in.positive(1.0), 0.01, 100.0));
         case 2: return tests::square_root(in.not_negative(1e-2), in.not_negative(1.0));
         case 3: return tests::evaporating(in.not_negative(1e-3), in.positive(2.0));
         default: break;
