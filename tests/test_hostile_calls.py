@@ -42,5 +42,7 @@ def test_what_the_storm_found() -> None:
         assert given.flags.aligned
         assert given.dtype == dtype
     assert real_array("price", aligned_at(8, np.float64)).base is not None  # no copy
+    with pytest.raises(ValueError, match=r"quantity must be positive and finite, was inf at index 0"):
+        fp.Book(-1, [7.0], [120.0]).scaled(1e4, 5e-324)
     nobody = np.empty(0, dtype=complex)
     assert fp.Accounts(nobody, [], [], [], [1.0], fp.MarginSchedule.flat(0.005)).account.size == 0

@@ -571,7 +571,8 @@ class Book:
         factors = [
             target / float(notional) if notional > 0 else 1.0 for target, notional in zip(targets, now, strict=True)
         ]
-        quantity = self._in_input_order(self._long.quantity * factors[0], self._short.quantity * factors[1])
+        with np.errstate(over="ignore"):  # what overflows is refused by the book
+            quantity = self._in_input_order(self._long.quantity * factors[0], self._short.quantity * factors[1])
         return self._with(quantity=quantity)
 
     def _with(self, **columns: NDArray[Any]) -> Book:
