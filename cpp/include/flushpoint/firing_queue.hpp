@@ -92,7 +92,7 @@ public:
             file(key);
         }
     }
-    // Takes those whose order the test finds crossed, in firing order; of two orders it finds the lesser crossed if the greater is.
+    // Takes those whose order the test finds crossed, in firing order; a lesser order is crossed wherever a greater one is.
     template <class Crossed>
     void take(Crossed&& crossed, std::vector<FiringKey>& out) {
         out.clear();
