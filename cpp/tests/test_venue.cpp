@@ -228,15 +228,15 @@ TEST_CASE("triggers leave the queue wave by wave, in firing order") {
         const double s = shorts ? 1.0 : -1.0;
         std::int32_t place = 0;
         std::vector<fp::FiringKey> taken;
-        const auto take = [&](double price) {
-            queue.take([&](std::uint64_t order) { return s * fp::FiringKey::trigger(order, shorts) <= s * price; }, taken);
+        const auto take = [&](double bound) {
+            queue.take([&](std::uint64_t order) { return s * fp::FiringKey::trigger(order, shorts) <= s * bound; }, taken);
             bool same = true;
             for (const fp::FiringKey& key : taken) {
                 const Entry first = expected.empty() ? Entry{fp::math::infinity, 0} : *expected.begin();
-                same = same && first.first <= s * price && fp::FiringKey::trigger(key.order, shorts) == s * first.first && key.slot() == first.second + 7;
+                same = same && first.first <= s * bound && fp::FiringKey::trigger(key.order, shorts) == s * first.first && key.slot() == first.second + 7;
                 if (!expected.empty()) expected.erase(expected.begin());
             }
-            return same && (expected.empty() || expected.begin()->first > s * price);
+            return same && (expected.empty() || expected.begin()->first > s * bound);
         };
         for (int round = 0; round < 120; ++round) {
             const int many = random.below(3) ? static_cast<int>(random.below(20)) : 4'000;
