@@ -17,13 +17,11 @@ RIVALS = {"numpy": numpy_rivals.account_path, "numba": numba_rivals.account_path
 def test_one_path(judge, full, name, goal):
     """The rival goes through the first steps alone, since each takes it as long as any other."""
     count, few = (1_000_000, 20) if full else (2_000, 200)
-    accounts, markets, quantity, money, coefficients = workloads.portfolio(count)
+    p = workloads.portfolio(count)
     steps = STEPS if full else few
     returns = workloads.draw_moves(steps, few)
-    schedule = workloads.SCHEDULE
-    rules = (schedule.rate, schedule.deduction, coefficients, 2.0 ** (-DAY / STEPS / workloads.HALF_LIFE))
-    rival = partial(RIVALS[name], quantity, money, np.log(workloads.PRICES), returns[0, :few], *rules)
-    ours = partial(fp.simulate, accounts, markets, threads=1, paths=1)
+    rival = partial(RIVALS[name], workloads.account_walk(p, returns[0, :few]))
+    ours = partial(fp.simulate, p.accounts, p.markets, threads=1, paths=1)
 
     start = ours(process=fp.Returns(returns[:, :few]), horizon=few * DAY / STEPS, steps=few)
     price, closed = rival()

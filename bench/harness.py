@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
+import flushpoint as fp
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,6 @@ def milliseconds(seconds: float) -> str:
 
 
 def need_processors(count: int) -> None:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = fp.build_info()["threads"]
     if usable < count:
         pytest.skip(f"needs {count} processors, this process may use {usable}")

@@ -14,8 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from flushpoint._shown import markdown
 from flushpoint._whole import whole
-from flushpoint.bench.page import machine, table
+from flushpoint.bench.page import machine
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -51,7 +52,7 @@ def figures_table(figures: list[dict[str, str]]) -> str:
     for f in figures:
         goal = f["goal"] + (f" (aim {f['aim']})" if f["aim"] else "")
         rows.append([f["job"], f["what"], f["measured"], goal, f["decibels"], f["note"]])
-    return table(rows, right="24")
+    return markdown(rows, right=(2, 4))
 
 
 def main() -> int:
@@ -63,7 +64,7 @@ def main() -> int:
 
     figures, code = run("smoke" if arguments.smoke else "full")
     facts = {**machine(), "command": f"`{COMMAND}`"}
-    about = table([["machine", ""], *([name, text] for name, text in facts.items())])
+    about = markdown([["machine", ""], *([name, text] for name, text in facts.items())])
     note = "\nSmall sizes: these figures are for trying the command out.\n" if arguments.smoke else ""
     with whole(arguments.output) as made:
         made.write_text(f"{INTRODUCTION}{note}\n{about}\n{figures_table(figures)}")

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from flushpoint._shown import markdown
+from flushpoint._whole import whole
+
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Set rows as a Markdown table, all columns but the first to the right."""
-    rules = ["---"] + ["--:"] * (len(rows[0]) - 1)
-    return "".join(f"| {' | '.join(row)} |\n" for row in [rows[0], rules, *rows[1:]])
+    return markdown(rows, right=range(1, len(rows[0])))
 
 
 def insert(page: str, name: str, text: str, command: str) -> str:
@@ -34,7 +36,6 @@ def write(path: Path, blocks: Mapping[str, Callable[[], str]], command: str) -> 
     page = path.read_text()
     for name, text in texts.items():
         page = insert(page, name, text, command)
-    part = path.with_name(path.name + ".part")
-    part.write_text(page)
-    part.replace(path)
+    with whole(path) as made:
+        made.write_text(page)
     print(f"wrote {path}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from flushpoint._validate import FloatArray
 from flushpoint.bench.numpy_rivals import step_accounts
-from flushpoint.bench.workloads import COEFFICIENT, EXPONENTIAL, LOG_NORMAL, MAINTENANCE, MIX, PRICE
+from flushpoint.bench.workloads import COEFFICIENT, EXPONENTIAL, LOG_NORMAL, MAINTENANCE, MIX, PRICE, AccountWalk
 
 
 @nb.njit(inline="always")
@@ -182,24 +182,15 @@ def _failing(quantity, money, mark, rate, deduction, still, hit):
         hit[a] = still[a] and slack <= 0.0
 
 
-def account_path(
-    quantity: FloatArray,
-    money: FloatArray,
-    log_price: FloatArray,
-    returns: FloatArray,
-    rate: FloatArray,
-    deduction: FloatArray,
-    coefficients: FloatArray,
-    decay: float,
-) -> tuple[FloatArray, int]:
+def account_path(walk: AccountWalk) -> tuple[FloatArray, int]:
     """Look at all accounts in every step."""
-    hit = np.empty(money.size, bool)
+    hit = np.empty(walk.money.size, bool)
 
     def fails(mark: FloatArray, still: Any) -> Any:
-        _failing(quantity, money, mark, rate, deduction, still, hit)
+        _failing(walk.quantity, walk.money, mark, walk.rate, walk.deduction, still, hit)
         return hit
 
-    return step_accounts(fails, quantity, log_price, returns, coefficients, decay)
+    return step_accounts(walk, fails)
 
 
 @nb.njit(parallel=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flushpoint._validate import FloatArray
-from flushpoint.bench.workloads import COEFFICIENT, EXPONENTIAL, LOG_NORMAL, PRICE, draw_book
+from flushpoint.bench.workloads import COEFFICIENT, EXPONENTIAL, LOG_NORMAL, PRICE, AccountWalk, draw_book
 
 Ints = NDArray[np.int64]
 
@@ -130,49 +130,36 @@ def walk_paths(
 
 # --- accounts over several markets ---
 def step_accounts(
-    fails: Callable[[FloatArray, NDArray[np.bool_]], NDArray[np.bool_]],
-    quantity: FloatArray,
-    log_price: FloatArray,
-    returns: FloatArray,
-    coefficients: FloatArray,
-    decay: float,
+    walk: AccountWalk, fails: Callable[[FloatArray, NDArray[np.bool_]], NDArray[np.bool_]]
 ) -> tuple[FloatArray, int]:
     """Accounts of one path, closed whole where `fails(mark, open)` says so; (final prices, how many)."""
-    volume, f, closed = np.zeros(log_price.size), log_price.copy(), np.zeros(len(quantity), bool)
-    for move in returns:
-        volume *= decay
+    volume, f = np.zeros(walk.log_price.size), walk.log_price.copy()
+    closed = np.zeros(len(walk.quantity), bool)
+    for move in walk.returns:
+        volume *= walk.decay
         f += move
         while True:
-            hit = fails(np.exp(f - coefficients * volume), ~closed)
+            hit = fails(np.exp(f - walk.coefficients * volume), ~closed)
             if not hit.any():
                 break
-            volume += quantity[hit].sum(0)
+            volume += walk.quantity[hit].sum(0)
             closed |= hit
-    return np.exp(f - coefficients * volume), int(closed.sum())
+    return np.exp(f - walk.coefficients * volume), int(closed.sum())
 
 
-def account_path(
-    quantity: FloatArray,
-    money: FloatArray,
-    log_price: FloatArray,
-    returns: FloatArray,
-    rate: FloatArray,
-    deduction: FloatArray,
-    coefficients: FloatArray,
-    decay: float,
-) -> tuple[FloatArray, int]:
+def account_path(walk: AccountWalk) -> tuple[FloatArray, int]:
     """Look at all accounts in every step."""
-    size = np.abs(quantity)
+    size, rate, deduction = np.abs(walk.quantity), walk.rate, walk.deduction
 
     def fails(mark: FloatArray, still: NDArray[np.bool_]) -> NDArray[np.bool_]:
         notional = size * mark
         maintenance = rate[0] * notional - deduction[0]
         for k in range(1, rate.size):
             np.maximum(maintenance, rate[k] * notional - deduction[k], out=maintenance)
-        failing: NDArray[np.bool_] = (money + quantity @ mark <= maintenance.sum(1)) & still
+        failing: NDArray[np.bool_] = (walk.money + walk.quantity @ mark <= maintenance.sum(1)) & still
         return failing
 
-    return step_accounts(fails, quantity, log_price, returns, coefficients, decay)
+    return step_accounts(walk, fails)
 
 
 # --- liquidation prices ---

@@ -7,12 +7,13 @@ import importlib
 import os
 import platform
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import flushpoint as fp
+from flushpoint._shown import markdown
 from flushpoint._whole import whole
 from flushpoint.bench.scaling import CostModel, serial_share
 
@@ -55,12 +56,6 @@ def processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def table(rows: Sequence[Sequence[str]], right: str = "") -> str:
-    """A Markdown table; the columns whose numbers stand in `right` are set to the right."""
-    rules = [("--:" if str(i) in right else "---") for i in range(len(rows[0]))]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [rows[0], rules, *rows[1:]])
 
 
 def duration(seconds: float) -> str:
@@ -111,10 +106,10 @@ def write(path: Path, facts: Mapping[str, Any]) -> list[Path]:
 
 
 def _text(picture: str, facts: Mapping[str, Any]) -> str:
-    about = table([("machine", ""), *machine().items(), ("command", f"`{COMMAND}`")])
+    about = markdown([("machine", ""), *machine().items(), ("command", f"`{COMMAND}`")])
     missing = "".join(f"\nNot run: {name} ({why}).\n" for name, why in facts["absent"].items())
     threads = facts["threads"]
-    race_table = table([("job", "each", "flushpoint", "rival", "its time"), *race_rows(facts)], right="24")
+    race_table = markdown([("job", "each", "flushpoint", "rival", "its time"), *race_rows(facts)], right=(2, 4))
     models = [("question", "seconds of each", "largest error", "error at the longest run, held out")]
     for name, model in facts["models"].items():
         models.append((name, terms(model), f"{model.error:.0%}", f"{model.held_out:.0%}"))
@@ -145,16 +140,16 @@ Seconds on one thread are a sum of terms: which ones, the algorithms say; how mu
 relative errors at the sizes measured, none negative. N are positions, M shocks, scenarios or paths; waves and closed
 positions are those of one of them.
 
-{table(models, right="23")}
+{markdown(models, right=(2, 3))}
 ## Threads
 
-{table(gains, right="1234")}
+{markdown(gains, right=(1, 2, 3, 4))}
 ## Sizes that do not fit here
 
 What the model says of them: no such run was made. More threads follow Amdahl's law from the gain above, which on many
 processors memory may not keep up with. Waves of a book of 10^9 positions follow a power law of those measured.
 
-{table(predicted, right="23")}"""
+{markdown(predicted, right=(2, 3))}"""
 
 
 def _draw(path: Path, facts: Mapping[str, Any]) -> None:

@@ -252,12 +252,11 @@ def _accounts(sizes: Sizes, threads: int, rivals: dict[str, Any]) -> Race:
     few, steps = 20, STEPS
     p = workloads.portfolio(sizes.accounts)
     returns = workloads.draw_moves(steps, few)
-    rules = (workloads.SCHEDULE.rate, workloads.SCHEDULE.deduction, p.coefficients, 0.5 ** (DAY / STEPS / HALF_LIFE))
-    start = np.log(workloads.PRICES)
+    first = workloads.account_walk(p, returns[0, :few])
     found: dict[str, Any] = {}
 
     def walk(name: str) -> None:
-        found[name] = rivals[name].account_path(p.quantity, p.money, start, returns[0, :few], *rules)
+        found[name] = rivals[name].account_path(first)
 
     def ours(steps: int) -> Any:
         given = fp.Returns(returns[:, :steps])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -179,7 +178,7 @@ def run(*, sweep: Sweep | None = None, progress: Callable[[int, int], object] | 
 
 
 def _thread_counts() -> list[int]:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = fp.build_info()["threads"]
     return sorted({usable, *(count for count in (1, 2, 4, 8, 16, 32, 64) if count <= usable)})
 
 

@@ -198,6 +198,25 @@ def portfolio(count: int) -> Portfolio:
     return Portfolio(fp.Accounts(*columns, cash, SCHEDULE), markets, quantity, money, coefficients)
 
 
+class AccountWalk(NamedTuple):
+    """A path of several markets, and the accounts in them, as plain arrays."""
+
+    quantity: FloatArray
+    money: FloatArray
+    log_price: FloatArray  # at the start
+    returns: FloatArray  # (steps, markets)
+    rate: FloatArray  # of maintenance, by tier
+    deduction: FloatArray
+    coefficients: FloatArray  # of impact
+    decay: float  # what a step leaves of the volume
+
+
+def account_walk(p: Portfolio, returns: FloatArray) -> AccountWalk:
+    """The first steps of a day of `STEPS`."""
+    tiers, decay = (SCHEDULE.rate, SCHEDULE.deduction), 0.5 ** (DAY / STEPS / HALF_LIFE)
+    return AccountWalk(p.quantity, p.money, np.log(PRICES), returns, *tiers, p.coefficients, decay)
+
+
 def draw_moves(steps: int, sinking: int) -> FloatArray:
     """Log returns of the three markets in one path, down by 6 % within the first steps so that accounts fail."""
     returns = np.random.default_rng(2).normal(0.0, 1.5e-3, (1, steps, 3))
