@@ -3,6 +3,10 @@
 #include "flushpoint/kernels.hpp"
 #include "flushpoint/normal.hpp"
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 #define FLUSHPOINT_TEXT_(x) #x
 #define FLUSHPOINT_TEXT(x) FLUSHPOINT_TEXT_(x)
 
@@ -222,7 +226,7 @@ void log_normals(random::Generator<Word4>& lanes, double median, double sigma, d
 }
 
 template <class Vector, class T>
-inline Vector load_four(const T* at) {  // from anywhere
+inline Vector load_any(const T* at) {  // from anywhere
     Vector out;
     __builtin_memcpy(&out, at, sizeof out);
     return out;
@@ -230,65 +234,152 @@ inline Vector load_four(const T* at) {  // from anywhere
 
 inline Wide exponential(Wide x) { return math::detail::exp_of_any<Wide, WideWord>(x); }
 
-// First all guesses, so that the memory each needs is on its way while others are made. Triggers are compared a window at
-// a time: what that costs does not depend on where in it the end is.
+typedef std::int64_t WideInteger __attribute__((vector_size(8 * width)));
+
+inline WideWord load(const std::uint64_t* at) { return *reinterpret_cast<const WideWord*>(at); }
+inline void store(std::uint64_t* at, WideWord value) { *reinterpret_cast<WideWord*>(at) = value; }
+
+// Whole numbers from 0 to 2^51, which stand in the low bits of 2^52 + k.
+constexpr double whole = 0x1p52;
+inline WideWord to_word(Wide x) { return __builtin_bit_cast(WideWord, x + whole) & ((std::uint64_t{1} << 52) - 1); }
+inline Wide to_number(WideWord k) { return __builtin_bit_cast(Wide, k | 0x4330000000000000) - whole; }
+
+// The bits of the numbers outside are gathered in a word.
+int first_outside(const double* numbers, int from, int count, double lower, double upper) {
+    const Wide low = lower - Wide{}, high = upper - Wide{};
+    WideWord bit, found{};
+    for (int k = 0; k < width; ++k) bit[k] = std::uint64_t{1} << k;
+    for (int i = 0; i < block_steps; i += width, bit <<= width) {
+        const Wide x = load_any<Wide>(numbers + i);
+        found |= __builtin_bit_cast(WideWord, (x <= low) | (x >= high)) & bit;
+    }
+    std::uint64_t all = 0;
+    for (int k = 0; k < width; ++k) all |= found[k];
+    all = (all | std::uint64_t{1} << count) >> from << from;
+    return __builtin_ctzll(all);
+}
+
+// How many triggers of a window are crossed, which are its first.
+constexpr std::size_t window = 8;
+inline std::size_t crossed_of_window(const double* trigger, double factor, double least) {
+#if defined(__AVX512F__)
+    const auto crossed = crosses(load_any<Wide>(trigger), factor - Wide{}, least - Wide{});
+    const auto bits = static_cast<unsigned>(_mm512_test_epi64_mask((__m512i)crossed, (__m512i)crossed));
+    return static_cast<std::size_t>(__builtin_popcount(bits));
+#else
+    const Double4 by = factor - Double4{}, bound = least - Double4{};
+    const Word4 crossed = __builtin_bit_cast(Word4, crosses(load_any<Double4>(trigger), by, bound)) +
+                          __builtin_bit_cast(Word4, crosses(load_any<Double4>(trigger + 4), by, bound));
+    return -((crossed[0] + crossed[2]) + (crossed[1] + crossed[3]));
+#endif
+}
+
+// Step by step over all, so that the memory each needs is on its way while others are looked at. A window is a line of
+// memory, about where the guide has the end: what it costs does not depend on where in it the end is.
 void search_ends(Searches& s) {
-    constexpr std::size_t window = 8;
-    alignas(64) double cells[Searches::most], factor[Searches::most], least[Searches::most];
+    alignas(64) Searches::Numbers factor, least, past;
+    alignas(64) Searches::Indices cell, edges, from;
     const std::size_t count = s.count;
+    const GuideView longs = s.sides[0].guide, shorts = s.sides[1].guide;
     for (std::size_t i = 0; i < count; i += width) {
         const Wide displacement = load(s.mark_displacement + i), log_start = load(s.log_start + i);
-        const Wide sign = load(s.sign + i), last = load(s.last + i);
-        const Wide ahead = (log_start - displacement - load(s.first + i)) * load(s.scale + i);
+        const auto is_short = load(s.is_short + i) != 0;
+        const auto of_side = [&](double of_longs, double of_shorts) { return is_short ? of_shorts - Wide{} : of_longs - Wide{}; };
+        const Wide sign = of_side(1.0, -1.0), last = of_side(longs.last, shorts.last);
+        const Wide from_first = log_start - displacement - of_side(longs.first, shorts.first);
+        const Wide ahead = from_first * of_side(longs.scale, shorts.scale);
         const Wide within = ahead < last ? ahead : last;
-        store(cells + i, within > 0.0 ? within : Wide{});
+        const WideWord at = to_word(within > 0.5 ? within - 0.5 : Wide{});
+        store(cell + i, at);
+        store(past + i, (within > 0.0 ? within : Wide{}) - to_number(at));
         const Wide start = exponential(log_start);
         store(s.start + i, start);
         store(factor + i, sign * exponential(displacement));
         store(least + i, signed_start(sign, start));
     }
     for (std::size_t i = 0; i < count; ++i) {
-        const auto cell = static_cast<std::int64_t>(cells[i]);
-        const double low = s.crossed[i][cell], high = s.crossed[i][cell + 1];
-        const auto near = static_cast<std::size_t>(
-            static_cast<std::int64_t>(low + (cells[i] - static_cast<double>(cell)) * (high - low)));
-        s.end[i] = near > s.closed[i] + window / 2 ? near - window / 2 : s.closed[i];
-        __builtin_prefetch(s.trigger[i] + s.end[i]);
-        __builtin_prefetch(s.trigger[i] + s.end[i] + (window - 1));
-        __builtin_prefetch(s.quantity_sum[i] + near);
+        __builtin_memcpy(edges + i, s.sides[s.is_short[i]].guide.crossed + cell[i], sizeof *edges);
     }
-    std::size_t through[Searches::most + 3], ended = 0;  // those that find nothing crossed
+    for (std::size_t i = 0; i < count; i += width) {
+        const WideWord both = load(edges + i), closed = load(s.closed + i);
+        const Wide low = to_number(both & 0xffffffff), high = to_number(both >> 32);
+        const WideWord guess = to_word(low + load(past + i) * (high - low) + 0.5);
+        const WideWord least_guess = closed + window / 2;
+        store(from + i, (guess > least_guess ? guess : least_guess) - window / 2);
+    }
     for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t from = s.end[i];
-        std::size_t found = 0;
-        if (from + window <= s.positions[i]) {
-            const double* at = s.trigger[i] + from;
-            const Double4 by = Double4{} + factor[i], bound = Double4{} + least[i];
-            const Word4 crossed = __builtin_bit_cast(Word4, crosses(load_four<Double4>(at), by, bound)) +
-                                  __builtin_bit_cast(Word4, crosses(load_four<Double4>(at + 4), by, bound));
-            found = -((crossed[0] + crossed[2]) + (crossed[1] + crossed[3]));
-        }
-        if (found - 1 < window - 1) {
-            s.end[i] = from + found;
-        } else if (from != s.closed[i] || found != 0 || from + window > s.positions[i]) {
-            const double* trigger = s.trigger[i];
-            s.end[i] = gallop(s.closed[i], s.positions[i], from + found,
-                              [&](std::size_t k) { return crosses(trigger[k], factor[i], least[i]); });
-        }
-        __builtin_prefetch(s.quantity_sum[i] + s.end[i]);
-        through[ended] = i;
-        ended += s.end[i] == s.closed[i];
+        const SearchedSide& side = s.sides[s.is_short[i]];
+        __builtin_prefetch(side.trigger + from[i] + 2);
+        __builtin_prefetch(side.trigger + from[i] + 6);
+        __builtin_prefetch(side.quantity_sum + from[i] + 4);
     }
-    for (std::size_t i = 0; i < ended; i += 4) {
-        for (std::size_t k = ended; k < i + 4; ++k) through[k] = through[i];
+    std::size_t ended = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const SearchedSide& side = s.sides[s.is_short[i]];
+        const double* trigger = side.trigger;
+        const std::size_t begin = from[i], closed = s.closed[i], positions = side.positions;
+        const bool inside = begin + window <= positions;
+        const std::size_t found = inside ? crossed_of_window(trigger + begin, factor[i], least[i]) : 0;
+        std::size_t end = begin + found;
+        // One branch that is seldom taken, where the end may be further off.
+        if (!inside | (found == window) | ((found == 0) & (begin != closed))) [[unlikely]] {
+            end = gallop(closed, positions, end, [&](std::size_t k) { return crosses(trigger[k], factor[i], least[i]); });
+        }
+        s.end[i] = end;
+        __builtin_prefetch(side.quantity_sum + end);
+        s.through[ended] = i;
+        ended += end == closed;
+    }
+    s.ended = ended;
+    for (std::size_t i = 0; i < s.ended; i += 4) {
+        for (std::size_t k = s.ended; k < i + 4; ++k) s.through[k] = s.through[i];
         Double4 next{};
         for (std::size_t k = 0; k < 4; ++k) {
-            const std::size_t one = through[i + k];
-            next[k] = s.closed[one] < s.positions[one] ? s.trigger[one][s.closed[one]] : 1.0;
+            const std::size_t one = s.through[i + k];
+            const SearchedSide& side = s.sides[s.is_short[one]];
+            next[k] = s.closed[one] < side.positions ? side.trigger[s.closed[one]] : 1.0;
         }
         const Double4 log_next = math::detail::log_of(math::detail::split<Double4, Word4>(next));
-        for (std::size_t k = 0; k < 4; ++k) s.log_next[through[i + k]] = log_next[k];
+        for (std::size_t k = 0; k < 4; ++k) s.log_next[s.through[i + k]] = log_next[k];
     }
+}
+
+// Of several states, side by side where the family of the impact can tell of them.
+template <class Impact>
+inline Wide displacement(const Market<Impact>& market, Wide sold, Wide recovering) {
+    if constexpr (Impact::odd) {
+        return market.displacement(sold, recovering);
+    } else {
+        Wide out;
+        for (int k = 0; k < width; ++k) out[k] = market.displacement(sold[k], recovering[k]);
+        return out;
+    }
+}
+
+void close_waves(Searches& s, const MarketData& data) {
+    for (std::size_t i = 0; i < s.count; ++i) s.quantity[i] = s.sides[s.is_short[i]].quantity_sum[s.end[i]];
+    with_market(data, 1.0, [&](const auto& market) {
+        for (std::size_t i = 0; i < s.count; i += width) {
+            const WideWord before = load(s.closed + i), end = load(s.end + i);
+            const Wide of_side = load(s.quantity + i);
+            const Wide closed = (load(s.is_short + i) != 0 ? -of_side : of_side) + load(s.others + i);
+            const auto moves = before != end;
+            const auto update = [&](double* at, Wide now) {
+                const Wide value = moves ? now : load(at);
+                store(at, value);
+                return value;
+            };
+            const Wide sold = update(s.sold + i, load(s.outside + i) + closed);
+            const Wide recovering = update(s.recovering + i, load(s.recovered + i) + closed);
+            const Wide g = update(s.displacement + i, displacement(market, sold, recovering));
+            const Wide highest = load(s.highest + i), lowest = load(s.lowest + i);
+            store(s.mark_displacement + i, market.mark_displacement(g));
+            store(s.highest + i, g > highest ? g : highest);
+            store(s.lowest + i, g < lowest ? g : lowest);
+            store(s.closed + i, end);
+            store(s.waves + i, load(s.waves + i) - __builtin_bit_cast(WideWord, moves));
+        }
+    });
 }
 
 typedef std::int8_t Byte4 __attribute__((vector_size(4)));
@@ -303,10 +394,10 @@ bool tier_prices(const TierLines& tiers, const TierColumns& in, std::size_t coun
         Integer4 is_high[wide];
         for (int v = 0; v < wide; ++v) {
             const std::size_t at = i + 4 * v;
-            const auto side = __builtin_convertvector(load_four<Byte4>(in.side + at), Integer4);
-            const auto q = load_four<Double4>(in.quantity + at), entry = load_four<Double4>(in.entry_price + at);
-            const auto needed = load_four<Double4>(in.other_maintenance + at), fee = load_four<Double4>(in.fee + at);
-            const auto margin = load_four<Double4>(in.margin + at), other_pnl = load_four<Double4>(in.other_pnl + at);
+            const auto side = __builtin_convertvector(load_any<Byte4>(in.side + at), Integer4);
+            const auto q = load_any<Double4>(in.quantity + at), entry = load_any<Double4>(in.entry_price + at);
+            const auto needed = load_any<Double4>(in.other_maintenance + at), fee = load_any<Double4>(in.fee + at);
+            const auto margin = load_any<Double4>(in.margin + at), other_pnl = load_any<Double4>(in.other_pnl + at);
             const Double4 collateral = margin + other_pnl - needed;
             hold(q > 0.0);
             hold(q < math::infinity);
@@ -330,7 +421,7 @@ bool tier_prices(const TierLines& tiers, const TierColumns& in, std::size_t coun
         }
         for (int v = 0; v < wide; ++v) {
             const std::size_t at = i + 4 * v;
-            const auto q = load_four<Double4>(in.quantity + at);
+            const auto q = load_any<Double4>(in.quantity + at);
             const Double4 notional = is_high[v] ? highest[v] : lowest[v];
             const Double4 price = tiers.inverse ? q / notional : notional / q;
             __builtin_memcpy(out + at, &price, sizeof price);
@@ -343,7 +434,7 @@ bool tier_prices(const TierLines& tiers, const TierColumns& in, std::size_t coun
 
 extern const Kernels kernel_table;
 const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns,  answer_shocks, normal_returns, student_returns,
-                           garch_returns, accumulate, normal_mixture, log_normals, search_ends, tier_prices};
+                           garch_returns, accumulate, normal_mixture, log_normals, first_outside, search_ends, close_waves, tier_prices};
 
 }  // namespace FLUSHPOINT_ARCH
 }  // namespace flushpoint

@@ -33,7 +33,7 @@ double jumps(const PathJob& job) { return job.process.kind == ProcessKind::jumps
 class Tables {
 public:
     Tables(const PathJob& job, std::uint64_t first, std::size_t paths)
-        : recovery_(job.clock.step, job.clock.half_life, job.clock.steps) {
+        : book_(job.positions.book), recovery_(job.clock.step, job.clock.half_life, job.clock.steps) {
         const bool apart = job.venue && tells_apart(*job.venue, job.positions);
         const bool lives = job.turnover || job.depth || job.market.support.count > 0;
         const bool alone = job.funding || job.bridge || !job.targeting.empty();
@@ -46,7 +46,7 @@ public:
 
     // Whether there are guides, for cascades of many paths side by side.
     bool guides() const { return guides_; }
-    GuideView guide(bool shorts) const { return (shorts ? shorts_ : longs_).view(); }
+    Searches searches() const { return {{book_.longs, longs_.view()}, {book_.shorts, shorts_.view()}}; }
 
     const Recovery& recovery() const { return recovery_; }
 
@@ -69,6 +69,7 @@ private:
         return all == 0 ? 0.0 : way * math::square_root(static_cast<double>(job.clock.steps) / static_cast<double>(all));
     }
 
+    BookView book_;
     Recovery recovery_;
     bool guides_ = false;
     Guide longs_, shorts_;
@@ -84,6 +85,8 @@ struct SortedPositions {
 
     SortedPositions(const PathJob& job, std::uint64_t, Pulse&, bool)
         : longs{job.positions.book.longs, false}, shorts{job.positions.book.shorts, true} {}
+
+    SortedSide& side(bool is_short) { return is_short ? shorts : longs; }
 };
 
 // A book that a venue closes in its own way.
@@ -191,15 +194,15 @@ public:
           resting_(&market),
           market_(&market),
           tables_(&tables),
-          waves_(waves),
-          pulse_(&pulse),
+          positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
+          low_(f),
+          high_(f),
           wants_proceeds_(columns.ledger.proceeds != nullptr),
           wants_money_(columns.ledger.needs_bankruptcy()),
           tells_(wants_proceeds_ || wants_money_ || waves || job.funding),
-          positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
+          waves_(waves),
+          pulse_(&pulse),
           ledger_(job.venue ? *job.venue : no_venue),
-          low_(f),
-          high_(f),
           last_price_(f),
           present_(market) {
         for (const VolatilityTargeting& rule : job.targeting) funds_.emplace_back(rule, job.clock.step);
@@ -252,68 +255,67 @@ public:
         leave();
     }
 
-    // A visit in parts, for a cascade that is to run beside others: where `join` tells that it does, `close` closes what the
+    // A visit in parts, for a cascade that is to run beside others: where `join` tells that it does, `tell` settles what the
     // i-th search has found, and `part` ends the visit once it finds nothing. Such a cascade stays in one side of a sorted
     // book, since none of the other side is crossed at its start and its own trades only move the mark away from there.
     bool join(std::int64_t step, double f, Searches& searches, std::size_t i) {
         arrive(step, f, 0.0);
         if (visit_.falls != visit_.rises) {
-            const SortedSide &side = visit_.falls ? positions_.longs : positions_.shorts,
-                             &other = visit_.falls ? positions_.shorts : positions_.longs;
-            visit_.recovered = trading_.state.recovering - (positions_.longs.quantity() - positions_.shorts.quantity());
-            visit_.sign = visit_.falls ? 1.0 : -1.0;
-            visit_.others = -visit_.sign * other.quantity();
-            searches.mark_displacement[i] = market_->mark_displacement(trading_.displacement);
+            const bool is_short = visit_.rises;
+            const double sold = positions_.longs.quantity(), bought = positions_.shorts.quantity();
+            searches.is_short[i] = is_short;
             searches.log_start[i] = f;
-            searches.sign[i] = visit_.sign;
-            searches.follow(i, tables_->guide(side.shorts));
-            searches.trigger[i] = side.view.trigger;
-            searches.quantity_sum[i] = side.view.quantity_sum;
-            searches.closed[i] = side.closed;
-            searches.positions[i] = side.view.count;
+            searches.outside[i] = trading_.outside;
+            searches.recovered[i] = trading_.state.recovering - (sold - bought);
+            searches.others[i] = is_short ? sold : -bought;
+            searches.closed[i] = positions_.side(is_short).closed;
+            searches.waves[i] = 0;
+            searches.quantity[i] = is_short ? bought : sold;
+            searches.sold[i] = trading_.state.sold;
+            searches.recovering[i] = trading_.state.recovering;
+            searches.displacement[i] = searches.highest[i] = searches.lowest[i] = trading_.displacement;
+            searches.mark_displacement[i] = market_->mark_displacement(trading_.displacement);
             return true;
         }
         if (visit_.falls) run();
         leave();
         return false;
     }
-    void close(Searches& searches, std::size_t i) {
-        const std::size_t end = searches.end[i];
-        if (tells_) {
-            (visit_.falls ? positions_.longs : positions_.shorts).closed = end;
-            Range sold{positions_.longs.closed, positions_.longs.closed};
-            Range bought{positions_.shorts.closed, positions_.shorts.closed};
-            (visit_.falls ? sold : bought).begin = searches.closed[i];
-            settle(visit_.step, searches.start[i], sold, bought);
-        }
-        searches.closed[i] = end;
-        const double closed = visit_.sign * searches.quantity_sum[i][end] + visit_.others;
-        trading_.close(closed, visit_.recovered + closed, *market_);
-        searches.mark_displacement[i] = market_->mark_displacement(trading_.displacement);
+    bool tells() const { return tells_; }
+    void tell(const Searches& searches, std::size_t i) {
+        if (searches.end[i] == searches.closed[i]) return;
+        take_state(searches, i);
+        const bool is_short = visit_.rises;
+        positions_.side(is_short).close_to(searches.end[i]);
+        Range sold{positions_.longs.closed, positions_.longs.closed};
+        Range bought{positions_.shorts.closed, positions_.shorts.closed};
+        (is_short ? bought : sold).begin = searches.closed[i];
+        settle(visit_.step, searches.start[i], sold, bought);
     }
     void part(const Searches& searches, std::size_t i) {
-        SortedSide& side = visit_.falls ? positions_.longs : positions_.shorts;
+        take_state(searches, i);
+        trading_.highest = searches.highest[i];
+        trading_.lowest = searches.lowest[i];
+        trading_.waves += static_cast<std::int64_t>(searches.waves[i]);
+        const bool is_short = visit_.rises;
+        SortedSide& side = positions_.side(is_short);
         side.closed = searches.closed[i];
+        side.sum = searches.quantity[i];
         const double next = side.next_trigger();
         if (next >= 0x1p-1022 && next < math::infinity) {  // as logarithms in vectors need it
-            (visit_.falls ? next_long_ : next_short_) = next;
-            (visit_.falls ? long_trigger_ : short_trigger_) = searches.log_next[i];
+            next_[is_short] = next;
+            log_trigger_[is_short] = searches.log_next[i];
         } else {
             next_triggers();
         }
         leave();
     }
 
-    // The first of `steps` exogenous log prices, in rows of `walk_lanes`, that may hold a trigger or a new extreme.
-    int next(const double* f, int step, int steps, std::int64_t before) {
-        if (constant_) {
-            for (; step < steps && !concerned(f[step * walk_lanes], f[step * walk_lanes]); ++step) {
-                glide(f[step * walk_lanes], f[step * walk_lanes], [&] { return before + step + 1; });
-            }
-        } else {
-            const double lower = lower_, upper = upper_;
-            while (step < steps && f[step * walk_lanes] > lower && f[step * walk_lanes] < upper) ++step;
-        }
+    // The first of `steps` exogenous log prices, from `step` on, that may hold a trigger or a new extreme; the first of them
+    // all stands at step `before` + 1.
+    int next(const double* f, int step, int steps, std::int64_t before, const Kernels& kernel) {
+        if (!constant_) return kernel.first_outside(f, step, steps, lower_, upper_);
+        for (; step < steps && !concerned(f[step], f[step]); ++step) glide(f[step], f[step], [&] { return before + step + 1; });
         return step;
     }
 
@@ -342,7 +344,7 @@ public:
         const double g = displacement(step);
         trading_.scale *= 1.0 + job_->funding->rate(step - 1, math::exp(-g) - 1.0);
         log_scale_ = math::log(trading_.scale);
-        next_long_ = next_short_ = math::not_a_number;
+        next_[0] = next_[1] = math::not_a_number;
         next_triggers();
         bound(g, resting_->permanent_displacement(trading_.state.sold));
     }
@@ -388,15 +390,17 @@ private:
         visit_.step = step;
         visit_.f = f;
         visit_.sale = sale;
-        visit_.before = trading_;
+        visit_.before = trading_.state;
+        visit_.outside = trading_.outside;
+        visit_.waves = trading_.waves;
         trading_.state.recovering = recovering(step);
         if (lives_) scale_volumes(market_->liquidity);
         if (sale != 0.0) trading_.sell_outside(sale);
         trading_.update(*market_);
         trading_.highest = trading_.lowest = trading_.displacement;
         const double below = market_->mark_displacement(trading_.displacement);
-        visit_.falls = f <= long_trigger_ + below + slack;
-        visit_.rises = f >= short_trigger_ + below - slack;
+        visit_.falls = f <= log_trigger_[0] + below + slack;
+        visit_.rises = f >= log_trigger_[1] + below - slack;
         if (support_) {
             support_->set_start(f);
             visit_.supported = trading_.displacement > f - support_->log_price();
@@ -413,6 +417,11 @@ private:
                   [&](auto& sold, auto& bought) { settle(visit_.step, exogenous, sold, bought); });
         next_triggers();
     }
+    // Where the waves so far have brought a cascade that runs beside others.
+    void take_state(const Searches& searches, std::size_t i) {
+        trading_.state = {searches.sold[i], searches.recovering[i]};
+        trading_.displacement = searches.displacement[i];
+    }
     void leave() {
         if (visit_.f - trading_.highest < low_) {
             low_ = visit_.f - trading_.highest;
@@ -421,11 +430,12 @@ private:
         high_ = std::max(high_, visit_.f - trading_.lowest);
         exhausted_ |= infinite(trading_.highest) || infinite(trading_.lowest);
         const double displacement = trading_.displacement;
-        if (trading_.waves != visit_.before.waves || visit_.sale != 0.0 || visit_.supported) {
+        if (trading_.waves != visit_.waves || visit_.sale != 0.0 || visit_.supported) {
             since_ = visit_.step;
             if (lives_) scale_volumes(1.0 / market_->liquidity);
         } else {
-            trading_ = visit_.before;  // what recovers is counted from the last trade, however often we looked
+            trading_.state = visit_.before;
+            trading_.outside = visit_.outside;  // what recovers is counted from the last trade, however often we looked
         }
         if (depth_) {
             pulse_->spent(5);
@@ -454,9 +464,10 @@ private:
     static double shifted(double log_price, double by) { return infinite(log_price) ? log_price : log_price + by; }
 
     void next_triggers() {
-        const double next_long = positions_.longs.next_trigger(), next_short = positions_.shorts.next_trigger();
-        if (next_long != next_long_) long_trigger_ = shifted(math::log(next_long_ = next_long), log_scale_);
-        if (next_short != next_short_) short_trigger_ = shifted(math::log(next_short_ = next_short), log_scale_);
+        const double now[] = {positions_.longs.next_trigger(), positions_.shorts.next_trigger()};
+        for (int side = 0; side < 2; ++side) {
+            if (now[side] != next_[side]) log_trigger_[side] = shifted(math::log(next_[side] = now[side]), log_scale_);
+        }
     }
 
     // Until the next trade the displacement goes from `now` to `rest`, and never back; extremes are told by `glide` where
@@ -466,8 +477,8 @@ private:
         constant_ = now == rest && !infinite(now) && !job_->bridge;
         displacement_ = now;
         const double high = std::max(now, rest), low = std::min(now, rest);
-        lower_ = shifted(long_trigger_, market_->mark_displacement(high) + slack);
-        upper_ = shifted(short_trigger_, market_->mark_displacement(low) - slack);
+        lower_ = shifted(log_trigger_[0], market_->mark_displacement(high) + slack);
+        upper_ = shifted(log_trigger_[1], market_->mark_displacement(low) - slack);
         if (lives_) watch(high);
         if (constant_) return;
         lower_ = std::max(lower_, shifted(low_, high));
@@ -535,41 +546,41 @@ private:
     struct Visit {
         std::int64_t step;
         double f, sale;
-        Trading before;
+        State before{0.0, 0.0};  // of the market, with what had been sold by others and how many waves there had been
+        double outside;
+        std::int64_t waves;
         bool falls, rises;  // far enough to cross, perhaps, a long's or a short's trigger
         bool supported;     // far enough for support to buy
-        // Beside others: what recovers but was not closed by these positions; +1 for longs, -1 for shorts; and what the other
-        // side has closed, sold less bought.
-        double recovered, sign, others;
     };
 
+    // What every visit needs stands together.
     const PathJob* job_;
     const Market<Impact>* resting_;
     const Market<Impact>* market_;  // as the step meets it
     const Tables* tables_;
-    std::vector<PathWave>* waves_;
-    Pulse* pulse_;
-    bool wants_proceeds_, wants_money_;  // of each wave
-    bool tells_;                         // of waves at all
     Positions positions_;
-    Ledger ledger_;  // where the positions keep none themselves
     Trading trading_;
     Visit visit_{};
     std::int64_t since_ = 0;  // the step of the last trade
     double low_, high_;       // log price
     std::int64_t low_step_ = 0;
-    bool exhausted_ = false;
-    double notional_[2]{}, counted_[2]{};  // closed so far, longs and shorts; the same at the book's own triggers
+    double next_[2] = {math::not_a_number, math::not_a_number};  // triggers, of longs and shorts
+    double log_trigger_[2];                                      // their logs
     double log_scale_ = 0.0;
-    double next_long_ = math::not_a_number, next_short_ = math::not_a_number;  // triggers
-    double long_trigger_, short_trigger_;                                      // their logs
     double lower_, upper_;                 // exogenous log prices between which nothing can happen
-    bool constant_;                        // whether the displacement stays until the next trade
     double displacement_;                  // since the last trade, where it stays
+    bool constant_;                        // whether the displacement stays until the next trade
+    bool exhausted_ = false;
+    bool lives_ = false;                   // whether depth or support does
+    bool wants_proceeds_, wants_money_;    // of each wave
+    bool tells_;                           // of waves at all
+    std::vector<PathWave>* waves_;
+    Pulse* pulse_;
+    Ledger ledger_;  // where the positions keep none themselves
+    double notional_[2]{}, counted_[2]{};  // closed so far, longs and shorts; the same at the book's own triggers
     std::vector<TargetingFund> funds_;
     double last_price_;                    // log price at which they looked
     double order_ = 0.0, targeted_ = 0.0;  // what they sell in the next step, and have sold
-    bool lives_ = false;                   // whether depth or support does
     Market<Impact> present_;               // with the depth and the spread of the step, where they change
     std::optional<LivingDepth> depth_;
     std::optional<Support> support_;
@@ -627,16 +638,16 @@ public:
     struct Visitor {
         OnePath* path;
         Lanes* lanes;
-        const double* f;  // of the block's first step; those of the next stand `walk_lanes` further on
+        const double* f;  // of the block
         int step;         // of the block, the next to look at
 
         // Moves on to the next cascade that joins others; false where there is none left in the block.
-        bool proceed(Searches& searches, std::size_t i) {
+        bool proceed(Searches& searches, std::size_t i, const Kernels& kernel) {
             const std::int64_t before = lanes->done_ - lanes->steps_;
             for (;;) {
-                step = path->next(f, step, lanes->steps_, before);
+                step = path->next(f, step, lanes->steps_, before, kernel);
                 if (step == lanes->steps_) return false;
-                const double now = f[step * walk_lanes];
+                const double now = f[step];
                 ++step;
                 if (path->join(before + step, now, searches, i)) return true;
             }
@@ -673,7 +684,9 @@ public:
             const double lowest = std::min(walk_.low[lane], from_[lane]), highest = std::max(walk_.high[lane], from_[lane]);
             if (every || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
                 if (joined) {
-                    visitors[visiting++] = {&path, this, &walk_.path[0][lane], 0};
+                    for (int s = 0; s < steps; ++s) taken_[visiting][s] = walk_.path[s][lane];
+                    visitors[visiting] = {&path, this, taken_[visiting], 0};
+                    ++visiting;
                 } else {
                     take(lane, moves, sales, due, stray, record_end);
                 }
@@ -759,6 +772,7 @@ private:
     Process process_;
     Walk walk_;
     double from_[walk_lanes];  // log prices before the block
+    double taken_[walk_lanes][block_steps] = {};  // log prices of those visited
     std::deque<OnePath> paths_;
     std::uint64_t first_;
     int count_;
@@ -772,11 +786,11 @@ private:
 // Runs paths to their end, the cascades of many side by side, wave by wave: what one waits for, memory or an exponential,
 // others need not. Whichever eight have come through a block walk the next.
 template <class Impact, class Positions>
-void run_together(std::deque<Lanes<Impact, Positions>>& eights, Pulse& pulse) {
+void run_together(std::deque<Lanes<Impact, Positions>>& eights, const MarketData& market, const Tables& tables, Pulse& pulse) {
     using Eight = Lanes<Impact, Positions>;
     const Kernels& kernel = kernels();
     typename Eight::Visitor visitors[Searches::most];
-    Searches searches{};
+    Searches searches = tables.searches();
     std::size_t& busy = searches.count;
     // Sees to it that some of an eight's paths are busy with waves.
     const auto refill = [&](Eight& eight) {
@@ -784,7 +798,7 @@ void run_together(std::deque<Lanes<Impact, Positions>>& eights, Pulse& pulse) {
             const std::size_t begin = busy, end = busy + eight.advance(visitors + busy);
             if constexpr (Eight::joins) {
                 for (std::size_t i = begin; i < end; ++i) {
-                    if (visitors[i].proceed(searches, busy)) visitors[busy++] = visitors[i];
+                    if (visitors[i].proceed(searches, busy, kernel)) visitors[busy++] = visitors[i];
                 }
             }
             eight.visiting = busy - begin;
@@ -795,16 +809,17 @@ void run_together(std::deque<Lanes<Impact, Positions>>& eights, Pulse& pulse) {
         while (busy > 0) {
             pulse.spent(2 * busy);
             kernel.search_ends(searches);
+            if (visitors[0].path->tells()) {
+                for (std::size_t i = 0; i < busy; ++i) visitors[i].path->tell(searches, i);
+            }
+            kernel.close_waves(searches, market);
             Eight* ready[Searches::most / walk_lanes];
             std::size_t free = 0;
-            for (std::size_t i = busy; i-- > 0;) {
+            for (std::size_t k = searches.ended; k-- > 0;) {
+                const std::size_t i = searches.through[k];
                 auto& one = visitors[i];
-                if (searches.end[i] != searches.closed[i]) {
-                    one.path->close(searches, i);
-                    continue;
-                }
                 one.path->part(searches, i);
-                if (one.proceed(searches, i)) continue;
+                if (one.proceed(searches, i, kernel)) continue;
                 if (--one.lanes->visiting == 0) ready[free++] = one.lanes;
                 searches.drop(i);
                 one = visitors[busy];
@@ -852,7 +867,7 @@ void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const 
                                         static_cast<int>(std::min<std::size_t>(walk_lanes, end - row)), row, columns,
                                         recording, nullptr, pulse);
                 }
-                run_together(eights, pulse);
+                run_together(eights, job.market, tables, pulse);
             } catch (const Pulse::Stopped&) {
                 return;  // the thread that stopped the work says why
             }
@@ -870,7 +885,7 @@ std::vector<PathWave> replay(const PathJob& job, std::uint64_t path, const PathC
     with_kinds(job, [&](auto kind, const auto& market) {
         std::deque<Lanes<typename std::decay_t<decltype(market)>::Family, typename decltype(kind)::type>> eights;
         eights.emplace_back(job, market, tables, path, 1, 0, columns, recording, &waves, pulse);
-        run_together(eights, pulse);
+        run_together(eights, job.market, tables, pulse);
     });
     return waves;
 }

@@ -146,6 +146,7 @@ struct SortedSide {
     const SideView& view;
     bool shorts;
     std::size_t closed = 0;
+    double sum = 0.0;      // of the quantities closed
     double density = 0.0;  // positions a unit of price in the last wave: where the next one may end
 
     // Closes what the crossing test finds crossed.
@@ -159,7 +160,7 @@ struct SortedSide {
         const double ahead = density * (shorts ? -distance : distance), rest = static_cast<double>(view.count - begin);
         const auto guess = static_cast<std::size_t>(ahead > 0.0 ? (ahead < rest ? ahead : rest) : 0.0);
         __builtin_prefetch(view.quantity_sum + begin + 1 + guess);  // wanted next, and as far away as the triggers
-        closed = gallop(begin + 1, view.count, begin + 1 + guess, crossed);
+        close_to(gallop(begin + 1, view.count, begin + 1 + guess, crossed));
         if (closed - begin >= 8) {
             const double width = view.trigger[begin] - view.trigger[closed - 1];
             density = static_cast<double>(closed - begin) / (shorts ? -width : width);
@@ -167,8 +168,12 @@ struct SortedSide {
         }
         return {begin, closed};
     }
+    void close_to(std::size_t end) {
+        closed = end;
+        sum = view.quantity_sum[end];
+    }
     // The quantity closed since the book was whole, and that of one wave.
-    double quantity() const { return view.quantity_sum[closed]; }
+    double quantity() const { return sum; }
     double quantity(Range wave) const { return wave.sum(view.quantity_sum); }
     double closed_quantity() const { return quantity(); }
     double notional() const { return view.notional_sum[closed]; }

@@ -31,35 +31,50 @@ private:
     std::vector<std::uint32_t> crossed_{0, 0};
 };
 
+// One side of a sorted book, to be searched.
+struct alignas(64) SearchedSide {
+    GuideView guide;
+    const double* trigger;
+    const double* quantity_sum;
+    std::uint64_t positions;
+
+    SearchedSide(const SideView& side, const GuideView& by)
+        : guide(by), trigger(side.trigger), quantity_sum(side.quantity_sum), positions(side.count) {}
+};
+
 // The cascades of several paths, each in one side of a sorted book, of which [0, closed) are closed.
 struct Searches {
-    static constexpr std::size_t most = 128;
+    static constexpr std::size_t most = 256;
+    static constexpr std::size_t room = most + 8;  // so that what belongs together is not all in one set of the cache
+    using Numbers = double[room];
+    using Indices = std::uint64_t[room];
 
-    std::size_t count;  // of those below in use
-    alignas(64) double mark_displacement[most];  // as it now is
-    alignas(64) double log_start[most];
-    alignas(64) double sign[most];  // of the side: +1 for longs, -1 for shorts
-    alignas(64) double first[most], scale[most], last[most];  // of the guide
-    const std::uint32_t* crossed[most];
-    const double* trigger[most];
-    const double* quantity_sum[most];
-    std::size_t closed[most], positions[most];
-    // Found: the start price, the end of those crossed and, where that is `closed`, the log of the next trigger.
-    alignas(64) double start[most];
-    std::size_t end[most];
-    double log_next[most];
+    Searches(const SearchedSide& longs, const SearchedSide& shorts) : sides{longs, shorts} {}
 
-    void follow(std::size_t i, const GuideView& guide) {
-        first[i] = guide.first;
-        scale[i] = guide.scale;
-        last[i] = guide.last;
-        crossed[i] = guide.crossed;
-    }
+    SearchedSide sides[2];
+    std::size_t count = 0;  // of those below in use
+    alignas(64) Indices is_short{};
+    alignas(64) Numbers log_start{};
+    // What was sold, and what recovers, but was not closed by these positions; what the other side has closed, sold less
+    // bought.
+    alignas(64) Numbers outside{}, recovered{}, others{};
+    // Where the waves so far have brought it.
+    alignas(64) Indices closed{}, waves{};
+    alignas(64) Numbers quantity{};  // closed of the side
+    alignas(64) Numbers sold{}, recovering{}, displacement{}, mark_displacement{}, highest{}, lowest{};
+    // Found: the start price, the end of those crossed, and those cascades in which that is `closed`, which are through,
+    // with the log of the next trigger.
+    alignas(64) Numbers start{};
+    alignas(64) Indices end{};
+    std::size_t through[room]{}, ended = 0;
+    Numbers log_next{};
+
     // Puts what the last one is in the place of another.
     void drop(std::size_t i) {
         --count;
         const auto move = [&](auto&... column) { ((column[i] = column[count]), ...); };
-        move(mark_displacement, log_start, sign, first, scale, last, crossed, trigger, quantity_sum, closed, positions);
+        move(is_short, log_start, outside, recovered, others, closed, waves, quantity, sold, recovering, displacement,
+             mark_displacement, highest, lowest);
     }
 };
 

@@ -52,8 +52,12 @@ struct Kernels {
     // Log-normal numbers, median * exp(sigma * a standard normal), eight at a time.
     void (*log_normals)(random::Generator<random::Word4>& lanes, double median, double sigma, double* out,
                         std::size_t count);
-    // Finds the ends of what is crossed.
+    // The first of the numbers from `from` to `count`, at most `block_steps`, that is not between `lower` and `upper`; `count`
+    // where all are.
+    int (*first_outside)(const double* numbers, int from, int count, double lower, double upper);
+    // Finds the ends of what is crossed, and trades it.
     void (*search_ends)(Searches& searches);
+    void (*close_waves)(Searches& searches, const MarketData& market);
     // Liquidation prices of `count` positions, a multiple of 16, not limited to positive ones. Tells whether all their
     // numbers are plainly good: finite, and of the sign they must have.
     bool (*tier_prices)(const TierLines& tiers, const TierColumns& in, std::size_t count, double* out);

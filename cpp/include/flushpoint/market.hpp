@@ -49,9 +49,14 @@ struct Market {
         return out;
     }
 
-    double recovering_displacement(double volume) const {
-        if constexpr (Impact::odd) return impact.h(volume / liquidity, false);
-        return volume >= 0.0 ? impact.h(volume / liquidity, false) : -impact.h(-volume / liquidity, true);
+    // D is a number or, of odd families, a vector of them.
+    template <class D>
+    D recovering_displacement(D volume) const {
+        if constexpr (Impact::odd) {
+            return impact.h(volume / liquidity, false);
+        } else {
+            return volume >= 0.0 ? impact.h(volume / liquidity, false) : -impact.h(-volume / liquidity, true);
+        }
     }
     template <class D>
     D permanent_displacement(D sold) const {
@@ -59,9 +64,11 @@ struct Market {
     }
 
     // g: how far below the exogenous price trading has pushed the log price
-    double displacement(State s) const {
-        return permanent_displacement(s.sold) + recovering_displacement(s.recovering);
+    template <class D>
+    D displacement(D sold, D recovering) const {
+        return permanent_displacement(sold) + recovering_displacement(recovering);
     }
+    double displacement(State s) const { return displacement(s.sold, s.recovering); }
     // The quantity that, sold from rest, displaces by x (bought, hence negative, where x < 0).
     double inverse_displacement(double x) const {
         return liquidity * (x >= 0.0 ? impact.inverse(x, false, permanent) : -impact.inverse(-x, true, permanent));
@@ -71,8 +78,9 @@ struct Market {
         return s.recovering - inverse_displacement(x - permanent_displacement(s.sold - s.recovering));
     }
     // How far below the exogenous price the log mark stands.
-    double mark_displacement(double displacement) const {
-        return mark_weight == 0.0 ? 0.0 : mark_weight * displacement;
+    template <class D>
+    D mark_displacement(D displacement) const {
+        return mark_weight == 0.0 ? D{} : mark_weight * displacement;
     }
     // What a trigger is multiplied by before it is compared with the start price.
     double mark_factor(double displacement) const { return math::exp(mark_displacement(displacement)); }
