@@ -623,7 +623,7 @@ public:
         const double start = math::log(job.market.price);
         for (int lane = 0; lane < count; ++lane) {
             const std::uint64_t numbers = job.randomness.numbers(first + static_cast<std::uint64_t>(lane));
-            paths_.emplace_back(job, market, tables, numbers, start, columns, waves, pulse);
+            paths_[lane].emplace(job, market, tables, numbers, start, columns, waves, pulse);
         }
         process_.start(first, count, start, walk_);
         if (recording.count > 0 && recording.at[0] == 0) {
@@ -640,17 +640,18 @@ public:
         Lanes* lanes;
         const double* f;  // of the block
         int step;         // of the block, the next to look at
+        bool through;     // the block
 
-        // Moves on to the next cascade that joins others; false where there is none left in the block.
-        bool proceed(Searches& searches, std::size_t i, const Kernels& kernel) {
-            const std::int64_t before = lanes->done_ - lanes->steps_;
-            for (;;) {
-                step = path->next(f, step, lanes->steps_, before, kernel);
-                if (step == lanes->steps_) return false;
-                const double now = f[step];
-                ++step;
-                if (path->join(before + step, now, searches, i)) return true;
-            }
+        // Moves on to where something may happen.
+        void proceed(const Kernels& kernel) {
+            step = path->next(f, step, lanes->steps_, lanes->done_ - lanes->steps_, kernel);
+            through = step == lanes->steps_;
+        }
+        // Visits that step; whether its cascade joins others.
+        bool join(Searches& searches, std::size_t i) {
+            const double now = f[step];
+            ++step;
+            return path->join(lanes->done_ - lanes->steps_ + step, now, searches, i);
         }
     };
 
@@ -680,12 +681,12 @@ public:
 
         visiting = 0;
         for (int lane = 0; lane < count_; ++lane) {
-            OnePath& path = paths_[static_cast<std::size_t>(lane)];
+            OnePath& path = *paths_[lane];
             const double lowest = std::min(walk_.low[lane], from_[lane]), highest = std::max(walk_.high[lane], from_[lane]);
             if (every || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
                 if (joined) {
                     for (int s = 0; s < steps; ++s) taken_[visiting][s] = walk_.path[s][lane];
-                    visitors[visiting] = {&path, this, taken_[visiting], 0};
+                    visitors[visiting] = {&path, this, taken_[visiting], 0, false};
                     ++visiting;
                 } else {
                     take(lane, moves, sales, due, stray, record_end);
@@ -705,7 +706,7 @@ public:
 
     void write() const {
         for (int lane = 0; lane < count_; ++lane) {
-            paths_[static_cast<std::size_t>(lane)].write(columns_, row_ + static_cast<std::size_t>(lane), walk_.log_price[lane]);
+            paths_[lane]->write(columns_, row_ + static_cast<std::size_t>(lane), walk_.log_price[lane]);
         }
     }
 
@@ -714,7 +715,7 @@ public:
 private:
     void record(int lane, std::size_t at, double price) {
         const std::size_t i = (row_ + static_cast<std::size_t>(lane)) * recording_.count + at;
-        const auto& market = paths_[static_cast<std::size_t>(lane)].market();
+        const auto& market = paths_[lane]->market();
         recording_.prices[i] = price;
         if (recording_.liquidity) recording_.liquidity[i] = market.liquidity;
         if (recording_.spread) recording_.spread[i] = market.spread;
@@ -725,7 +726,7 @@ private:
         for (; next < end && recording_.at[next] <= until; ++next) {
             const std::int64_t step = recording_.at[next];
             const double f = walk_.path[step - (done_ - steps_) - 1][lane];
-            record(lane, next, math::exp(paths_[static_cast<std::size_t>(lane)].log_price(step, f)));
+            record(lane, next, math::exp(paths_[lane]->log_price(step, f)));
         }
         return next;
     }
@@ -733,7 +734,7 @@ private:
     // Takes one path through the block, step by step.
     void take(int lane, const double* moves, const double* sales, const double* due, double stray,
               std::size_t record_end) {
-        OnePath& path = paths_[static_cast<std::size_t>(lane)];
+        OnePath& path = *paths_[lane];
         const bool watches_low = job_.random ? !job_.random->positions.front().shorts : job_.positions.book.longs.count > 0;
         std::size_t next = recorded_;
         double before = from_[lane];
@@ -773,7 +774,7 @@ private:
     Walk walk_;
     double from_[walk_lanes];  // log prices before the block
     double taken_[walk_lanes][block_steps] = {};  // log prices of those visited
-    std::deque<OnePath> paths_;
+    std::optional<OnePath> paths_[walk_lanes];
     std::uint64_t first_;
     int count_;
     std::size_t row_;
@@ -783,48 +784,88 @@ private:
     std::size_t recorded_ = 0;
 };
 
-// Runs paths to their end, the cascades of many side by side, wave by wave: what one waits for, memory or an exponential,
-// others need not. Whichever eight have come through a block walk the next.
-template <class Impact, class Positions>
-void run_together(std::deque<Lanes<Impact, Positions>>& eights, const MarketData& market, const Tables& tables, Pulse& pulse) {
-    using Eight = Lanes<Impact, Positions>;
-    const Kernels& kernel = kernels();
-    typename Eight::Visitor visitors[Searches::most];
-    Searches searches = tables.searches();
-    std::size_t& busy = searches.count;
-    // Sees to it that some of an eight's paths are busy with waves.
-    const auto refill = [&](Eight& eight) {
-        while (eight.visiting == 0 && !eight.done()) {
-            const std::size_t begin = busy, end = busy + eight.advance(visitors + busy);
-            if constexpr (Eight::joins) {
-                for (std::size_t i = begin; i < end; ++i) {
-                    if (visitors[i].proceed(searches, busy, kernel)) visitors[busy++] = visitors[i];
-                }
+// Runs paths to their end, the cascades of many side by side, wave by wave, and step by step: what one waits for, memory or
+// an exponential, others need not. Whichever eight have come through a block walk the next.
+template <class Eight>
+class Together {
+public:
+    Together(const MarketData& market, const Tables& tables, Pulse& pulse)
+        : kernel_(kernels()), market_(market), pulse_(pulse), searches_(tables.searches()) {}
+
+    void run(std::deque<Eight>& eights) {
+        for (Eight& eight : eights) refill(eight);
+        std::size_t on[Searches::most];
+        while (searches_.count > 0) {
+            pulse_.spent(2 * searches_.count);
+            kernel_.search_ends(searches_);
+            if (visitors_[0].path->tells()) {
+                for (std::size_t i = 0; i < searches_.count; ++i) visitors_[i].path->tell(searches_, i);
             }
-            eight.visiting = busy - begin;
-        }
-    };
-    for (Eight& eight : eights) refill(eight);
-    if constexpr (Eight::joins) {
-        while (busy > 0) {
-            pulse.spent(2 * busy);
-            kernel.search_ends(searches);
-            if (visitors[0].path->tells()) {
-                for (std::size_t i = 0; i < busy; ++i) visitors[i].path->tell(searches, i);
+            kernel_.close_waves(searches_, market_);
+            for (std::size_t k = 0; k < searches_.ended; ++k) {
+                on[k] = searches_.through[k];
+                visitors_[on[k]].path->part(searches_, on[k]);
             }
-            kernel.close_waves(searches, market);
+            move_on(on, searches_.ended);
             Eight* ready[Searches::most / walk_lanes];
             std::size_t free = 0;
-            for (std::size_t k = searches.ended; k-- > 0;) {
-                const std::size_t i = searches.through[k];
-                auto& one = visitors[i];
-                one.path->part(searches, i);
-                if (one.proceed(searches, i, kernel)) continue;
-                if (--one.lanes->visiting == 0) ready[free++] = one.lanes;
-                searches.drop(i);
-                one = visitors[busy];
+            for (std::size_t k = searches_.ended; k-- > 0;) {
+                const std::size_t i = searches_.through[k];
+                if (!visitors_[i].through) continue;
+                Eight* lanes = visitors_[i].lanes;
+                if (--lanes->visiting == 0) ready[free++] = lanes;
+                drop(i);
             }
             for (std::size_t i = 0; i < free; ++i) refill(*ready[i]);
+        }
+    }
+
+private:
+    // Sees to it that some of an eight's paths are busy with waves.
+    void refill(Eight& eight) {
+        std::size_t on[walk_lanes];
+        while (eight.visiting == 0 && !eight.done()) {
+            const std::size_t begin = searches_.count, count = eight.advance(visitors_ + begin);
+            searches_.count += count;
+            for (std::size_t k = 0; k < count; ++k) on[k] = begin + k;
+            move_on(on, count);
+            for (std::size_t i = begin + count; i-- > begin;) {
+                if (visitors_[i].through) drop(i);
+            }
+            eight.visiting = searches_.count - begin;
+        }
+    }
+    // Takes visitors to their next cascade that joins others, or through the block.
+    void move_on(std::size_t* on, std::size_t count) {
+        while (count > 0) {
+            for (std::size_t k = 0; k < count; ++k) visitors_[on[k]].proceed(kernel_);
+            std::size_t left = 0;
+            for (std::size_t k = 0; k < count; ++k) {
+                const std::size_t i = on[k];
+                if (!visitors_[i].through && !visitors_[i].join(searches_, i)) on[left++] = i;
+            }
+            count = left;
+        }
+    }
+    void drop(std::size_t i) {
+        searches_.drop(i);
+        visitors_[i] = visitors_[searches_.count];
+    }
+
+    const Kernels& kernel_;
+    const MarketData& market_;
+    Pulse& pulse_;
+    Searches searches_;
+    typename Eight::Visitor visitors_[Searches::most];
+};
+
+template <class Eight>
+void run_to_end(std::deque<Eight>& eights, const MarketData& market, const Tables& tables, Pulse& pulse) {
+    if constexpr (Eight::joins) {
+        Together<Eight>(market, tables, pulse).run(eights);
+    } else {
+        for (Eight& eight : eights) {
+            while (!eight.done()) eight.advance(nullptr);
         }
     }
     for (const Eight& eight : eights) eight.write();
@@ -867,7 +908,7 @@ void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const 
                                         static_cast<int>(std::min<std::size_t>(walk_lanes, end - row)), row, columns,
                                         recording, nullptr, pulse);
                 }
-                run_together(eights, job.market, tables, pulse);
+                run_to_end(eights, job.market, tables, pulse);
             } catch (const Pulse::Stopped&) {
                 return;  // the thread that stopped the work says why
             }
@@ -885,7 +926,7 @@ std::vector<PathWave> replay(const PathJob& job, std::uint64_t path, const PathC
     with_kinds(job, [&](auto kind, const auto& market) {
         std::deque<Lanes<typename std::decay_t<decltype(market)>::Family, typename decltype(kind)::type>> eights;
         eights.emplace_back(job, market, tables, path, 1, 0, columns, recording, &waves, pulse);
-        run_together(eights, job.market, tables, pulse);
+        run_to_end(eights, job.market, tables, pulse);
     });
     return waves;
 }
