@@ -530,6 +530,60 @@ def of_parts(dice: Dice) -> Call:
     )
 
 
+def of_runs(dice: Dice) -> Call:
+    """What runs `simulate` several times."""
+    ways: dict[str, Any] = {
+        "market": market(dice),
+        "process": process(dice),
+        "horizon": 3600.0,
+        "steps": 6,
+        "paths": 8,
+        "seed": 7,
+        "threads": 1,
+        "confidence": dice.uniform(0.5, 0.99),
+    }
+    if dice.random() < 0.2:
+        ways["funding"] = fp.Funding(interval=600.0)
+    policies = {
+        "less": fp.Policy(leverage_cap=dice.uniform(1.5, 30.0)),
+        "deeper": fp.Policy(market=market(dice)),
+        "other": fp.Policy(venue=venue(dice, True)),
+    }
+    policies = {name: policies[name] for name in dice.sample(sorted(policies), dice.randrange(1, 3))}
+    kind = dice.randrange(3)
+    if kind == 0:
+        ways["venue"] = venue(dice, True)
+        if dice.random() < 0.5:
+            ways["sellers"] = fp.VolatilityTargeting(dice.positive(10.0), 0.5, interval=600.0)
+        column = dice.choice(("low_price", "high_price", "final_price"))
+        return shown(fp.explain), {"book": book(dice), "counterfactuals": policies, "column": column, **ways}
+    if kind == 1:
+        return shown(fp.experiment), {"book": book(dice), "policies": policies, "venue": venue(dice, True), **ways}
+    return shown(fp.size_fund), {"book": book(dice), "probability": dice.uniform(0.5, 0.999), **ways}
+
+
+def of_tail(dice: Dice) -> Call:
+    asked: dict[str, Any] = {"market": market(dice), "paths": 1_000, "seed": 7, "threads": 1}
+    if dice.random() < 0.5:
+        density = fp.RandomBook(density=dice.positive(300.0), extent=0.5, quantity=law(dice, 1.0))
+        some = {"at_least": dice.uniform(1.0, 60.0), "shock": dice.uniform(-0.2, 0.0)}
+        return shown(fp.tail_probability), {"book": density, **asked, **some}
+    column, bound = dice.choice((("low_price", "at_most"), ("high_price", "at_least"), ("long_count", "at_least")))
+    some = {"column": column, bound: dice.uniform(1.0, 150.0), "runs": 5, "horizon": 3600.0, "steps": 6}
+    steps = dice.choice((fp.GBM(dice.positive(1.0)), fp.StudentT(0.5, 3.0), fp.JumpDiffusion(0.5, 1e3, -0.05, 0.1)))
+    return shown(fp.tail_probability), {"book": book(dice), "process": steps, **asked, **some}
+
+
+def shown(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """Ask, and show the answer as a user would see it."""
+
+    def answer(**arguments: Any) -> Any:
+        result = ask(**arguments)
+        return result, str(result), repr(result)
+
+    return answer
+
+
 QUESTIONS: tuple[tuple[Callable[[Dice], Call], int], ...] = (
     (of_cascade, 5),
     (of_response, 3),
@@ -545,6 +599,8 @@ QUESTIONS: tuple[tuple[Callable[[Dice], Call], int], ...] = (
     (of_schedule, 1),
     (of_deleveraging, 1),
     (of_prediction, 1),
+    (of_runs, 1),
+    (of_tail, 1),
     (of_parts, 4),
 )
 

@@ -9,7 +9,7 @@ from flushpoint._validate import real_array
 
 
 def test_hostile_calls_answer_or_say_what_is_wrong() -> None:
-    counted, failures = hostile.storm(1, range(1_500))
+    counted, failures = hostile.storm(1, range(1_800))
     assert not failures, "\n".join(failures)
     for question, _ in hostile.QUESTIONS:
         assert counted[f"{question.__name__} answered"] > 10
@@ -44,5 +44,8 @@ def test_what_the_storm_found() -> None:
     assert real_array("price", aligned_at(8, np.float64)).base is not None  # no copy
     with pytest.raises(ValueError, match=r"quantity must be positive and finite, was inf at index 0"):
         fp.Book(-1, [7.0], [120.0]).scaled(1e4, 5e-324)
+    wild = {"column": "low_price", "at_most": 50.0, "paths": 1_000, "runs": 5, "seed": 1}
+    with pytest.raises(ValueError, match="process must keep prices within what a number holds, was GBM"):
+        fp.tail_probability(fp.Book([], [], []), fp.Market(100.0, fp.LinearImpact(0.0)), fp.GBM(1e30), **wild)
     nobody = np.empty(0, dtype=complex)
     assert fp.Accounts(nobody, [], [], [], [1.0], fp.MarginSchedule.flat(0.005)).account.size == 0

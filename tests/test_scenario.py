@@ -455,6 +455,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     # parts
     ({"script": []}, r"script must be a table, was \[\]$"),
     ({"script": {}}, r"script must hold a script or tables of scripts, was empty$"),
+    ({"policies": {}}, r"policies must name at least one, was empty$"),
+    ({"targets": {}}, r"targets must name at least one, was empty$"),
     ({"script": 5}, r"script must be a table, was 5$"),
     ({"script": {"kind": "GBM", "volatility": 1.0}}, r"script must make a Script, was a GBM$"),
     ({"script": {"time": [0.0]}}, r"script\.time must be above 0, was 0\.0 at index 0$"),

@@ -255,8 +255,9 @@ int first_outside(const double* numbers, int from, int count, double lower, doub
     }
     std::uint64_t all = 0;
     for (int k = 0; k < width; ++k) all |= found[k];
-    all = (all | std::uint64_t{1} << count) >> from << from;
-    return __builtin_ctzll(all);
+    if (from == count) return count;
+    all &= ~std::uint64_t{0} << from & ~std::uint64_t{0} >> (64 - count);
+    return all == 0 ? count : __builtin_ctzll(all);
 }
 
 // How many triggers of a window are crossed, which are its first.

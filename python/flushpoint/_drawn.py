@@ -31,6 +31,8 @@ def returns(process: Process, horizon: float, steps: int, paths: range, seed: Se
         record="all",
         threads=threads,
     )
+    if not (run.prices.min() > 0 and run.prices.max() < np.inf):
+        raise ValueError(f"process must keep prices within what a number holds, was {process!r}")
     return np.diff(_core.log(run.prices.ravel()).reshape(run.prices.shape), axis=1)
 
 

@@ -83,7 +83,8 @@ class Settled:
         Notes
         -----
         Traders still open, makers and counterparties outside the book move against each other with the price, which
-        therefore cancels out.
+        therefore cancels out. Where depth was used up and money is infinite, what a party gained less what it paid may
+        be nan.
         """
         found = self._balance_columns()
         names = ("proceeds", "socialised_loss", "fund_received", "fund_paid", "fees", "unpaid_loss")
