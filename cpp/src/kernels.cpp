@@ -66,10 +66,12 @@ using random::Double4;
 using random::Word4;
 
 // As many numbers side by side as the instruction set has room for: each goes its own way, so that bits do not tell.
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
 constexpr int width = 8;
-#else
+#elif defined(__AVX2__)
 constexpr int width = 4;
+#else
+constexpr int width = 2;
 #endif
 typedef double Wide __attribute__((vector_size(8 * width)));
 typedef std::uint64_t WideWord __attribute__((vector_size(8 * width)));
@@ -211,10 +213,12 @@ void log_normals(random::Generator<Word4>& lanes, double median, double sigma, d
             const auto [c, s] = random::cos_sin_of_turn<Wide, WideWord>(turn);
             const Wide pair[2] = {radius[k] * c, radius[k] * s};
             // Four of the first kind, four of the second.
-            for (int part = 0; part < width; part += 4) {
-                for (int kind = 0; kind < 2; ++kind) {
+            constexpr std::size_t together = width < 4 ? width : 4;
+            for (std::size_t part = 0; part < width; part += together) {
+                const std::size_t at = width * k + part;
+                for (std::size_t kind = 0; kind < 2; ++kind) {
                     const auto* from = reinterpret_cast<const double*>(&pair[kind]) + part;
-                    __builtin_memcpy(normal + 2 * width * k + 2 * part + 4 * kind, from, 4 * sizeof(double));
+                    __builtin_memcpy(normal + at / 4 * 8 + at % 4 + 4 * kind, from, together * sizeof(double));
                 }
             }
         }
@@ -233,8 +237,6 @@ inline Vector load_any(const T* at) {  // from anywhere
 }
 
 inline Wide exponential(Wide x) { return math::detail::exp_of_any<Wide, WideWord>(x); }
-
-typedef std::int64_t WideInteger __attribute__((vector_size(8 * width)));
 
 inline WideWord load(const std::uint64_t* at) { return *reinterpret_cast<const WideWord*>(at); }
 inline void store(std::uint64_t* at, WideWord value) { *reinterpret_cast<WideWord*>(at) = value; }
@@ -281,14 +283,10 @@ void search_ends(Searches& s) {
     alignas(64) Searches::Numbers factor, least, past;
     alignas(64) Searches::Indices cell, edges, from;
     const std::size_t count = s.count;
-    const GuideView longs = s.sides[0].guide, shorts = s.sides[1].guide;
     for (std::size_t i = 0; i < count; i += width) {
         const Wide displacement = load(s.mark_displacement + i), log_start = load(s.log_start + i);
-        const auto is_short = load(s.is_short + i) != 0;
-        const auto of_side = [&](double of_longs, double of_shorts) { return is_short ? of_shorts - Wide{} : of_longs - Wide{}; };
-        const Wide sign = of_side(1.0, -1.0), last = of_side(longs.last, shorts.last);
-        const Wide from_first = log_start - displacement - of_side(longs.first, shorts.first);
-        const Wide ahead = from_first * of_side(longs.scale, shorts.scale);
+        const Wide sign = load(s.sign + i), last = load(s.last + i);
+        const Wide ahead = (log_start - displacement - load(s.first + i)) * load(s.scale + i);
         const Wide within = ahead < last ? ahead : last;
         const WideWord at = to_word(within > 0.5 ? within - 0.5 : Wide{});
         store(cell + i, at);
@@ -302,11 +300,10 @@ void search_ends(Searches& s) {
         __builtin_memcpy(edges + i, s.sides[s.is_short[i]].guide.crossed + cell[i], sizeof *edges);
     }
     for (std::size_t i = 0; i < count; i += width) {
-        const WideWord both = load(edges + i), closed = load(s.closed + i);
+        const WideWord both = load(edges + i);
         const Wide low = to_number(both & 0xffffffff), high = to_number(both >> 32);
-        const WideWord guess = to_word(low + load(past + i) * (high - low) + 0.5);
-        const WideWord least_guess = closed + window / 2;
-        store(from + i, (guess > least_guess ? guess : least_guess) - window / 2);
+        const Wide before = low + load(past + i) * (high - low) + (0.5 - window / 2), closed = load(s.closed + i);
+        store(from + i, to_word(before > closed ? before : closed));
     }
     for (std::size_t i = 0; i < count; ++i) {
         const SearchedSide& side = s.sides[s.is_short[i]];
@@ -318,7 +315,7 @@ void search_ends(Searches& s) {
     for (std::size_t i = 0; i < count; ++i) {
         const SearchedSide& side = s.sides[s.is_short[i]];
         const double* trigger = side.trigger;
-        const std::size_t begin = from[i], closed = s.closed[i], positions = side.positions;
+        const std::size_t begin = from[i], closed = static_cast<std::size_t>(s.closed[i]), positions = side.positions;
         const bool inside = begin + window <= positions;
         const std::size_t found = inside ? crossed_of_window(trigger + begin, factor[i], least[i]) : 0;
         std::size_t end = begin + found;
@@ -338,7 +335,7 @@ void search_ends(Searches& s) {
         for (std::size_t k = 0; k < 4; ++k) {
             const std::size_t one = s.through[i + k];
             const SearchedSide& side = s.sides[s.is_short[one]];
-            next[k] = s.closed[one] < side.positions ? side.trigger[s.closed[one]] : 1.0;
+            next[k] = s.end[one] < side.positions ? side.trigger[s.end[one]] : 1.0;
         }
         const Double4 log_next = math::detail::log_of(math::detail::split<Double4, Word4>(next));
         for (std::size_t k = 0; k < 4; ++k) s.log_next[s.through[i + k]] = log_next[k];
@@ -361,10 +358,9 @@ void close_waves(Searches& s, const MarketData& data) {
     for (std::size_t i = 0; i < s.count; ++i) s.quantity[i] = s.sides[s.is_short[i]].quantity_sum[s.end[i]];
     with_market(data, 1.0, [&](const auto& market) {
         for (std::size_t i = 0; i < s.count; i += width) {
-            const WideWord before = load(s.closed + i), end = load(s.end + i);
-            const Wide of_side = load(s.quantity + i);
-            const Wide closed = (load(s.is_short + i) != 0 ? -of_side : of_side) + load(s.others + i);
-            const auto moves = before != end;
+            const Wide end = to_number(load(s.end + i));
+            const auto moves = load(s.closed + i) != end;
+            const Wide closed = load(s.sign + i) * load(s.quantity + i) + load(s.others + i);
             const auto update = [&](double* at, Wide now) {
                 const Wide value = moves ? now : load(at);
                 store(at, value);
@@ -378,7 +374,7 @@ void close_waves(Searches& s, const MarketData& data) {
             store(s.highest + i, g > highest ? g : highest);
             store(s.lowest + i, g < lowest ? g : lowest);
             store(s.closed + i, end);
-            store(s.waves + i, load(s.waves + i) - __builtin_bit_cast(WideWord, moves));
+            store(s.waves + i, load(s.waves + i) + (moves ? Wide{} + 1.0 : Wide{}));
         }
     });
 }

@@ -263,13 +263,13 @@ public:
         if (visit_.falls != visit_.rises) {
             const bool is_short = visit_.rises;
             const double sold = positions_.longs.quantity(), bought = positions_.shorts.quantity();
-            searches.is_short[i] = is_short;
+            searches.enter(i, is_short);
             searches.log_start[i] = f;
             searches.outside[i] = trading_.outside;
             searches.recovered[i] = trading_.state.recovering - (sold - bought);
             searches.others[i] = is_short ? sold : -bought;
-            searches.closed[i] = positions_.side(is_short).closed;
-            searches.waves[i] = 0;
+            searches.closed[i] = static_cast<double>(positions_.side(is_short).closed);
+            searches.waves[i] = 0.0;
             searches.quantity[i] = is_short ? bought : sold;
             searches.sold[i] = trading_.state.sold;
             searches.recovering[i] = trading_.state.recovering;
@@ -283,13 +283,14 @@ public:
     }
     bool tells() const { return tells_; }
     void tell(const Searches& searches, std::size_t i) {
-        if (searches.end[i] == searches.closed[i]) return;
+        const auto closed = static_cast<std::size_t>(searches.closed[i]);
+        if (searches.end[i] == closed) return;
         take_state(searches, i);
         const bool is_short = visit_.rises;
         positions_.side(is_short).close_to(searches.end[i]);
         Range sold{positions_.longs.closed, positions_.longs.closed};
         Range bought{positions_.shorts.closed, positions_.shorts.closed};
-        (is_short ? bought : sold).begin = searches.closed[i];
+        (is_short ? bought : sold).begin = closed;
         settle(visit_.step, searches.start[i], sold, bought);
     }
     void part(const Searches& searches, std::size_t i) {
@@ -299,7 +300,7 @@ public:
         trading_.waves += static_cast<std::int64_t>(searches.waves[i]);
         const bool is_short = visit_.rises;
         SortedSide& side = positions_.side(is_short);
-        side.closed = searches.closed[i];
+        side.closed = searches.end[i];
         side.sum = searches.quantity[i];
         const double next = side.next_trigger();
         if (next >= 0x1p-1022 && next < math::infinity) {  // as logarithms in vectors need it

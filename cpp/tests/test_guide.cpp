@@ -36,24 +36,26 @@ void hold(const fp::BookView& book, const fp::GuideView& long_guide, const fp::G
     const auto before = std::make_unique<fp::Searches>(*searches);
     for (std::size_t count : {1u, 5u, 64u, static_cast<unsigned>(fp::Searches::most)}) {
         before->count = count;
+        std::vector<std::size_t> closed(count);
         for (std::size_t i = 0; i < count; ++i) {
             const bool is_short = random.below(2) == 0;
             const double sign = is_short ? -1.0 : 1.0;
             const fp::SideView& side = is_short ? book.shorts : book.longs;
-            before->is_short[i] = is_short;
+            before->enter(i, is_short);
             before->mark_displacement[i] = random.below(20) == 0 ? sign * fp::math::infinity : sign * 0.1 * reach * random.uniform();
             before->log_start[i] = fp::math::log(price) - sign * random.between(-0.1, 1.0) * reach;
             if (side.count > 0 && random.below(4) == 0) {  // where a trigger stands
                 before->mark_displacement[i] = 0.0;
                 before->log_start[i] = fp::math::log(side.trigger[random.below(side.count)]);
             }
-            before->closed[i] = random.below(3) == 0 ? random.below(side.count + 1) : 0;
-            before->quantity[i] = side.quantity_sum[before->closed[i]];
+            closed[i] = random.below(3) == 0 ? random.below(side.count + 1) : 0;
+            before->closed[i] = static_cast<double>(closed[i]);
+            before->quantity[i] = side.quantity_sum[closed[i]];
             for (double* column : {before->outside, before->recovered, before->others, before->sold, before->recovering,
                                    before->displacement, before->highest, before->lowest}) {
                 column[i] = random.between(-1.0, 1.0);
             }
-            before->waves[i] = random.below(3);
+            before->waves[i] = static_cast<double>(random.below(3));
         }
         for (std::size_t k = 0; k < fp::available_kernels().count; ++k) {
             const fp::Kernels& kernel = *fp::available_kernels().items[k];
@@ -66,8 +68,8 @@ void hold(const fp::BookView& book, const fp::GuideView& long_guide, const fp::G
                 const double start = fp::math::exp(before->log_start[i]);
                 const double factor = fp::math::exp(before->mark_displacement[i]);
                 REQUIRE(searches->start[i] == start);
-                REQUIRE(searches->end[i] == scan(side, is_short, before->closed[i], factor, start));
-                if (searches->end[i] != before->closed[i]) continue;
+                REQUIRE(searches->end[i] == scan(side, is_short, closed[i], factor, start));
+                if (searches->end[i] != closed[i]) continue;
                 REQUIRE(searches->through[ended++] == i);
                 if (searches->end[i] < side.count) {
                     REQUIRE(searches->log_next[i] == fp::math::log(side.trigger[searches->end[i]]));
@@ -77,16 +79,16 @@ void hold(const fp::BookView& book, const fp::GuideView& long_guide, const fp::G
             kernel.close_waves(*searches, data);
             fp::with_market(data, 1.0, [&](const auto& market) {
                 for (std::size_t i = 0; i < count; ++i) {
-                    const bool is_short = before->is_short[i] != 0, moved = searches->end[i] != before->closed[i];
+                    const bool is_short = before->is_short[i] != 0, moved = searches->end[i] != closed[i];
                     const double quantity = (is_short ? book.shorts : book.longs).quantity_sum[searches->end[i]];
-                    const double closed = (is_short ? -quantity : quantity) + before->others[i];
+                    const double traded = (is_short ? -quantity : quantity) + before->others[i];
                     fp::State state{before->sold[i], before->recovering[i]};
                     double displacement = before->displacement[i];
                     if (moved) {
-                        state = {before->outside[i] + closed, before->recovered[i] + closed};
+                        state = {before->outside[i] + traded, before->recovered[i] + traded};
                         displacement = market.displacement(state);
                     }
-                    REQUIRE(searches->closed[i] == searches->end[i]);
+                    REQUIRE(searches->closed[i] == static_cast<double>(searches->end[i]));
                     REQUIRE(searches->quantity[i] == quantity);
                     REQUIRE(searches->waves[i] == before->waves[i] + moved);
                     REQUIRE(searches->sold[i] == state.sold);

@@ -54,13 +54,14 @@ struct Searches {
     SearchedSide sides[2];
     std::size_t count = 0;  // of those below in use
     alignas(64) Indices is_short{};
+    alignas(64) Numbers sign{}, first{}, scale{}, last{};  // of the side: +1 for longs, -1 for shorts; of its guide
     alignas(64) Numbers log_start{};
     // What was sold, and what recovers, but was not closed by these positions; what the other side has closed, sold less
     // bought.
     alignas(64) Numbers outside{}, recovered{}, others{};
     // Where the waves so far have brought it.
-    alignas(64) Indices closed{}, waves{};
-    alignas(64) Numbers quantity{};  // closed of the side
+    alignas(64) Numbers closed{}, waves{};  // whole numbers
+    alignas(64) Numbers quantity{};         // closed of the side
     alignas(64) Numbers sold{}, recovering{}, displacement{}, mark_displacement{}, highest{}, lowest{};
     // Found: the start price, the end of those crossed, and those cascades in which that is `closed`, which are through,
     // with the log of the next trigger.
@@ -69,11 +70,19 @@ struct Searches {
     std::size_t through[room]{}, ended = 0;
     Numbers log_next{};
 
+    void enter(std::size_t i, bool shorts) {
+        const GuideView& guide = sides[shorts].guide;
+        is_short[i] = shorts;
+        sign[i] = shorts ? -1.0 : 1.0;
+        first[i] = guide.first;
+        scale[i] = guide.scale;
+        last[i] = guide.last;
+    }
     // Puts what the last one is in the place of another.
     void drop(std::size_t i) {
         --count;
         const auto move = [&](auto&... column) { ((column[i] = column[count]), ...); };
-        move(is_short, log_start, outside, recovered, others, closed, waves, quantity, sold, recovering, displacement,
+        move(is_short, sign, first, scale, last, log_start, outside, recovered, others, closed, waves, quantity, sold, recovering, displacement,
              mark_displacement, highest, lowest);
     }
 };
