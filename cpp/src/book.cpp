@@ -191,7 +191,8 @@ void sort_positions(const PositionColumns& in, const SideColumns& longs, const S
         }
     });
 
-    const std::size_t tasks = std::min<std::size_t>(buckets, 128);  // neighbours together: fewer, larger tasks
+    // Neighbours together: fewer, larger tasks.
+    const std::size_t tasks = in.count < chunk_least ? 1 : std::min<std::size_t>(buckets, 128);
     parallel_for(tasks, threads, poll, [&](std::size_t task) {
         Scratch scratch;
         for (std::size_t b = buckets * task / tasks; b < buckets * (task + 1) / tasks; ++b) {

@@ -56,6 +56,7 @@ int resolve_threads(int requested) {
 }
 
 void parallel_for(std::size_t tasks, int threads, const Poll& poll, const std::function<void(std::size_t)>& task) {
+    if (tasks == 1) return task(0);  // a small question, which locks and clocks would take longer than
     std::atomic<std::size_t> next{0};
     std::atomic<bool> stop{false};
     std::exception_ptr failure;
