@@ -48,6 +48,13 @@ Array array_at(const py::tuple& items, std::size_t i) {
 
 inline Doubles doubles(std::size_t count) { return Doubles(static_cast<py::ssize_t>(count)); }
 
+// The same array, which Python can no longer write to.
+template <class Array>
+const Array& frozen(const Array& array) {
+    py::detail::array_proxy(array.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+    return array;
+}
+
 template <class T>
 py::array_t<T> copied(const std::vector<T>& values) {
     py::array_t<T> out(static_cast<py::ssize_t>(values.size()));

@@ -8,6 +8,7 @@
 #include "process.hpp"
 #include "venue.hpp"
 #include "flushpoint/book.hpp"
+#include "flushpoint/bounds.hpp"
 #include "flushpoint/cascade.hpp"
 #include "flushpoint/hidden_book.hpp"
 #include "flushpoint/kernels.hpp"
@@ -39,6 +40,14 @@ struct Steps {
     }
 };
 
+// Of an array of any shape.
+bool all_between(const Doubles& values, double above, double below) {
+    const auto count = static_cast<std::size_t>(values.size());
+    const double* from = values.data();
+    const py::gil_scoped_release release;
+    return fp::all_between(from, count, above, below);
+}
+
 py::tuple sort_book(const Sides& side, const Doubles& quantity, const Doubles& trigger,
                     const py::object& bankruptcy_or_none, int threads) {
     const std::size_t n = length(side);
@@ -68,8 +77,9 @@ py::tuple sort_book(const Sides& side, const Doubles& quantity, const Doubles& t
                     index.mutable_data()};
         }
         py::tuple result() const {
-            const py::object bankrupt = bankruptcy ? py::object(*bankruptcy) : py::none();
-            return py::make_tuple(trigger, quantity, bankrupt, index, quantity_sum, notional_sum, live);
+            const py::object bankrupt = bankruptcy ? py::object(frozen(*bankruptcy)) : py::none();
+            return py::make_tuple(frozen(trigger), frozen(quantity), bankrupt, frozen(index), frozen(quantity_sum),
+                                  frozen(notional_sum), live);
         }
     };
     const std::size_t longs = fp::count_longs(in.side, n);
@@ -85,10 +95,16 @@ py::tuple sort_book(const Sides& side, const Doubles& quantity, const Doubles& t
         const int workers = fp::resolve_threads(threads);
         fp::sort_positions(in, views[0], views[1], workers, check_signals);
         const std::size_t counts[2] = {longs, n - longs};
-        fp::parallel_for(2, n < 100'000 ? 1 : workers, check_signals, [&](std::size_t s) {
+        const auto sum = [&](std::size_t s) {
             sides[s].live = fp::count_live(views[s].trigger, counts[s]);
             fp::accumulate(views[s].quantity, views[s].trigger, counts[s], sides[s].live, sums[s][0], sums[s][1]);
-        });
+        };
+        if (n < 100'000) {
+            sum(0);
+            sum(1);
+        } else {
+            fp::parallel_for(2, workers, check_signals, sum);
+        }
     }
     return py::make_tuple(sides[0].result(), sides[1].result());
 }
@@ -297,7 +313,7 @@ py::tuple steps(const py::tuple& side, const py::tuple& market, bool shorts, int
         const py::gil_scoped_release release;
         fp::fill_table(layout, out);
     }
-    return py::make_tuple(rows, first, layout.top, layout.scale);
+    return py::make_tuple(frozen(rows), frozen(first), layout.top, layout.scale);
 }
 
 struct AnswerArrays {
@@ -682,6 +698,7 @@ void bind_all(py::module_& m) {
 
     m.attr("__version__") = FLUSHPOINT_VERSION;
     m.def("build_info", &build_info);
+    m.def("all_between", &all_between, py::arg("values"), py::arg("above"), py::arg("below"));
     m.def("sort_book", &sort_book, py::arg("side").noconvert(), py::arg("quantity").noconvert(),
           py::arg("trigger").noconvert(), py::arg("bankruptcy"), py::arg("threads"));
     m.def("crossed", &crossed, py::arg("side"), py::arg("shorts"), py::arg("prices").noconvert());

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from flushpoint import _core
+
 FloatArray: TypeAlias = NDArray[np.float64]
 
 
@@ -194,14 +196,8 @@ def sides(side: ArrayLike) -> NDArray[np.int8]:
         array = array.astype(np.int8)  # an empty list
     if array.dtype.kind not in "iuf":
         raise TypeError(f"side must be numbers, +1 or -1, was dtype {array.dtype}")
-    if array.size and not (
-        array.min() >= -1
-        and array.max() <= 1
-        and (array.dtype.kind != "f" or (np.abs(array) == 1).all())
-        and np.count_nonzero(array) == array.size
-    ):
-        check("side", array, (array == 1) | (array == -1), "+1 (long) or -1 (short)")
-    return np.ascontiguousarray(array, dtype=np.int8).reshape(array.shape)
+    check("side", array, (array == 1) | (array == -1), "+1 (long) or -1 (short)")
+    return np.asarray(array, dtype=np.int8, order="C")
 
 
 def check(name: str, array: NDArray[np.generic], good: NDArray[np.bool_], rule: str) -> None:
@@ -216,17 +212,14 @@ def check(name: str, array: NDArray[np.generic], good: NDArray[np.bool_], rule: 
 def finite_array(name: str, values: ArrayLike) -> FloatArray:
     """Return `values` as `real_array` does, and raise unless every element is finite."""
     array = real_array(name, values)
-    # A sum is quick, and finite only if all elements are; it may overflow where they are.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if not np.isfinite(array.sum()):
-            check(name, array, np.isfinite(array), "finite")
+    if not _core.all_between(array, -math.inf, math.inf):
+        check(name, array, np.isfinite(array), "finite")
     return array
 
 
 def positive(name: str, array: FloatArray) -> None:
     """Raise unless every element is positive and finite."""
-    # Extremes first: they are quick, and a NaN passes neither comparison.
-    if array.size and not (array.min() > 0 and array.max() < np.inf):
+    if not _core.all_between(array, 0.0, math.inf):
         check(
             name, array, (array > 0) & (array < np.inf), "positive and finite" if np.isinf(array).any() else "positive"
         )

@@ -44,7 +44,7 @@ MOST_POSITIONS = 2**31 - 1
 _MOST_TIMES = 1_000  # that margin is added
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Side:
     """One side of a book in firing order: longs by falling, shorts by rising trigger, ties in input order.
 
@@ -71,17 +71,24 @@ class Side:
     cumulative_notional: FloatArray
     _live: int
 
-    def __post_init__(self) -> None:
-        for array in (
-            self.trigger_price,
-            self.quantity,
-            self.index,
-            self.cumulative_quantity,
-            self.cumulative_notional,
-        ):
-            array.flags.writeable = False
-        if self.bankruptcy_price is not None:
-            self.bankruptcy_price.flags.writeable = False
+    def __init__(
+        self,
+        trigger_price: FloatArray,
+        quantity: FloatArray,
+        bankruptcy_price: FloatArray | None,
+        index: NDArray[np.int32],
+        cumulative_quantity: FloatArray,
+        cumulative_notional: FloatArray,
+        live: int,
+    ) -> None:
+        own = vars(self)  # at once: a frozen class's own way takes longer than sorting a small book
+        own["trigger_price"] = trigger_price
+        own["quantity"] = quantity
+        own["bankruptcy_price"] = bankruptcy_price
+        own["index"] = index
+        own["cumulative_quantity"] = cumulative_quantity
+        own["cumulative_notional"] = cumulative_notional
+        own["_live"] = live
 
     __setstate__ = restore
 
@@ -168,19 +175,19 @@ class Book:
         stop: ArrayLike | None = None,
     ) -> None:
         columns: dict[str, NDArray[Any]] = {
-            "side": _flat("side", sides(side)),
-            "quantity": _flat("quantity", real_array("quantity", quantity)),
-            "trigger_price": _flat("trigger_price", real_array("trigger_price", trigger_price)),
+            "side": sides(side),
+            "quantity": real_array("quantity", quantity),
+            "trigger_price": real_array("trigger_price", trigger_price),
         }
         if bankruptcy_price is not None:
-            columns["bankruptcy_price"] = _flat("bankruptcy_price", real_array("bankruptcy_price", bankruptcy_price))
+            columns["bankruptcy_price"] = real_array("bankruptcy_price", bankruptcy_price)
         if entry_price is not None:
-            columns["entry_price"] = _flat("entry_price", real_array("entry_price", entry_price))
+            columns["entry_price"] = real_array("entry_price", entry_price)
         if group is not None:
-            columns["group"] = _flat("group", np.asarray(group))
+            columns["group"] = np.asarray(group)
         if stop is not None:
-            columns["stop"] = _flat("stop", _flags("stop", stop))
-        columns = _of_one_length(columns)
+            columns["stop"] = _flags("stop", stop)
+        _make_of_one_length(columns)
         stops = columns.get("stop")
         if stops is not None and not stops.any():
             stops = None
@@ -807,19 +814,25 @@ def _flat(name: str, array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _of_one_length(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    lengths = {name: array.size for name, array in columns.items() if array.ndim == 1}
-    n = next(iter(lengths.values()), 1)
-    for name, size in lengths.items():
-        if size != n:
-            raise ValueError(f"{name} must have the length of {next(iter(lengths))}, {n}, was {size}")
+def _make_of_one_length(columns: dict[str, NDArray[Any]]) -> None:
+    first, n = None, 1
+    for name, array in columns.items():
+        if not _flat(name, array).ndim:
+            continue
+        if first is None:
+            first, n = name, array.size
+        elif array.size != n:
+            raise ValueError(f"{name} must have the length of {first}, {n}, was {array.size}")
     if n > MOST_POSITIONS:
         raise ValueError(f"side must hold at most {MOST_POSITIONS:,} positions, was {n:,}")
-    return {name: array if array.ndim else np.full(n, array) for name, array in columns.items()}
+    for name, array in columns.items():
+        if not array.ndim:
+            columns[name] = filled = np.empty(n, array.dtype)  # numpy.full takes longer
+            filled[:] = array
 
 
 def _check_triggers(side: NDArray[np.int8], trigger: FloatArray) -> None:
-    if not trigger.size or (trigger.min() > 0 and trigger.max() < np.inf):
+    if _core.all_between(trigger, 0.0, math.inf):
         return
     check("trigger_price", trigger, trigger >= 0, "at least 0")
     check("trigger_price", trigger, (side < 0) | (trigger < np.inf), "finite for a long (0 if it can never trigger)")
@@ -827,7 +840,7 @@ def _check_triggers(side: NDArray[np.int8], trigger: FloatArray) -> None:
 
 
 def _check_bankruptcies(trigger: FloatArray, bankruptcy: FloatArray) -> None:
-    if not bankruptcy.size or (bankruptcy.min() >= 0 and bankruptcy.max() < np.inf):
+    if _core.all_between(bankruptcy, -math.ulp(0.0), math.inf):
         return
     check("bankruptcy_price", bankruptcy, bankruptcy >= 0, "at least 0")
     finite = (bankruptcy < np.inf) | (trigger == 0) | (trigger == np.inf)

@@ -150,12 +150,10 @@ class Response:
 
     def _steps(self, build: Any) -> tuple[Any, Any]:
         book, market = self._book, self._market
-        steps = (
+        return (
             build(book.long._engine, market._engine, False, self._threads),
             build(book.short._engine, market._engine, True, self._threads),
         )
-        read_only(steps)
-        return steps
 
     @property
     def book(self) -> Book:
@@ -183,9 +181,8 @@ class Response:
         """
         shocks = real_array("shock", shock)
         flat = shocks.reshape(-1)
-        # Extremes first, as they are quick; a NaN passes neither comparison.
         top = sys.float_info.max / self._market.price - 1
-        if flat.size and not (flat.min() > -1 and flat.max() < top):
+        if not _core.all_between(flat, -1.0, top):
             check("shock", shocks, (shocks > -1) & (shocks < top), "above -1 and leave the price finite")
         final, closed = _core.answer_shocks(
             *self._shock_steps, self._market.price, flat, self._threads if threads is None else check_threads(threads)
