@@ -11,6 +11,7 @@
 
 #include "books.hpp"
 #include "flushpoint/book.hpp"
+#include "flushpoint/bounds.hpp"
 #include "flushpoint/cascade.hpp"
 #include "generator.hpp"
 
@@ -95,6 +96,25 @@ void check_sort(const tests::Positions& in, const std::vector<int>& thread_count
 }
 
 }  // namespace
+
+TEST_CASE("bounds are outside, and a NaN is within none") {
+    const double least = 5e-324, most = std::numeric_limits<double>::max(), nan = std::numeric_limits<double>::quiet_NaN();
+    const auto inside = [](double value, double above, double below) {
+        for (std::size_t at = 0; at < 5; ++at) {
+            std::vector<double> values(5, above == -inf ? 0.0 : 1.0);
+            values[at] = value;
+            if (fp::all_between(values.data(), values.size(), above, below) != (value > above && value < below)) return -1;
+        }
+        return fp::all_between(&value, 1, above, below) ? 1 : 0;
+    };
+    CHECK(fp::all_between(nullptr, 0, 0.0, inf));
+    for (const double value : {least, 1.0, most}) CHECK(inside(value, 0.0, inf) == 1);
+    for (const double value : {0.0, -0.0, -least, -1.0, inf, -inf, nan}) CHECK(inside(value, 0.0, inf) == 0);
+    for (const double value : {0.0, -0.0, least, most}) CHECK(inside(value, -least, inf) == 1);
+    for (const double value : {-least, -1.0, inf, nan}) CHECK(inside(value, -least, inf) == 0);
+    for (const double value : {-most, 0.0, most}) CHECK(inside(value, -inf, inf) == 1);
+    for (const double value : {-inf, inf, nan}) CHECK(inside(value, -inf, inf) == 0);
+}
 
 TEST_CASE("sort_positions equals a stable sort") {
     for (const Distribution& distribution : distributions()) {

@@ -44,7 +44,7 @@ MOST_POSITIONS = 2**31 - 1
 _MOST_TIMES = 1_000  # that margin is added
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False)
 class Side:
     """One side of a book in firing order: longs by falling, shorts by rising trigger, ties in input order.
 
@@ -70,25 +70,6 @@ class Side:
     cumulative_quantity: FloatArray
     cumulative_notional: FloatArray
     _live: int
-
-    def __init__(
-        self,
-        trigger_price: FloatArray,
-        quantity: FloatArray,
-        bankruptcy_price: FloatArray | None,
-        index: NDArray[np.int32],
-        cumulative_quantity: FloatArray,
-        cumulative_notional: FloatArray,
-        live: int,
-    ) -> None:
-        own = vars(self)  # at once: a frozen class's own way takes longer than sorting a small book
-        own["trigger_price"] = trigger_price
-        own["quantity"] = quantity
-        own["bankruptcy_price"] = bankruptcy_price
-        own["index"] = index
-        own["cumulative_quantity"] = cumulative_quantity
-        own["cumulative_notional"] = cumulative_notional
-        own["_live"] = live
 
     __setstate__ = restore
 

@@ -131,7 +131,7 @@ class ResponseResult(Result):
 def _finished(values: NDArray[Any]) -> Any:
     """Return a scalar for a 0-d array, else the array made read-only."""
     if values.ndim == 0:
-        return values[()].item()
+        return values.item()
     read_only(values)
     return values
 
