@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "flushpoint/cascade.hpp"
@@ -63,7 +64,6 @@ public:
         if (!(to > reach_)) return {};
         Closed wave;
         for (Part& part : parts_) close(part, to, wave);
-        if (draws_.runaway) ended_ = {static_cast<double>(closed_.count), reach_, to};
         reach_ = to;
         closed_.count += wave.count;
         closed_.quantity += wave.quantity;
@@ -75,7 +75,7 @@ public:
     double notional() const { return notional_; }
     std::int64_t count() const { return closed_.count; }
     Uncovered uncovered() const {
-        return ended_.to > 0.0 ? ended_ : Uncovered{static_cast<double>(closed_.count), reach_, reach_};
+        return ended_.value_or(Uncovered{static_cast<double>(closed_.count), reach_, reach_});
     }
     // Nothing nearer can fire: 0 or inf where nothing can at all.
     double next_trigger() const {
@@ -112,6 +112,7 @@ private:
         if (number > draws_.left) {
             number = draws_.left;
             draws_.runaway = true;
+            ended_ = Uncovered{static_cast<double>(closed_.count), reach_, to};
         }
         if (number == 0.0) return;
         draws_.left -= number;
@@ -185,7 +186,7 @@ private:
     std::vector<Part> parts_;
     double reach_;
     Closed closed_;
-    Uncovered ended_{};  // where this side ran away
+    std::optional<Uncovered> ended_;  // where this side ran away
     double notional_ = 0.0;
 };
 
