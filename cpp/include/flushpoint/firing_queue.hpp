@@ -37,28 +37,42 @@ private:
     static constexpr std::uint64_t top = std::uint64_t{1} << 63;
 };
 
-// Sorts keys into buckets of equal width, of which most hold a few, and each of those. `spare` and `ends` are room to work in.
+// Sorts keys into buckets of equal width, of which most hold one or two, and then what stands side by side. `spare` and `ends`
+// are room to work in.
 inline void sort_by_buckets(std::vector<FiringKey>& keys, std::vector<FiringKey>& spare, std::vector<std::uint32_t>& ends) {
     constexpr std::size_t few = 64;
-    if (keys.size() <= few) return std::sort(keys.begin(), keys.end());
+    constexpr std::uint32_t crowd = 16;  // of a bucket, that is sorted by itself
+    const std::size_t count = keys.size();
+    if (count <= few) return std::sort(keys.begin(), keys.end());
     std::uint64_t least = keys[0].order, most = least;
     for (const FiringKey& key : keys) {
         least = std::min(least, key.order);
         most = std::max(most, key.order);
     }
     const auto width = [](std::uint64_t x) { return static_cast<int>(std::bit_width(x)); };
-    const int shift = std::max(0, width(most - least) - width(keys.size()) + 2);
+    const int shift = std::max(0, width(most - least) - width(count));
     const auto bucket = [&](std::uint64_t order) { return static_cast<std::size_t>((order - least) >> shift); };
     ends.assign(bucket(most) + 1, 0);
     for (const FiringKey& key : keys) ++ends[bucket(key.order)];
-    std::uint32_t before = 0;
-    for (std::uint32_t& end : ends) before = (end += before);
-    spare.resize(keys.size());
-    for (std::size_t i = keys.size(); i-- > 0;) spare[--ends[bucket(keys[i].order)]] = keys[i];
+    std::uint32_t before = 0, fullest = 0;
+    for (std::uint32_t& end : ends) {
+        fullest = std::max(fullest, end);
+        before = (end += before);
+    }
+    spare.resize(count);
+    for (std::size_t i = count; i-- > 0;) spare[--ends[bucket(keys[i].order)]] = keys[i];
     keys.swap(spare);
-    for (std::size_t i = 0; i < ends.size(); ++i) {
-        const auto end = i + 1 < ends.size() ? ends[i + 1] : static_cast<std::uint32_t>(keys.size());
-        std::sort(keys.begin() + ends[i], keys.begin() + end);
+    if (fullest > crowd) {
+        for (std::size_t i = 0; i < ends.size(); ++i) {
+            const auto end = i + 1 < ends.size() ? ends[i + 1] : static_cast<std::uint32_t>(count);
+            if (end - ends[i] > crowd) std::sort(keys.begin() + ends[i], keys.begin() + end);
+        }
+    }
+    for (std::size_t i = 1; i < count; ++i) {
+        const FiringKey key = keys[i];
+        std::size_t at = i;
+        for (; at > 0 && key < keys[at - 1]; --at) keys[at] = keys[at - 1];
+        keys[at] = key;
     }
 }
 
