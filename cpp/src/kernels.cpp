@@ -427,11 +427,37 @@ bool tier_prices(const TierLines& tiers, const TierColumns& in, std::size_t coun
     return (good[0] & good[1] & good[2] & good[3]) != 0;
 }
 
+void linear_proceeds(const LinearMarket& m, double start, Trades& trades) {
+    const Market<LinearImpact> market{{m.coefficient}, m.permanent, m.spread, 0.0, m.liquidity, nullptr};
+    const std::size_t count = trades.count;
+    for (std::size_t i = count; i % width != 0; ++i) {
+        trades.sold[i] = trades.sold[count - 1];
+        trades.recovering[i] = trades.recovering[count - 1];
+        trades.quantity[i] = trades.quantity[count - 1];
+    }
+    Wide lacking{};  // not a number where one of a lane's is not plain
+    for (std::size_t i = 0; i < count; i += width) {
+        const auto at = [&](double* column) -> Wide& { return *reinterpret_cast<Wide*>(column + i); };
+        const Wide money = market.plain_proceeds<Wide, WideWord>(start, at(trades.sold), at(trades.recovering),
+                                                                       at(trades.quantity));
+        at(trades.money) = money;
+        lacking += money - money;
+    }
+    double any = 0.0;
+    for (int k = 0; k < width; ++k) any += lacking[k];
+    if (any == 0.0) return;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (trades.money[i] == trades.money[i]) continue;
+        trades.money[i] = market.proceeds(start, {trades.sold[i], trades.recovering[i]}, trades.quantity[i]);
+    }
+}
+
 }  // namespace
 
 extern const Kernels kernel_table;
 const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns,  answer_shocks, normal_returns, student_returns,
-                           garch_returns, accumulate, normal_mixture, log_normals, first_outside, search_ends, close_waves, tier_prices};
+                           garch_returns, accumulate, normal_mixture, log_normals, first_outside, search_ends, close_waves,
+                           tier_prices, linear_proceeds};
 
 }  // namespace FLUSHPOINT_ARCH
 }  // namespace flushpoint

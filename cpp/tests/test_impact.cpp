@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "flushpoint/kernels.hpp"
 #include "generator.hpp"
 #include "impacts.hpp"
 #include "quadrature.hpp"
@@ -333,36 +334,35 @@ TEST_CASE("proceeds: spread, liquidity, permanent impact and the two sides of th
     }
 }
 
-TEST_CASE("trades worked out side by side fetch the same bits as each alone") {
-    tests::Generator random(5);
-    for (const Impact& impact : many()) {
-        for (const double permanent : {0.0, 1e-3}) {
-            const fp::MarketData data = impact.market(100.0, permanent, 0.002);
-            fp::with_market(data, 1.5, [&](const auto& market) {
-                constexpr std::size_t most = 33;
-                fp::State from[most];
-                double quantity[most], money[most];
-                std::size_t different = 0;
-                for (int round = 0; round < (impact.kind == fp::ImpactKind::linear ? 500 : 20); ++round) {
-                    const std::size_t count = random.below(most + 1);
-                    const bool mixed = random.below(3) == 0;  // both directions, nothing, more than any price can bear
-                    const double scale = random.spread(-20, mixed ? 40 : 6), s = random.below(2) ? 1.0 : -1.0;
-                    fp::State state{scale * random.between(-9.0, 9.0), scale * random.between(-9.0, 9.0)};
-                    for (std::size_t i = 0; i < count; ++i) {
-                        from[i] = state;
-                        quantity[i] = s * scale * random.uniform();
-                        if (mixed) quantity[i] *= static_cast<double>(random.below(3)) - 1.0;
-                        state = state.after(quantity[i]);
-                    }
-                    market.proceeds(97.0, from, quantity, count, money);
-                    for (std::size_t i = 0; i < count; ++i) {
-                        const double alone = market.proceeds(97.0, from[i], quantity[i]);
-                        different += alone == alone ? !tests::same_bits(money[i], alone) : money[i] == money[i];
-                    }
-                }
-                INFO(impact.name, ", permanent ", permanent);
-                CHECK(different == 0);
-            });
+TEST_CASE("many trades side by side fetch the bits that each fetches by itself, on every instruction set") {
+    tests::Generator random(11);
+    const fp::KernelList kernels = fp::available_kernels();
+    std::size_t different = 0;
+    for (int round = 0; round < 4'000; ++round) {
+        const auto sometimes = [&](double value) { return random.below(2) ? value : 0.0; };
+        const fp::LinearMarket given{sometimes(random.spread(-10, 2)), sometimes(random.spread(-10, 0)),
+                                     sometimes(random.between(0.0, 1.9)), random.below(2) ? 1.0 : random.spread(-3, 3)};
+        const fp::Market<fp::LinearImpact> market{{given.coefficient}, given.permanent, given.spread, 0.0, given.liquidity,
+                                                  nullptr};
+        const bool mixed = random.below(3) == 0;  // both directions, nothing, more than any price can bear
+        const double scale = random.spread(-20, mixed ? 40 : 6), s = random.below(2) ? 1.0 : -1.0;
+        fp::State state{scale * random.between(-9.0, 9.0), scale * random.between(-9.0, 9.0)};
+        fp::Trades trades;
+        trades.count = random.below(fp::Trades::most + 1);
+        for (std::size_t i = 0; i < trades.count; ++i) {
+            trades.sold[i] = state.sold;
+            trades.recovering[i] = state.recovering;
+            trades.quantity[i] = s * scale * random.uniform();
+            if (mixed) trades.quantity[i] *= static_cast<double>(random.below(3)) - 1.0;
+            state = state.after(trades.quantity[i]);
+        }
+        for (std::size_t k = 0; k < kernels.count; ++k) {
+            kernels.items[k]->linear_proceeds(given, 97.0, trades);
+            for (std::size_t i = 0; i < trades.count; ++i) {
+                const double alone = market.proceeds(97.0, {trades.sold[i], trades.recovering[i]}, trades.quantity[i]);
+                different += alone == alone ? !tests::same_bits(trades.money[i], alone) : trades.money[i] == trades.money[i];
+            }
         }
     }
+    CHECK(different == 0);
 }

@@ -74,7 +74,7 @@ struct LinearImpact {
     static constexpr bool odd = true;
     double coefficient;
 
-    template <class D>  // a number, or two side by side
+    template <class D>  // a number, or several side by side
     D h(D volume, bool) const {
         return coefficient * volume;
     }

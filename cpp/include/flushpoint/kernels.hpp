@@ -33,6 +33,20 @@ struct TierColumns {
     const double* fee;
 };
 
+// Trades of one side in a market of linear impact, from the states that they leave to each other.
+struct Trades {
+    static constexpr std::size_t most = 32;
+    std::size_t count = 0;
+    alignas(64) double sold[most], recovering[most];  // before each
+    alignas(64) double quantity[most], money[most];   // signed by the side
+};
+struct LinearMarket {
+    double coefficient;
+    double permanent;
+    double spread;
+    double liquidity;
+};
+
 struct Kernels {
     const char* name;
     // For positions begin to end: keys[i], the start price, as a key, from which position i closes once those before
@@ -61,6 +75,8 @@ struct Kernels {
     // Liquidation prices of `count` positions, a multiple of 16, not limited to positive ones. Tells whether all their
     // numbers are plainly good: finite, and of the sign they must have.
     bool (*tier_prices)(const TierLines& tiers, const TierColumns& in, std::size_t count, double* out);
+    // The money of each trade, as Market::proceeds has it.
+    void (*linear_proceeds)(const LinearMarket& market, double start, Trades& trades);
 };
 
 // Those this processor can run, the plainest first.

@@ -103,16 +103,19 @@ struct Market {
         if (amount != amount) return quantity > 0.0 ? 0.0 : -math::infinity;
         return quantity > 0.0 ? amount * with_spread(false) : -amount * with_spread(true);
     }
-    // The same for `count` trades, each from a state of its own: two side by side where the family can tell of two.
-    void proceeds(double start, const State* from, const double* quantity, std::size_t count, double* money) const {
-        std::size_t i = 0;
-        if constexpr (requires(math::Double2 x) { impact.h(x, false); }) {
-            for (; i + 2 <= count; i += 2) {
-                if (proceeds_of_two(start, from + i, quantity + i, money + i)) continue;
-                for (std::size_t j = i; j < i + 2; ++j) money[j] = proceeds(start, from[j], quantity[j]);
-            }
-        }
-        for (; i < count; ++i) money[i] = proceeds(start, from[i], quantity[i]);
+    // The same for as many trades as D has numbers, each from a state of its own, where they go one way and each is of the plain
+    // kind: on one side of the depth, and small. Not a number where it is not. W is the type of D's bits.
+    template <class D, class W>
+    D plain_proceeds(double start, D sold, D recovering, D quantity) const {
+        const D end = recovering + quantity;
+        const bool sells = quantity[0] > 0.0, asks = !(recovering[0] >= 0.0 && end[0] >= 0.0);
+        const auto one_way = sells ? quantity > 0.0 : quantity < 0.0;
+        const auto one_side = asks ? (recovering <= 0.0) & (end <= 0.0) : (recovering >= 0.0) & (end >= 0.0);
+        const D width = sells ? quantity : -quantity, first = sells == asks ? end : recovering, low = asks ? -first : first;
+        const D h = impact.h(low / liquidity, asks), relative = part_at_unit_price(low, width, asks);
+        const auto plain = one_way & one_side & (h < math::infinity) & (relative > 0.0);
+        const D amount = start * (relative * math::detail::exp_of_any<D, W>(rise(sold, recovering, low, h, asks)));
+        return plain ? (sells ? amount : -amount) * with_spread(!sells) : D{} + math::not_a_number;
     }
     // The price at which the next unit is sold (bought) from s.
     double unit_price(double start, State s, bool buys) const {
@@ -128,7 +131,7 @@ private:
         const double relative = part_at_unit_price(low, width, asks);
         return relative == 0.0 ? 0.0 : relative * math::exp(rise(s.sold, s.recovering, low, h, asks));
     }
-    // The same relative to the price at `low`, and how far that is above the exogenous one, of one state or two.
+    // The same relative to the price at `low`, and how far that is above the exogenous one, of one state or several.
     template <class D>
     D part_at_unit_price(D low, D width, bool asks) const {
         return liquidity * impact.money(low / liquidity, width / liquidity, asks, permanent);
@@ -136,25 +139,6 @@ private:
     template <class D>
     D rise(D sold, D recovering, D low, D h, bool asks) const {
         return (asks ? h : -h) - permanent_displacement(sold + ((asks ? -low : low) - recovering));
-    }
-    // Two trades of the plain kind, in one direction, that stay on one side of the depth; false for others.
-    bool proceeds_of_two(double start, const State* from, const double* quantity, double* money) const {
-        using D = math::Double2;
-        const D sold{from[0].sold, from[1].sold}, v{from[0].recovering, from[1].recovering}, q{quantity[0], quantity[1]};
-        const D end = v + q;
-        const bool sells = quantity[0] > 0.0, asks = !(v[0] >= 0.0 && end[0] >= 0.0);
-        const auto one_way = sells ? q > 0.0 : q < 0.0;
-        const auto one_side = asks ? (v <= 0.0) & (end <= 0.0) : (v >= 0.0) & (end >= 0.0);
-        const D width = sells ? q : -q, first = sells == asks ? end : v, low = asks ? -first : first;
-        const D h = impact.h(low / liquidity, asks), relative = part_at_unit_price(low, width, asks);
-        const auto plain = one_way & one_side & (h < math::infinity) & (relative > 0.0);
-        const D amount = start * (relative * math::exp(rise(sold, v, low, h, asks)));
-        const auto known = plain & (amount == amount);
-        if (!(known[0] & known[1])) return false;
-        const D out = (sells ? amount : -amount) * with_spread(!sells);
-        money[0] = out[0];
-        money[1] = out[1];
-        return true;
     }
 };
 

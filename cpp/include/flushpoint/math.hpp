@@ -15,10 +15,6 @@ static inline std::uint64_t bits_of(double x) { return __builtin_bit_cast(std::u
 static inline double double_of(std::uint64_t bits) { return __builtin_bit_cast(double, bits); }
 static inline double square_root(double x) { return __builtin_sqrt(x); }
 
-// Two numbers side by side, for which every processor has registers, and their bits.
-typedef double Double2 __attribute__((vector_size(16)));
-typedef std::uint64_t Word2 __attribute__((vector_size(16)));
-
 // The part of a + b that rounding loses (Knuth's two-sum).
 static inline double sum_error(double a, double b, double sum) {
     const double taken = sum - a;
@@ -156,7 +152,6 @@ static inline D product_error(D a, D b, D product) {
 }  // namespace detail
 
 static inline double exp(double x) { return detail::exp_of_any<double, std::uint64_t>(x); }
-static inline Double2 exp(Double2 x) { return detail::exp_of_any<Double2, Word2>(x); }
 
 // exp(x) - 1
 static inline double expm1(double x) {
@@ -224,10 +219,12 @@ static inline double left_after(double time, double half_life) {
 
 // (1 - exp(-y)) / y, the mean of exp(-y s) over 0 <= s <= 1
 static inline double mean_decay(double y) { return y == 0.0 ? 1.0 : -expm1(-y) / y; }
-static inline Double2 mean_decay(Double2 y) {
-    const auto large = (y > 0.34) | (y < -0.34);
-    if (large[0] | large[1]) return Double2{mean_decay(y[0]), mean_decay(y[1])};
-    return y == 0.0 ? Double2{} + 1.0 : -detail::expm1_of_small(-y) / y;
+// Of several side by side where |y| <= 0.34; elsewhere not a number.
+template <class D>
+    requires requires(D y) { y[0]; }
+static inline D mean_decay(D y) {
+    const D small = y == 0.0 ? D{} + 1.0 : -detail::expm1_of_small(-y) / y;
+    return ((y > 0.34) | (y < -0.34)) ? D{} + not_a_number : small;
 }
 
 // The integral of s exp(-y s) over 0 <= s <= 1

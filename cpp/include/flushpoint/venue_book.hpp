@@ -56,15 +56,22 @@ struct alignas(64) Holding {
     std::uint64_t turn : 62;    // in the queue
     std::uint64_t hit : 1;      // closed in part before
     std::uint64_t stop : 1;     // an order of its owner, not a liquidation
+
+    // `size` of it has been closed.
+    void shrink(double size) {
+        quantity -= size;
+        order = std::max(order - size, 0.0);
+        hit = true;
+    }
 };
 
-inline constexpr std::int32_t no_slot = -1;
-
-// One that is crossed: still in the run, or kept in a slot.
+// One that is crossed: kept in a slot, or still in the run.
 struct Crossed {
-    std::int32_t rank;
-    std::int32_t slot;
-    double closing;  // what is closed of it now, where positions wait
+    std::int32_t at;  // slot, or ~rank
+
+    static Crossed of_rank(std::size_t rank) { return {~static_cast<std::int32_t>(rank)}; }
+    bool in_run() const { return at < 0; }
+    std::size_t rank() const { return static_cast<std::size_t>(~at); }
 };
 
 // What was closed of some positions, in the market or against winners.
@@ -72,6 +79,29 @@ struct Amount {
     std::int64_t count = 0;
     double quantity = 0.0;
     double notional = 0.0;
+};
+
+// What was closed of a side one by one; copies are added to where many are closed in a row.
+struct Tally {
+    double quantity = 0.0, notional = 0.0;  // in the wave at hand
+    double sold = 0.0, closed = 0.0, closed_notional = 0.0;
+    std::int64_t count = 0;
+    Amount stops;
+
+    // Part or all of a position has been closed, for the first time or once more.
+    void add(double size, double trigger, bool again, bool stop, bool in_market) {
+        quantity += size;
+        notional += size * trigger;
+        if (in_market) sold += size;
+        closed += size;
+        closed_notional += size * trigger;
+        count += !again;
+        if (stop) {
+            stops.count += 1;
+            stops.quantity += size;
+            stops.notional += size * trigger;
+        }
+    }
 };
 
 // A wave of a side: a range of the run, or a list of crossed positions where something distinguishes them.
@@ -85,7 +115,8 @@ struct VenueWave {
 };
 
 // How much of a crossed position is closed at once, at a mark price; `scale`: of its own prices, see funding.hpp.
-inline double close_size(const VenueData& venue, bool shorts, const Holding& one, double price, double scale) {
+[[gnu::always_inline]] inline double close_size(const VenueData& venue, bool shorts, const Holding& one, double price,
+                                                double scale) {
     constexpr double least = 0.01;  // of the original quantity: nothing left open, and no sized close, is smaller
     const double notional = one.quantity * price;
     const double owed = scale * one.bankruptcy, equity = one.quantity * (shorts ? owed - price : price - owed);
@@ -116,17 +147,17 @@ public:
         Side(const Side&) = delete;  // the book's two know each other through it
 
         VenueWave take(double mark_factor, double start) {
-            wave_quantity_ = wave_notional_ = 0.0;
+            tally.quantity = tally.notional = 0.0;
             if (!book_.venue_.waits()) return cross(mark_factor, start);
             return book_.release(*this, mark_factor, start);
         }
         // Sold (bought) in the market since the book was whole, and in one wave.
-        double quantity() const { return run_.view.quantity_sum[swept_] + swept_quantity_ + sold_later_; }
+        double quantity() const { return run_.view.quantity_sum[swept_] + swept_quantity_ + tally.sold; }
         double quantity(const VenueWave& wave) const { return wave.quantity; }
         // Closed by force, in the market or against winners.
-        std::int64_t count() const { return count_; }
-        double closed_quantity() const { return run_.view.quantity_sum[swept_] + swept_quantity_ + closed_later_; }
-        double notional() const { return run_.view.notional_sum[swept_] + swept_notional_ + notional_later_; }
+        std::int64_t count() const { return tally.count; }
+        double closed_quantity() const { return run_.view.quantity_sum[swept_] + swept_quantity_ + tally.closed; }
+        double notional() const { return run_.view.notional_sum[swept_] + swept_notional_ + tally.closed_notional; }
         double next_trigger() const {
             const double run = run_.next_trigger();
             if (returned_.empty()) return run;
@@ -138,21 +169,20 @@ public:
         const VenueColumns& columns() const { return columns_; }
         bool shorts() const { return shorts_; }
         double sign() const { return shorts_ ? -1.0 : 1.0; }
-        // The crossed positions of the wave at hand, and how much is closed of each.
+        // The crossed positions of the wave at hand, and how much is closed of each where positions wait.
         const std::vector<Crossed>& listed() const { return listed_; }
-        double closing(const Crossed& crossed, const Holding& one) const {
-            return book_.venue_.waits() ? crossed.closing : one.order;
-        }
+        const std::vector<double>& closing() const { return closing_; }
 
         // Closed in the wave at hand.
-        double wave_quantity() const { return wave_quantity_; }
-        double wave_notional() const { return wave_notional_; }
+        double wave_quantity() const { return tally.quantity; }
+        double wave_notional() const { return tally.notional; }
+        Tally tally;
 
         // The positions of an unlisted wave are sold as their running sums say.
         void sold(Range run) {
-            count_ += static_cast<std::int64_t>(run.size());
-            wave_quantity_ += quantity_of(run_.view, run);
-            wave_notional_ += notional_of(run_.view, run);
+            tally.count += static_cast<std::int64_t>(run.size());
+            tally.quantity += quantity_of(run_.view, run);
+            tally.notional += notional_of(run_.view, run);
             if (run.begin == swept_) {
                 swept_ = run.end;
             } else {
@@ -163,41 +193,41 @@ public:
         // Those that are not, one by one.
         VenueWave list(Range run) {
             listed_.clear();
-            for (std::size_t i = run.begin; i < run.end; ++i) listed_.push_back({static_cast<std::int32_t>(i), no_slot, 0.0});
+            list_run(run.begin, run.end);
             return listed_wave();
         }
-        // Takes a position out, to the slot that is told. How much of it is closed follows from a mark price, unless that
-        // was settled when it joined the queue. Inlined, as what every slice goes through is, though several markets call it.
-        [[gnu::always_inline]] std::int32_t take_out(const Crossed& crossed, double price) {
-            const std::int32_t slot = slot_of(crossed);
-            if (!book_.venue_.waits()) set_order(slot, price);
+        // One that is still in the run, as it leaves it. Inlined, as what every slice goes through is, though several markets
+        // call it: of one that is closed whole at once, little has to be known.
+        [[gnu::always_inline]] Holding out_of_run(std::size_t i) const {
+            const double whole = run_.view.quantity[i], trigger = run_.view.trigger[i];
+            const double bankruptcy = columns_.bankruptcy.price[i];
+            return {trigger, left_.empty() ? whole : left_[i], bankruptcy, sign() * (trigger - bankruptcy) / trigger, whole, 0.0,
+                    static_cast<std::int32_t>(i), columns_.index[i], 0, 0, columns_.stop && columns_.stop[i]};
+        }
+        // A slot for it.
+        std::int32_t keep(const Holding& one) {
+            if (free_.empty()) {
+                kept_.push_back(one);
+                return static_cast<std::int32_t>(kept_.size() - 1);
+            }
+            const std::int32_t slot = free_.back();
+            free_.pop_back();
+            kept(slot) = one;
             return slot;
         }
-        // What is kept in a slot, until the next position is taken out.
+        // What is kept in a slot, until another position gets one.
         Holding& kept(std::int32_t slot) { return kept_[static_cast<std::size_t>(slot)]; }
-        // It will soon be taken out, and what is kept of it lies far away.
-        void expect(std::size_t i) const {
-            if (i < listed_.size() && listed_[i].slot != no_slot) __builtin_prefetch(&kept_[static_cast<std::size_t>(listed_[i].slot)]);
+        // Where one stands in the input.
+        std::int32_t place(Crossed crossed) const {
+            return crossed.in_run() ? columns_.index[crossed.rank()] : kept_[static_cast<std::size_t>(crossed.at)].place;
         }
-        // Part or all of a holding has been closed.
-        [[gnu::always_inline]] void closed(Holding& one, double size, bool in_market) {
-            wave_quantity_ += size;
-            wave_notional_ += size * one.trigger;
-            if (in_market) sold_later_ += size;
-            closed_later_ += size;
-            notional_later_ += size * one.trigger;
-            count_ += !one.hit;
-            one.hit = true;
-            if (one.stop) {
-                stops_.count += 1;
-                stops_.quantity += size;
-                stops_.notional += size * one.trigger;
-            }
-            one.order = std::max(one.order - size, 0.0);
+        // It will soon be looked at, and what is kept of it lies far away.
+        void expect(std::size_t i) const {
+            if (i < listed_.size() && !listed_[i].in_run()) __builtin_prefetch(&kept_[static_cast<std::size_t>(listed_[i].at)]);
         }
         // The rest of a holding waits on if its order is not done, or goes back to the book, with the trigger that its
         // margin now makes; where nothing is left, its slot is free.
-        void give_back(std::int32_t slot) {
+        [[gnu::always_inline]] void give_back(std::int32_t slot) {
             Holding& one = kept(slot);
             if (!(one.quantity > 0.0)) {
                 free_.push_back(slot);
@@ -255,41 +285,34 @@ public:
             std::int32_t slot;
             double due;  // seconds
         };
+        struct Released {
+            std::int32_t slot;
+            double closing;
+        };
 
-        // How much of a holding is to be closed, at a mark price.
-        [[gnu::always_inline]] void set_order(std::int32_t slot, double price) {
-            Holding& one = kept(slot);
-            one.order = close_size(book_.venue_, shorts_, one, price, book_.scale_);
-        }
         std::uint64_t turn(std::int32_t slot) const { return kept_[static_cast<std::size_t>(slot)].turn; }
         void line_up() {
-            std::sort(listed_.begin(), listed_.end(),
-                      [&](const Crossed& a, const Crossed& b) { return turn(a.slot) < turn(b.slot); });
+            std::sort(released_.begin(), released_.end(),
+                      [&](const Released& a, const Released& b) { return turn(a.slot) < turn(b.slot); });
+        }
+        void list_released() {
+            listed_.clear();
+            closing_.clear();
+            for (const Released& one : released_) {
+                listed_.push_back({one.slot});
+                closing_.push_back(one.closing);
+            }
+        }
+        void list_run(std::size_t begin, std::size_t end) {
+            const std::size_t first = listed_.size();
+            listed_.resize(first + (end - begin));
+            for (std::size_t i = begin; i < end; ++i) listed_[first + (i - begin)] = Crossed::of_rank(i);
         }
         VenueWave listed_wave() const { return {{0, 0}, static_cast<std::int64_t>(listed_.size()), 0.0, true}; }
 
         bool crossed(double trigger, double mark_factor, double start) const {
             return shorts_ ? short_crossed(trigger, mark_factor, start) : long_crossed(trigger, mark_factor, start);
         }
-        // Where it is kept: a position that is still in the run leaves it.
-        [[gnu::always_inline]] std::int32_t slot_of(const Crossed& crossed) {
-            if (crossed.slot != no_slot) return crossed.slot;
-            auto slot = static_cast<std::int32_t>(kept_.size());
-            if (free_.empty()) {
-                kept_.emplace_back();
-            } else {
-                slot = free_.back();
-                free_.pop_back();
-            }
-            const auto i = static_cast<std::size_t>(crossed.rank);
-            const double whole = run_.view.quantity[i], trigger = run_.view.trigger[i];
-            const double bankruptcy = columns_.bankruptcy.price[i];
-            const double rate = sign() * (trigger - bankruptcy) / trigger;
-            kept(slot) = {trigger, left_.empty() ? whole : left_[i], bankruptcy, rate, whole, 0.0, crossed.rank,
-                          columns_.index[i], 0, 0, columns_.stop && columns_.stop[i]};
-            return slot;
-        }
-
         // Takes out what the crossing test finds crossed.
         VenueWave cross(double mark_factor, double start) {
             const Range run = run_.take(mark_factor, start);
@@ -310,17 +333,19 @@ public:
             const auto list_returned = [&] {
                 const std::int32_t slot = due_[next++].slot();
                 if (!reduced_ || kept(slot).quantity > 0.0) {
-                    listed_.push_back({0, slot, 0.0});
+                    listed_.push_back({slot});
                 } else {
                     free_.push_back(slot);
                 }
             };
-            for (std::size_t i = run.begin; i < run.end; ++i) {
+            std::size_t i = run.begin;
+            for (; i < run.end && (next < due_.size() || !left_.empty()); ++i) {
                 if (!left_.empty() && left_[i] <= 0.0) continue;
-                const FiringKey own(run_.view.trigger[i], shorts_, columns_.index[i], no_slot);
+                const FiringKey own(run_.view.trigger[i], shorts_, columns_.index[i], -1);
                 while (next < due_.size() && due_[next] < own) list_returned();
-                listed_.push_back({static_cast<std::int32_t>(i), no_slot, 0.0});
+                listed_.push_back(Crossed::of_rank(i));
             }
+            list_run(i, run.end);
             while (next < due_.size()) list_returned();
             return listed_wave();
         }
@@ -337,14 +362,12 @@ public:
         std::vector<FiringKey> returning_;  // when the wave at hand is over
         std::vector<FiringKey> due_;        // of those returned, in the wave at hand
         std::vector<Crossed> listed_;       // of the wave at hand
+        std::vector<double> closing_;       // of each of them, where positions wait
         std::deque<Waiting> waiting_;
+        std::vector<Released> released_;    // of those that wait
         // Positions [0, swept_) of the run were sold as they are, and some later ones; others were closed one by one.
         std::size_t swept_ = 0;
         double swept_quantity_ = 0.0, swept_notional_ = 0.0;
-        double sold_later_ = 0.0, closed_later_ = 0.0, notional_later_ = 0.0;
-        double wave_quantity_ = 0.0, wave_notional_ = 0.0;
-        std::int64_t count_ = 0;
-        Amount stops_;
     };
 
     VenueBook(const VenueData& venue, const BookView& book, const VenueColumns& long_columns,
@@ -373,7 +396,7 @@ public:
     }
     // The stop orders closed, of both sides.
     Amount stops() const {
-        const Amount &sold = longs.stops_, &bought = shorts.stops_;
+        const Amount &sold = longs.tally.stops, &bought = shorts.tally.stops;
         return {sold.count + bought.count, sold.quantity + bought.quantity, sold.notional + bought.notional};
     }
     bool waiting() const { return !longs.waiting_.empty() || !shorts.waiting_.empty(); }
@@ -385,19 +408,18 @@ private:
         if (asking.shorts()) return shorts.listed_wave();
         for (Side* side : {&longs, &shorts}) {
             side->cross(mark_factor, start);
-            std::size_t released = 0;
+            side->released_.clear();
             for (const Crossed& crossed : side->listed_) {
-                const std::int32_t slot = side->slot_of(crossed);
-                side->set_order(slot, scale_ * (start / mark_factor));
+                const std::int32_t slot = crossed.in_run() ? side->keep(side->out_of_run(crossed.rank())) : crossed.at;
                 Holding& one = side->kept(slot);
+                one.order = close_size(venue_, side->shorts_, one, scale_ * (start / mark_factor), scale_);
                 one.turn = turns_++ & (~std::uint64_t{0} >> 2);
                 if (one.stop) {
-                    side->listed_[released++] = {0, slot, one.order};
+                    side->released_.push_back({slot, one.order});
                 } else {
                     side->waiting_.push_back({slot, now_ + venue_.delay});
                 }
             }
-            side->listed_.resize(released);
         }
         const double relative = math::exp(-trading_->displacement);
         const bool open[] = {relative >= 1.0 - venue_.price_band, relative <= 1.0 + venue_.price_band};
@@ -413,10 +435,11 @@ private:
             next->waiting_.pop_front();
             const double closing = std::min(next->kept(slot).order, budget_);
             budget_ -= closing;
-            next->listed_.push_back({0, slot, closing});
+            next->released_.push_back({slot, closing});
         }
         for (Side* side : {&longs, &shorts}) {
             if (side->columns_.stop) side->line_up();
+            side->list_released();
         }
         return longs.listed_wave();
     }
