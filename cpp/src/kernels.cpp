@@ -246,8 +246,12 @@ constexpr double whole = 0x1p52;
 inline WideWord to_word(Wide x) { return __builtin_bit_cast(WideWord, x + whole) & ((std::uint64_t{1} << 52) - 1); }
 inline Wide to_number(WideWord k) { return __builtin_bit_cast(Wide, k | 0x4330000000000000) - whole; }
 
-// The bits of the numbers outside are gathered in a word.
+// Wide vectors are worth looking at all numbers, whose bits are gathered in a word.
 int first_outside(const double* numbers, int from, int count, double lower, double upper) {
+    if constexpr (width < 4) {
+        while (from < count && numbers[from] > lower && numbers[from] < upper) ++from;
+        return from;
+    }
     const Wide low = lower - Wide{}, high = upper - Wide{};
     WideWord bit, found{};
     for (int k = 0; k < width; ++k) bit[k] = std::uint64_t{1} << k;

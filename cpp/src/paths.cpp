@@ -189,7 +189,7 @@ template <class Impact, class Positions>
 class Path {
 public:
     Path(const PathJob& job, const Market<Impact>& market, const Tables& tables, std::uint64_t numbers, double f,
-         const PathColumns& columns, std::vector<PathWave>* waves, Pulse& pulse)
+         const PathColumns& columns, bool wants_money, std::vector<PathWave>* waves, Pulse& pulse)
         : job_(&job),
           resting_(&market),
           market_(&market),
@@ -198,7 +198,7 @@ public:
           low_(f),
           high_(f),
           wants_proceeds_(columns.ledger.proceeds != nullptr),
-          wants_money_(columns.ledger.needs_bankruptcy()),
+          wants_money_(wants_money),
           tells_(wants_proceeds_ || wants_money_ || waves || job.funding),
           waves_(waves),
           pulse_(&pulse),
@@ -381,7 +381,7 @@ public:
             if (out.stop_quantity) out.stop_quantity[i] = stops.quantity;
             if (out.stop_notional) out.stop_notional[i] = stops.notional;
             out.ledger.write(i, positions_.book.ledger);
-        } else {
+        } else if (wants_proceeds_ || wants_money_) {
             out.ledger.write(i, ledger_);
         }
     }
@@ -622,9 +622,10 @@ public:
           row_(row),
           alone_(!tables.guides()) {
         const double start = math::log(job.market.price);
+        const bool wants_money = columns.ledger.needs_bankruptcy();
         for (int lane = 0; lane < count; ++lane) {
             const std::uint64_t numbers = job.randomness.numbers(first + static_cast<std::uint64_t>(lane));
-            paths_[lane].emplace(job, market, tables, numbers, start, columns, waves, pulse);
+            paths_[lane].emplace(job, market, tables, numbers, start, columns, wants_money, waves, pulse);
         }
         process_.start(first, count, start, walk_);
         if (recording.count > 0 && recording.at[0] == 0) {
@@ -737,12 +738,17 @@ private:
               std::size_t record_end) {
         OnePath& path = *paths_[lane];
         const bool watches_low = job_.random ? !job_.random->positions.front().shorts : job_.positions.book.longs.count > 0;
+        const bool bridges = job_.bridge, targets = !job_.targeting.empty();
+        const bool plain = !sales && !due && !targets && recorded_ == record_end;
+        const int steps = steps_;
         std::size_t next = recorded_;
+        std::int64_t step = done_ - steps;
         double before = from_[lane];
-        for (int s = 0; s < steps_; ++s) {
-            const double f = walk_.path[s][lane], sale = (sales ? sales[s] : 0.0) + path.order();
-            const std::int64_t step = done_ - steps_ + s + 1;
-            if (job_.bridge) {
+        for (int s = 0; s < steps; ++s) {
+            ++step;
+            const double f = walk_.path[s][lane];
+            const double sale = plain ? 0.0 : (sales ? sales[s] : 0.0) + path.order();
+            if (bridges) {
                 const double arrival = moves ? f - moves[s] : f;  // the bridge's end: moves come after it
                 if (path.concerned(std::min(before, arrival) - stray, std::max(before, arrival) + stray)) {
                     const double extreme = bridge_extreme(job_, first_ + static_cast<std::uint64_t>(lane), step, before,
@@ -760,10 +766,11 @@ private:
                 path.glide(f, f, [&] { return step; });
             }
             if (path.opens(step)) path.open(step, f);
-            if (due && due[s] != 0.0) path.pay(step);
-            if (!job_.targeting.empty()) path.look(step, f);
-            next = record(lane, next, record_end, step);
             before = f;
+            if (plain) continue;
+            if (due && due[s] != 0.0) path.pay(step);
+            if (targets) path.look(step, f);
+            next = record(lane, next, record_end, step);
         }
     }
 

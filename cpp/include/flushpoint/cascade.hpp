@@ -78,18 +78,18 @@ struct Range {
     double sum(const double* running) const { return running[end] - running[begin]; }
 };
 
+struct Amounts {
+    double quantity, notional;
+};
 // What closed in [begin, end). Sums of few terms term by term, which keeps a small wave exact beside large running sums.
 inline constexpr std::size_t few_terms = 64;
-inline double quantity_of(const SideView& side, Range range) {
-    if (range.size() > few_terms) return range.sum(side.quantity_sum);
-    double sum = 0.0;
-    for (std::size_t i = range.begin; i < range.end; ++i) sum += side.quantity[i];
-    return sum;
-}
-inline double notional_of(const SideView& side, Range range) {
-    if (range.size() > few_terms) return range.sum(side.notional_sum);
-    double sum = 0.0;
-    for (std::size_t i = range.begin; i < range.end; ++i) sum += side.quantity[i] * side.trigger[i];
+inline Amounts amounts_of(const SideView& side, Range range) {
+    if (range.size() > few_terms) return {range.sum(side.quantity_sum), range.sum(side.notional_sum)};
+    Amounts sum{0.0, 0.0};
+    for (std::size_t i = range.begin; i < range.end; ++i) {
+        sum.quantity += side.quantity[i];
+        sum.notional += side.quantity[i] * side.trigger[i];
+    }
     return sum;
 }
 
@@ -151,11 +151,14 @@ struct SortedSide {
 
     // Closes what the crossing test finds crossed.
     Range take(double mark_factor, double start) {
-        const std::size_t begin = closed;
-        if (begin == view.count) return {begin, begin};
         const double sign = shorts ? -1.0 : 1.0, factor = sign * mark_factor, least = signed_start(sign, start);
+        if (closed == view.count || !crosses(view.trigger[closed], factor, least)) return {closed, closed};
+        return close(mark_factor, start, factor, least);
+    }
+    // The rest of it, for a first position that is crossed. Kept out of the loop of waves, where one side mostly has none.
+    Range close(double mark_factor, double start, double factor, double least) {
+        const std::size_t begin = closed;
         const auto crossed = [&](std::size_t i) { return crosses(view.trigger[i], factor, least); };
-        if (!crossed(begin)) return {begin, begin};
         const double distance = density == 0.0 ? 0.0 : view.trigger[begin] - start / mark_factor;
         const double ahead = density * (shorts ? -distance : distance), rest = static_cast<double>(view.count - begin);
         const auto guess = static_cast<std::size_t>(ahead > 0.0 ? (ahead < rest ? ahead : rest) : 0.0);
@@ -254,9 +257,9 @@ inline void run_waves(Longs& longs, Shorts& shorts, const Market<Impact>& market
 
 // A wave of both sides, told.
 inline Wave wave_of(const BookView& book, double start, const Trading& before, Range sold, Range bought) {
-    return {start * math::exp(-before.displacement), quantity_of(book.longs, sold) + quantity_of(book.shorts, bought),
-            static_cast<std::int64_t>(sold.size() + bought.size()),
-            notional_of(book.longs, sold) + notional_of(book.shorts, bought)};
+    const Amounts longs = amounts_of(book.longs, sold), shorts = amounts_of(book.shorts, bought);
+    return {start * math::exp(-before.displacement), longs.quantity + shorts.quantity,
+            static_cast<std::int64_t>(sold.size() + bought.size()), longs.notional + shorts.notional};
 }
 
 // What a wave's trades bring in, less what they cost: the longs are sold first.

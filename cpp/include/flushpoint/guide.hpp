@@ -53,22 +53,22 @@ struct Searches {
 
     SearchedSide sides[2];
     std::size_t count = 0;  // of those below in use
-    alignas(64) Indices is_short{};
-    alignas(64) Numbers sign{}, first{}, scale{}, last{};  // of the side: +1 for longs, -1 for shorts; of its guide
-    alignas(64) Numbers log_start{};
+    alignas(64) Indices is_short;
+    alignas(64) Numbers sign, first, scale, last;  // of the side: +1 for longs, -1 for shorts; of its guide
+    alignas(64) Numbers log_start;
     // What was sold, and what recovers, but was not closed by these positions; what the other side has closed, sold less
     // bought.
-    alignas(64) Numbers outside{}, recovered{}, others{};
+    alignas(64) Numbers outside, recovered, others;
     // Where the waves so far have brought it.
-    alignas(64) Numbers closed{}, waves{};  // whole numbers
-    alignas(64) Numbers quantity{};         // closed of the side
-    alignas(64) Numbers sold{}, recovering{}, displacement{}, mark_displacement{}, highest{}, lowest{};
+    alignas(64) Numbers closed, waves;  // whole numbers
+    alignas(64) Numbers quantity;         // closed of the side
+    alignas(64) Numbers sold, recovering, displacement, mark_displacement, highest, lowest;
     // Found: the start price, the end of those crossed, and those cascades in which that is `closed`, which are through,
     // with the log of the next trigger.
-    alignas(64) Numbers start{};
-    alignas(64) Indices end{};
-    std::size_t through[room]{}, ended = 0;
-    Numbers log_next{};
+    alignas(64) Numbers start;
+    alignas(64) Indices end;
+    std::size_t through[room], ended;
+    Numbers log_next;
 
     void enter(std::size_t i, bool shorts) {
         const GuideView& guide = sides[shorts].guide;

@@ -181,8 +181,9 @@ public:
         // The positions of an unlisted wave are sold as their running sums say.
         void sold(Range run) {
             tally.count += static_cast<std::int64_t>(run.size());
-            tally.quantity += quantity_of(run_.view, run);
-            tally.notional += notional_of(run_.view, run);
+            const Amounts closed = amounts_of(run_.view, run);
+            tally.quantity += closed.quantity;
+            tally.notional += closed.notional;
             if (run.begin == swept_) {
                 swept_ = run.end;
             } else {
