@@ -151,7 +151,8 @@ struct SortedSide {
 
     // Closes what the crossing test finds crossed.
     Range take(double mark_factor, double start) {
-        const double sign = shorts ? -1.0 : 1.0, factor = sign * mark_factor, least = signed_start(sign, start);
+        const double factor = shorts ? -mark_factor : mark_factor;
+        const double least = shorts ? signed_start(-1.0, start) : signed_start(1.0, start);
         if (closed == view.count || !crosses(view.trigger[closed], factor, least)) return {closed, closed};
         return close(mark_factor, start, factor, least);
     }
