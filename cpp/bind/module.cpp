@@ -95,16 +95,10 @@ py::tuple sort_book(const Sides& side, const Doubles& quantity, const Doubles& t
         const int workers = fp::resolve_threads(threads);
         fp::sort_positions(in, views[0], views[1], workers, check_signals);
         const std::size_t counts[2] = {longs, n - longs};
-        const auto sum = [&](std::size_t s) {
+        fp::parallel_for(2, n < 100'000 ? 1 : workers, check_signals, [&](std::size_t s) {
             sides[s].live = fp::count_live(views[s].trigger, counts[s]);
             fp::accumulate(views[s].quantity, views[s].trigger, counts[s], sides[s].live, sums[s][0], sums[s][1]);
-        };
-        if (n < 100'000) {
-            sum(0);
-            sum(1);
-        } else {
-            fp::parallel_for(2, workers, check_signals, sum);
-        }
+        });
     }
     return py::make_tuple(sides[0].result(), sides[1].result());
 }

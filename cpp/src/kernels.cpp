@@ -252,6 +252,7 @@ int first_outside(const double* numbers, int from, int count, double lower, doub
         while (from < count && numbers[from] > lower && numbers[from] < upper) ++from;
         return from;
     }
+    if (from == count) return count;
     const Wide low = lower - Wide{}, high = upper - Wide{};
     WideWord bit, found{};
     for (int k = 0; k < width; ++k) bit[k] = std::uint64_t{1} << k;
@@ -261,7 +262,6 @@ int first_outside(const double* numbers, int from, int count, double lower, doub
     }
     std::uint64_t all = 0;
     for (int k = 0; k < width; ++k) all |= found[k];
-    if (from == count) return count;
     all &= ~std::uint64_t{0} << from & ~std::uint64_t{0} >> (64 - count);
     return all == 0 ? count : __builtin_ctzll(all);
 }
@@ -270,6 +270,7 @@ int first_outside(const double* numbers, int from, int count, double lower, doub
 constexpr std::size_t window = 8;
 inline std::size_t crossed_of_window(const double* trigger, double factor, double least) {
 #if defined(__AVX512F__)
+    static_assert(width == window);
     const auto crossed = crosses(load_any<Wide>(trigger), factor - Wide{}, least - Wide{});
     const auto bits = static_cast<unsigned>(_mm512_test_epi64_mask((__m512i)crossed, (__m512i)crossed));
     return static_cast<std::size_t>(__builtin_popcount(bits));
@@ -281,8 +282,8 @@ inline std::size_t crossed_of_window(const double* trigger, double factor, doubl
 #endif
 }
 
-// Step by step over all, so that the memory each needs is on its way while others are looked at. A window is a line of
-// memory, about where the guide has the end: what it costs does not depend on where in it the end is.
+// Step by step over all, so that the memory each needs is on its way while others are looked at. Triggers are compared a
+// window at a time, about where the guide has the end: what that costs does not depend on where in it the end is.
 void search_ends(Searches& s) {
     alignas(64) Searches::Numbers factor, least, past;
     alignas(64) Searches::Indices cell, edges, from;
@@ -442,8 +443,8 @@ void linear_proceeds(const LinearMarket& m, double start, Trades& trades) {
     Wide lacking{};  // not a number where one of a lane's is not plain
     for (std::size_t i = 0; i < count; i += width) {
         const auto at = [&](double* column) -> Wide& { return *reinterpret_cast<Wide*>(column + i); };
-        const Wide money = market.plain_proceeds<Wide, WideWord>(start, at(trades.sold), at(trades.recovering),
-                                                                       at(trades.quantity));
+        const Wide money =
+            market.plain_proceeds<Wide, WideWord>(start, at(trades.sold), at(trades.recovering), at(trades.quantity));
         at(trades.money) = money;
         lacking += money - money;
     }

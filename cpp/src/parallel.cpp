@@ -56,7 +56,6 @@ int resolve_threads(int requested) {
 }
 
 void parallel_for(std::size_t tasks, int threads, const Poll& poll, const std::function<void(std::size_t)>& task) {
-    if (tasks == 1) return task(0);  // a small question, which locks and clocks would take longer than
     std::atomic<std::size_t> next{0};
     std::atomic<bool> stop{false};
     std::exception_ptr failure;
@@ -82,7 +81,9 @@ void parallel_for(std::size_t tasks, int threads, const Poll& poll, const std::f
     };
 
     const std::size_t helpers = std::min(tasks, static_cast<std::size_t>(std::max(threads, 1))) - (tasks > 0 ? 1 : 0);
-    {
+    if (helpers == 0) {
+        work(true);  // a small question is answered before anybody could be waited for
+    } else {
         std::size_t busy = helpers;
         std::condition_variable finished;
         Pool pool;

@@ -300,8 +300,7 @@ public:
         trading_.waves += static_cast<std::int64_t>(searches.waves[i]);
         const bool is_short = visit_.rises;
         SortedSide& side = positions_.side(is_short);
-        side.closed = searches.end[i];
-        side.sum = searches.quantity[i];
+        side.close_to(searches.end[i], searches.quantity[i]);
         const double next = side.next_trigger();
         if (next >= 0x1p-1022 && next < math::infinity) {  // as logarithms in vectors need it
             next_[is_short] = next;

@@ -113,8 +113,7 @@ class Scenario:
         for name in ("run", "outputs", "context", "targets", "parameters", "policies"):
             if not isinstance(content.get(name, {}), Mapping):
                 raise ValueError(self._told(f"{name} must be a table, was {content[name]!r}"))
-        for name in ("targets", "parameters", "policies"):
-            if name in content and not content[name]:
+            if name in ("targets", "parameters", "policies") and name in content and not content[name]:
                 raise ValueError(self._told(f"{name} must name at least one, was empty"))
         self._keys("run", content.get("run", {}), _RUN)
         self._keys("outputs", content.get("outputs", {}), _OUTPUTS)

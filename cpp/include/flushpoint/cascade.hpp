@@ -146,7 +146,7 @@ struct SortedSide {
     const SideView& view;
     bool shorts;
     std::size_t closed = 0;
-    double sum = 0.0;      // of the quantities closed
+    double sum = 0.0;      // of the quantities closed: the running sums lie far away
     double density = 0.0;  // positions a unit of price in the last wave: where the next one may end
 
     // Closes what the crossing test finds crossed.
@@ -156,7 +156,7 @@ struct SortedSide {
         if (closed == view.count || !crosses(view.trigger[closed], factor, least)) return {closed, closed};
         return close(mark_factor, start, factor, least);
     }
-    // The rest of it, for a first position that is crossed. Kept out of the loop of waves, where one side mostly has none.
+    // The same where the first position is crossed, which on one side it mostly is not.
     Range close(double mark_factor, double start, double factor, double least) {
         const std::size_t begin = closed;
         const auto crossed = [&](std::size_t i) { return crosses(view.trigger[i], factor, least); };
@@ -172,9 +172,10 @@ struct SortedSide {
         }
         return {begin, closed};
     }
-    void close_to(std::size_t end) {
+    void close_to(std::size_t end) { close_to(end, view.quantity_sum[end]); }
+    void close_to(std::size_t end, double quantity) {
         closed = end;
-        sum = view.quantity_sum[end];
+        sum = quantity;
     }
     // The quantity closed since the book was whole, and that of one wave.
     double quantity() const { return sum; }

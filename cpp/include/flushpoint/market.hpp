@@ -103,8 +103,8 @@ struct Market {
         if (amount != amount) return quantity > 0.0 ? 0.0 : -math::infinity;
         return quantity > 0.0 ? amount * with_spread(false) : -amount * with_spread(true);
     }
-    // The same for as many trades as D has numbers, each from a state of its own, where they go one way and each is of the plain
-    // kind: on one side of the depth, and small. Not a number where it is not. W is the type of D's bits.
+    // The same for as many trades as D has numbers, each from a state of its own, where they go one way and each is of the
+    // plain kind: on one side of the depth, and small. Not a number where it is not. W is the type of D's bits.
     template <class D, class W>
     D plain_proceeds(double start, D sold, D recovering, D quantity) const {
         const D end = recovering + quantity;

@@ -89,7 +89,7 @@ public:
     double notional() const { return notional_; }
     // Of those opened, what is still open; of the book, whose positions' closes are drawn when they are crossed, the mean.
     double open_quantity(double seconds) const {
-        double sum = math::exp(-closing_rate_ * seconds) * (held_ - run_.view.quantity_sum[run_.closed]);
+        double sum = math::exp(-closing_rate_ * seconds) * (held_ - run_.quantity());
         for (const Position& one : opened_) sum += one.closes_at > seconds ? one.quantity : 0.0;
         return sum;
     }
