@@ -32,11 +32,12 @@ def race(judge, full, sizes, high, redrawn):
     price, closed = np.empty(few.size), np.empty(few.size, np.int64)
     book, market = random_book(count, sizes)
 
-    # Both find the same prices, as well as two books of so many positions can.
+    # Both find the same prices: those of the rival stand anywhere among fifty of ours. Mean ranks of eight falls outside
+    # of this come once in a hundred thousand runs.
     redrawn(count, kind, few, price, closed)
-    ours = fp.stress(book, market, -np.tile(few, 50), seed=1, max_count=count)
-    moves = np.log(ours.final_price).reshape(50, few.size)
-    assert (np.abs(np.log(price) - moves.mean(axis=0)) < 6 * moves.std(axis=0) + 1e-6).all()
+    ours = fp.stress(book, market, -np.tile(few, 50), seed=1, max_count=count).final_price.reshape(50, few.size)
+    rank = np.mean((ours < price) + (ours == price) / 2)
+    assert 0.1 < rank < 0.9
 
     taken = judge.race(
         partial(fp.stress, book, market, -many, seed=1, max_count=count),

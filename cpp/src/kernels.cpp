@@ -286,62 +286,67 @@ inline std::size_t crossed_of_window(const double* trigger, double factor, doubl
 // window at a time, about where the guide has the end: what that costs does not depend on where in it the end is.
 void search_ends(Searches& s) {
     alignas(64) Searches::Numbers factor, least, past;
-    alignas(64) Searches::Indices cell, edges, from;
+    alignas(64) Searches::Indices cell, edges, from, crossed;
     const std::size_t count = s.count;
     for (std::size_t i = 0; i < count; i += width) {
         const Wide displacement = load(s.mark_displacement + i), log_start = load(s.log_start + i);
         const Wide sign = load(s.sign + i), last = load(s.last + i);
+        const Wide start = exponential(log_start), by = sign * exponential(displacement), bound = signed_start(sign, start);
+        store(s.start + i, start);
+        store(factor + i, by);
+        store(least + i, bound);
+        store(crossed + i, __builtin_bit_cast(WideWord, crosses(load(s.next + i), by, bound)));
         const Wide ahead = (log_start - displacement - load(s.first + i)) * load(s.scale + i);
         const Wide within = ahead < last ? ahead : last;
         const WideWord at = to_word(within > 0.5 ? within - 0.5 : Wide{});
         store(cell + i, at);
         store(past + i, (within > 0.0 ? within : Wide{}) - to_number(at));
-        const Wide start = exponential(log_start);
-        store(s.start + i, start);
-        store(factor + i, sign * exponential(displacement));
-        store(least + i, signed_start(sign, start));
+        store(s.end + i, to_word(load(s.closed + i)));
     }
+    std::size_t search[Searches::room], searched = 0, ended = 0;
     for (std::size_t i = 0; i < count; ++i) {
+        search[searched] = s.through[ended] = i;
+        searched += crossed[i] & 1;
+        ended += ~crossed[i] & 1;
+    }
+    s.ended = ended;
+    for (std::size_t k = 0; k < searched; ++k) {
+        const std::size_t i = search[k];
         __builtin_memcpy(edges + i, s.sides[s.is_short[i]].guide.crossed + cell[i], sizeof *edges);
     }
     for (std::size_t i = 0; i < count; i += width) {
         const WideWord both = load(edges + i);
         const Wide low = to_number(both & 0xffffffff), high = to_number(both >> 32);
-        const Wide before = low + load(past + i) * (high - low) + (0.5 - window / 2), closed = load(s.closed + i);
-        store(from + i, to_word(before > closed ? before : closed));
+        const Wide before = low + load(past + i) * (high - low) + (0.5 - window / 2), next = load(s.closed + i) + 1.0;
+        store(from + i, to_word(before > next ? before : next));
     }
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t k = 0; k < searched; ++k) {
+        const std::size_t i = search[k];
         const SearchedSide& side = s.sides[s.is_short[i]];
         __builtin_prefetch(side.trigger + from[i] + 2);
         __builtin_prefetch(side.trigger + from[i] + 6);
         __builtin_prefetch(side.quantity_sum + from[i] + 4);
     }
-    std::size_t ended = 0;
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t k = 0; k < searched; ++k) {
+        const std::size_t i = search[k];
         const SearchedSide& side = s.sides[s.is_short[i]];
         const double* trigger = side.trigger;
-        const std::size_t begin = from[i], closed = static_cast<std::size_t>(s.closed[i]), positions = side.positions;
+        const std::size_t begin = from[i], next = s.end[i] + 1, positions = side.positions;
         const bool inside = begin + window <= positions;
         const std::size_t found = inside ? crossed_of_window(trigger + begin, factor[i], least[i]) : 0;
         std::size_t end = begin + found;
         // One branch that is seldom taken, where the end may be further off.
-        if (!inside | (found == window) | ((found == 0) & (begin != closed))) [[unlikely]] {
-            end = gallop(closed, positions, end, [&](std::size_t k) { return crosses(trigger[k], factor[i], least[i]); });
+        if (!inside | (found == window) | ((found == 0) & (begin != next))) [[unlikely]] {
+            end = gallop(next, positions, end, [&](std::size_t k) { return crosses(trigger[k], factor[i], least[i]); });
         }
         s.end[i] = end;
+        s.next[i] = end < positions ? trigger[end] : math::not_a_number;
         __builtin_prefetch(side.quantity_sum + end);
-        s.through[ended] = i;
-        ended += end == closed;
     }
-    s.ended = ended;
     for (std::size_t i = 0; i < s.ended; i += 4) {
         for (std::size_t k = s.ended; k < i + 4; ++k) s.through[k] = s.through[i];
         Double4 next{};
-        for (std::size_t k = 0; k < 4; ++k) {
-            const std::size_t one = s.through[i + k];
-            const SearchedSide& side = s.sides[s.is_short[one]];
-            next[k] = s.end[one] < side.positions ? side.trigger[s.end[one]] : 1.0;
-        }
+        for (std::size_t k = 0; k < 4; ++k) next[k] = s.next[s.through[i + k]];
         const Double4 log_next = math::detail::log_of(math::detail::split<Double4, Word4>(next));
         for (std::size_t k = 0; k < 4; ++k) s.log_next[s.through[i + k]] = log_next[k];
     }

@@ -270,6 +270,7 @@ public:
             searches.others[i] = is_short ? sold : -bought;
             searches.closed[i] = static_cast<double>(positions_.side(is_short).closed);
             searches.waves[i] = 0.0;
+            searches.next[i] = next_[is_short];
             searches.quantity[i] = is_short ? bought : sold;
             searches.sold[i] = trading_.state.sold;
             searches.recovering[i] = trading_.state.recovering;
@@ -301,7 +302,7 @@ public:
         const bool is_short = visit_.rises;
         SortedSide& side = positions_.side(is_short);
         side.close_to(searches.end[i], searches.quantity[i]);
-        const double next = side.next_trigger();
+        const double next = searches.next[i];
         if (next >= 0x1p-1022 && next < math::infinity) {  // as logarithms in vectors need it
             next_[is_short] = next;
             log_trigger_[is_short] = searches.log_next[i];

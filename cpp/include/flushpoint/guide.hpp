@@ -61,6 +61,7 @@ struct Searches {
     alignas(64) Numbers outside, recovered, others;
     // Where the waves so far have brought it.
     alignas(64) Numbers closed, waves;  // whole numbers
+    alignas(64) Numbers next;           // trigger of the side, NaN for none
     alignas(64) Numbers quantity;       // closed of the side
     alignas(64) Numbers sold, recovering, displacement, mark_displacement, highest, lowest;
     // Found: the start price, the end of those crossed, and those cascades in which that is `closed`, which are through,
@@ -82,7 +83,7 @@ struct Searches {
     void drop(std::size_t i) {
         --count;
         const auto move = [&](auto&... column) { ((column[i] = column[count]), ...); };
-        move(is_short, sign, first, scale, last, log_start, outside, recovered, others, closed, waves, quantity, sold,
+        move(is_short, sign, first, scale, last, log_start, outside, recovered, others, closed, waves, next, quantity, sold,
              recovering, displacement, mark_displacement, highest, lowest);
     }
 };
