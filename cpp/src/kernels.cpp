@@ -2,8 +2,9 @@
 #include "flushpoint/cascade.hpp"
 #include "flushpoint/kernels.hpp"
 #include "flushpoint/normal.hpp"
+#include "flushpoint/visit.hpp"
 
-#ifdef __AVX512F__
+#ifdef __SSE2__
 #include <immintrin.h>
 #endif
 
@@ -246,7 +247,22 @@ constexpr double whole = 0x1p52;
 inline WideWord to_word(Wide x) { return __builtin_bit_cast(WideWord, x + whole) & ((std::uint64_t{1} << 52) - 1); }
 inline Wide to_number(WideWord k) { return __builtin_bit_cast(Wide, k | 0x4330000000000000) - whole; }
 
-// Wide vectors are worth looking at all numbers, whose bits are gathered in a word.
+// In which places a comparison, whose results are all bits or none, holds.
+inline unsigned places(WideWord holds) {
+#if defined(__AVX512F__)
+    return _mm512_test_epi64_mask((__m512i)holds, (__m512i)holds);
+#elif defined(__AVX2__)
+    return static_cast<unsigned>(_mm256_movemask_pd((__m256d)holds));
+#elif defined(__SSE2__)
+    return static_cast<unsigned>(_mm_movemask_pd((__m128d)holds));
+#else
+    unsigned out = 0;
+    for (int k = 0; k < width; ++k) out |= static_cast<unsigned>(holds[k] & 1) << k;
+    return out;
+#endif
+}
+
+// Wide vectors are worth looking at all numbers.
 int first_outside(const double* numbers, int from, int count, double lower, double upper) {
     if constexpr (width < 4) {
         while (from < count && numbers[from] > lower && numbers[from] < upper) ++from;
@@ -254,16 +270,13 @@ int first_outside(const double* numbers, int from, int count, double lower, doub
     }
     if (from == count) return count;
     const Wide low = lower - Wide{}, high = upper - Wide{};
-    WideWord bit, found{};
-    for (int k = 0; k < width; ++k) bit[k] = std::uint64_t{1} << k;
-    for (int i = 0; i < block_steps; i += width, bit <<= width) {
+    std::uint64_t outside = 0;
+    for (int i = 0; i < block_steps; i += width) {
         const Wide x = load_any<Wide>(numbers + i);
-        found |= __builtin_bit_cast(WideWord, (x <= low) | (x >= high)) & bit;
+        outside |= std::uint64_t{places(__builtin_bit_cast(WideWord, (x <= low) | (x >= high)))} << i;
     }
-    std::uint64_t all = 0;
-    for (int k = 0; k < width; ++k) all |= found[k];
-    all &= ~std::uint64_t{0} << from & ~std::uint64_t{0} >> (64 - count);
-    return all == 0 ? count : __builtin_ctzll(all);
+    outside &= ~std::uint64_t{0} << from & ~std::uint64_t{0} >> (64 - count);
+    return outside == 0 ? count : __builtin_ctzll(outside);
 }
 
 // How many triggers of a window are crossed, which are its first.
@@ -272,84 +285,13 @@ inline std::size_t crossed_of_window(const double* trigger, double factor, doubl
 #if defined(__AVX512F__)
     static_assert(width == window);
     const auto crossed = crosses(load_any<Wide>(trigger), factor - Wide{}, least - Wide{});
-    const auto bits = static_cast<unsigned>(_mm512_test_epi64_mask((__m512i)crossed, (__m512i)crossed));
-    return static_cast<std::size_t>(__builtin_popcount(bits));
+    return static_cast<std::size_t>(__builtin_popcount(places(__builtin_bit_cast(WideWord, crossed))));
 #else
     const Double4 by = factor - Double4{}, bound = least - Double4{};
     const Word4 crossed = __builtin_bit_cast(Word4, crosses(load_any<Double4>(trigger), by, bound)) +
                           __builtin_bit_cast(Word4, crosses(load_any<Double4>(trigger + 4), by, bound));
     return -((crossed[0] + crossed[2]) + (crossed[1] + crossed[3]));
 #endif
-}
-
-// Step by step over all, so that the memory each needs is on its way while others are looked at. Triggers are compared a
-// window at a time, about where the guide has the end: what that costs does not depend on where in it the end is.
-void search_ends(Searches& s) {
-    alignas(64) Searches::Numbers factor, least, past;
-    alignas(64) Searches::Indices cell, edges, from, crossed;
-    const std::size_t count = s.count;
-    for (std::size_t i = 0; i < count; i += width) {
-        const Wide displacement = load(s.mark_displacement + i), log_start = load(s.log_start + i);
-        const Wide sign = load(s.sign + i), last = load(s.last + i);
-        const Wide start = exponential(log_start), by = sign * exponential(displacement), bound = signed_start(sign, start);
-        store(s.start + i, start);
-        store(factor + i, by);
-        store(least + i, bound);
-        store(crossed + i, __builtin_bit_cast(WideWord, crosses(load(s.next + i), by, bound)));
-        const Wide ahead = (log_start - displacement - load(s.first + i)) * load(s.scale + i);
-        const Wide within = ahead < last ? ahead : last;
-        const WideWord at = to_word(within > 0.5 ? within - 0.5 : Wide{});
-        store(cell + i, at);
-        store(past + i, (within > 0.0 ? within : Wide{}) - to_number(at));
-        store(s.end + i, to_word(load(s.closed + i)));
-    }
-    std::size_t search[Searches::room], searched = 0, ended = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        search[searched] = s.through[ended] = i;
-        searched += crossed[i] & 1;
-        ended += ~crossed[i] & 1;
-    }
-    s.ended = ended;
-    for (std::size_t k = 0; k < searched; ++k) {
-        const std::size_t i = search[k];
-        __builtin_memcpy(edges + i, s.sides[s.is_short[i]].guide.crossed + cell[i], sizeof *edges);
-    }
-    for (std::size_t i = 0; i < count; i += width) {
-        const WideWord both = load(edges + i);
-        const Wide low = to_number(both & 0xffffffff), high = to_number(both >> 32);
-        const Wide before = low + load(past + i) * (high - low) + (0.5 - window / 2), next = load(s.closed + i) + 1.0;
-        store(from + i, to_word(before > next ? before : next));
-    }
-    for (std::size_t k = 0; k < searched; ++k) {
-        const std::size_t i = search[k];
-        const SearchedSide& side = s.sides[s.is_short[i]];
-        __builtin_prefetch(side.trigger + from[i] + 2);
-        __builtin_prefetch(side.trigger + from[i] + 6);
-        __builtin_prefetch(side.quantity_sum + from[i] + 4);
-    }
-    for (std::size_t k = 0; k < searched; ++k) {
-        const std::size_t i = search[k];
-        const SearchedSide& side = s.sides[s.is_short[i]];
-        const double* trigger = side.trigger;
-        const std::size_t begin = from[i], next = s.end[i] + 1, positions = side.positions;
-        const bool inside = begin + window <= positions;
-        const std::size_t found = inside ? crossed_of_window(trigger + begin, factor[i], least[i]) : 0;
-        std::size_t end = begin + found;
-        // One branch that is seldom taken, where the end may be further off.
-        if (!inside | (found == window) | ((found == 0) & (begin != next))) [[unlikely]] {
-            end = gallop(next, positions, end, [&](std::size_t k) { return crosses(trigger[k], factor[i], least[i]); });
-        }
-        s.end[i] = end;
-        s.next[i] = end < positions ? trigger[end] : math::not_a_number;
-        __builtin_prefetch(side.quantity_sum + end);
-    }
-    for (std::size_t i = 0; i < s.ended; i += 4) {
-        for (std::size_t k = s.ended; k < i + 4; ++k) s.through[k] = s.through[i];
-        Double4 next{};
-        for (std::size_t k = 0; k < 4; ++k) next[k] = s.next[s.through[i + k]];
-        const Double4 log_next = math::detail::log_of(math::detail::split<Double4, Word4>(next));
-        for (std::size_t k = 0; k < 4; ++k) s.log_next[s.through[i + k]] = log_next[k];
-    }
 }
 
 // Of several states, side by side where the family of the impact can tell of them.
@@ -364,27 +306,171 @@ inline Wide displacement(const Market<Impact>& market, Wide sold, Wide recoverin
     }
 }
 
-void close_waves(Searches& s, const MarketData& data) {
-    for (std::size_t i = 0; i < s.count; ++i) s.quantity[i] = s.sides[s.is_short[i]].quantity_sum[s.end[i]];
+// Where `where` holds.
+template <class M>
+inline void update(double* at, M where, Wide value) {
+    store(at, where ? value : load(at));
+}
+
+bool begin_visits(Visits& v, const MarketData& data) {
+    WideWord any{};
     with_market(data, 1.0, [&](const auto& market) {
-        for (std::size_t i = 0; i < s.count; i += width) {
-            const Wide end = to_number(load(s.end + i));
-            const auto moves = load(s.closed + i) != end;
-            const Wide closed = load(s.sign + i) * load(s.quantity + i) + load(s.others + i);
-            const auto update = [&](double* at, Wide now) {
-                const Wide value = moves ? now : load(at);
-                store(at, value);
-                return value;
+        for (std::size_t i = 0; i < v.count; i += width) {
+            const auto due = load(v.begins + i) != 0;
+            const Wide before = load(v.recovering + i), recovering = before * load(v.left + i), f = load(v.log_start + i);
+            const Wide g = displacement(market, load(v.sold + i), recovering), mark = market.mark_displacement(g);
+            const auto falls = falls_to(f, load(v.log_trigger[0] + i), mark);
+            const auto rises = rises_to(f, load(v.log_trigger[1] + i), mark);
+            const auto both = due & falls & rises, begins = due & ~both;
+            any |= __builtin_bit_cast(WideWord, both);
+            store(v.both + i, __builtin_bit_cast(WideWord, both));
+            store(v.begins + i, WideWord{});
+            store(v.is_short + i, begins ? __builtin_bit_cast(WideWord, rises) & 1 : load(v.is_short + i));
+            update(v.before + i, begins, before);
+            update(v.recovering + i, begins, recovering);
+            update(v.recovered + i, begins, recovering - (load(v.quantity[0] + i) - load(v.quantity[1] + i)));
+            update(v.waves_here + i, begins, Wide{});
+            update(v.displacement + i, begins, g);
+            update(v.highest + i, begins, g);
+            update(v.lowest + i, begins, g);
+            update(v.mark_displacement + i, begins, mark);
+        }
+    });
+    return places(any != 0) != 0;
+}
+
+// Step by step over all, so that the memory each needs is on its way while others are looked at. Triggers are compared a
+// window at a time, about where the guide has the end: what that costs does not depend on where in it the end is.
+void search_ends(Visits& v) {
+    alignas(64) Visits::Numbers factor, least, past;
+    alignas(64) Visits::Words cell, edges, from, crossed;
+    const std::size_t count = v.count;
+    const SearchedSide &longs = v.sides[0], &shorts = v.sides[1];
+    for (std::size_t i = 0; i < count; i += width) {
+        const auto is_short = load(v.is_short + i) != 0;
+        const auto of_side = [&](double for_longs, double for_shorts) { return is_short ? Wide{} + for_shorts : Wide{} + for_longs; };
+        const Wide displacement = load(v.mark_displacement + i), log_start = load(v.log_start + i);
+        const Wide sign = of_side(1.0, -1.0), last = of_side(longs.guide.last, shorts.guide.last);
+        const Wide start = exponential(log_start), by = sign * exponential(displacement), bound = signed_start(sign, start);
+        const Wide next = is_short ? load(v.next[1] + i) : load(v.next[0] + i);
+        store(v.start + i, start);
+        store(factor + i, by);
+        store(least + i, bound);
+        store(crossed + i, __builtin_bit_cast(WideWord, crosses(next, by, bound)));
+        const Wide ahead = (log_start - displacement - of_side(longs.guide.first, shorts.guide.first)) *
+                           of_side(longs.guide.scale, shorts.guide.scale);
+        const Wide within = ahead < last ? ahead : last;
+        const WideWord at = to_word(within > 0.5 ? within - 0.5 : Wide{});
+        store(cell + i, at);
+        store(past + i, (within > 0.0 ? within : Wide{}) - to_number(at));
+        store(v.end + i, to_word(is_short ? load(v.closed[1] + i) : load(v.closed[0] + i)));
+    }
+    std::size_t search[Visits::room], searched = 0, ended = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        search[searched] = v.through[ended] = i;
+        searched += crossed[i] & 1;
+        ended += ~crossed[i] & 1;
+    }
+    v.ended = ended;
+    for (std::size_t k = 0; k < searched; ++k) {
+        const std::size_t i = search[k];
+        __builtin_memcpy(edges + i, v.sides[v.is_short[i]].guide.crossed + cell[i], sizeof *edges);
+    }
+    for (std::size_t i = 0; i < count; i += width) {
+        const WideWord both = load(edges + i);
+        const Wide low = to_number(both & 0xffffffff), high = to_number(both >> 32);
+        const Wide before = low + load(past + i) * (high - low) + (0.5 - window / 2), next = to_number(load(v.end + i)) + 1.0;
+        store(from + i, to_word(before > next ? before : next));
+    }
+    for (std::size_t k = 0; k < searched; ++k) {
+        const std::size_t i = search[k];
+        const SearchedSide& side = v.sides[v.is_short[i]];
+        __builtin_prefetch(side.trigger + from[i] + 2);
+        __builtin_prefetch(side.trigger + from[i] + 6);
+    }
+    for (std::size_t k = 0; k < searched; ++k) {
+        const std::size_t i = search[k], is_short = v.is_short[i];
+        const SearchedSide& side = v.sides[is_short];
+        const double* trigger = side.trigger;
+        const std::size_t begin = from[i], next = v.end[i] + 1, positions = side.positions;
+        const bool inside = begin + window <= positions;
+        const std::size_t found = inside ? crossed_of_window(trigger + begin, factor[i], least[i]) : 0;
+        std::size_t end = begin + found;
+        // One branch that is seldom taken, where the end may be further off.
+        if (!inside | (found == window) | ((found == 0) & (begin != next))) [[unlikely]] {
+            end = gallop(next, positions, end, [&](std::size_t at) { return crosses(trigger[at], factor[i], least[i]); });
+        }
+        v.end[i] = end;
+        v.next[is_short][i] = end < positions ? trigger[end] : side.none;
+        __builtin_prefetch(side.quantity_sum + end);
+    }
+}
+
+// Logarithms of triggers, of which those wanted may be none.
+inline Wide log_of_triggers(Wide trigger, WideWord wanted) {
+    const auto plain = (trigger >= 0x1p-1022) & (trigger < math::infinity);
+    Wide out = math::detail::log_of(math::detail::split<Wide, WideWord>(trigger));
+    if (places(wanted & ~__builtin_bit_cast(WideWord, plain)) != 0) [[unlikely]] {
+        for (int k = 0; k < width; ++k) {
+            if (wanted[k] != 0) out[k] = math::log(trigger[k]);
+        }
+    }
+    return out;
+}
+
+void close_waves(Visits& v, const MarketData& data) {
+    alignas(64) Visits::Numbers found;
+    for (std::size_t i = 0; i < v.count; ++i) found[i] = v.sides[v.is_short[i]].quantity_sum[v.end[i]];
+    with_market(data, 1.0, [&](const auto& market) {
+        for (std::size_t i = 0; i < v.count; i += width) {
+            const auto is_short = load(v.is_short + i) != 0;
+            const auto of_side = [&](const Visits::Numbers* column) {
+                return is_short ? load(column[1] + i) : load(column[0] + i);
             };
-            const Wide sold = update(s.sold + i, load(s.outside + i) + closed);
-            const Wide recovering = update(s.recovering + i, load(s.recovered + i) + closed);
-            const Wide g = update(s.displacement + i, displacement(market, sold, recovering));
-            const Wide highest = load(s.highest + i), lowest = load(s.lowest + i);
-            store(s.mark_displacement + i, market.mark_displacement(g));
-            store(s.highest + i, g > highest ? g : highest);
-            store(s.lowest + i, g < lowest ? g : lowest);
-            store(s.closed + i, end);
-            store(s.waves + i, load(s.waves + i) + (moves ? Wide{} + 1.0 : Wide{}));
+            const Wide end = to_number(load(v.end + i));
+            const auto moves = of_side(v.closed) != end, ends = ~moves;
+            for (int side = 0; side < 2; ++side) {
+                const auto closes = side == 1 ? is_short : ~is_short;
+                update(v.closed[side] + i, closes, end);
+                update(v.quantity[side] + i, closes, load(found + i));
+            }
+            const Wide closed = load(v.quantity[0] + i) - load(v.quantity[1] + i);
+            const Wide sold = moves ? load(v.outside + i) + closed : load(v.sold + i);
+            Wide recovering = moves ? load(v.recovered + i) + closed : load(v.recovering + i);
+            const Wide g = moves ? displacement(market, sold, recovering) : load(v.displacement + i);
+            const Wide before = load(v.highest + i), after = load(v.lowest + i);
+            const Wide highest = g > before ? g : before, lowest = g < after ? g : after;
+            const Wide waves = load(v.waves_here + i) + (moves ? Wide{} + 1.0 : Wide{});
+            store(v.sold + i, sold);
+            store(v.displacement + i, g);
+            store(v.mark_displacement + i, market.mark_displacement(g));
+            store(v.highest + i, highest);
+            store(v.lowest + i, lowest);
+            store(v.waves_here + i, waves);
+
+            // What recovers is counted from the last trade, however often we looked.
+            const auto traded = ends & (waves > 0.0), looked = ends & ~traded;
+            recovering = looked ? load(v.before + i) : recovering;
+            store(v.recovering + i, recovering);
+            update(v.since + i, traded, load(v.step + i));
+            update(v.waves + i, ends, load(v.waves + i) + waves);
+            const Wide log_next = log_of_triggers(of_side(v.next), __builtin_bit_cast(WideWord, traded));
+            update(v.log_trigger[0] + i, traded & ~is_short, log_next);
+            update(v.log_trigger[1] + i, traded & is_short, log_next);
+            Extremes<Wide> extremes{load(v.low + i), load(v.high + i), load(v.low_step + i)};
+            extremes.meet(ends, load(v.log_start + i), highest, lowest, load(v.step + i));
+            store(v.low + i, extremes.low);
+            store(v.high + i, extremes.high);
+            store(v.low_step + i, extremes.low_step);
+            const auto exhausted = ends & (infinite(highest) | infinite(lowest));
+            store(v.exhausted + i, load(v.exhausted + i) | __builtin_bit_cast(WideWord, exhausted));
+            const Course<Wide> course(g, v.lasts ? g : market.permanent_displacement(sold));
+            Bounds<Wide> bounds(market, load(v.log_trigger[0] + i), load(v.log_trigger[1] + i), course);
+            const auto glides = course.stays();
+            bounds.keep_within(~glides, extremes, course);
+            store(v.lower + i, bounds.lower);
+            store(v.upper + i, bounds.upper);
+            store(v.glides + i, __builtin_bit_cast(WideWord, glides));
         }
     });
 }
@@ -466,7 +552,7 @@ void linear_proceeds(const LinearMarket& m, double start, Trades& trades) {
 
 extern const Kernels kernel_table;
 const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns,  answer_shocks, normal_returns, student_returns,
-                           garch_returns, accumulate, normal_mixture, log_normals, first_outside, search_ends, close_waves,
+                           garch_returns, accumulate, normal_mixture, log_normals, first_outside, begin_visits, search_ends, close_waves,
                            tier_prices, linear_proceeds};
 
 }  // namespace FLUSHPOINT_ARCH

@@ -6,12 +6,13 @@
 #include <type_traits>
 
 #include "flushpoint/cascade.hpp"
-#include "flushpoint/guide.hpp"
 #include "flushpoint/kernels.hpp"
 #include "flushpoint/random_side.hpp"
 #include "flushpoint/recovery.hpp"
 #include "flushpoint/settlement.hpp"
 #include "flushpoint/targeting.hpp"
+#include "flushpoint/visit.hpp"
+#include "flushpoint/visits.hpp"
 #include "flushpoint/waterfall.hpp"
 
 namespace flushpoint {
@@ -20,9 +21,6 @@ namespace {
 
 using random::Stream;
 
-// A step is looked at only when it could cross a trigger or set a new extreme, by bounds that hold until the next look;
-// this is their slack, far above the rounding of logarithms and the tie of the crossing test.
-constexpr double slack = 4e-12;
 // Uniform random numbers are at least 2^-52, so no bridge strays further than sqrt(-log(2^-52) / 2) deviations.
 constexpr double longest_stray = 4.26;
 
@@ -44,9 +42,11 @@ public:
         guides_ = true;
     }
 
-    // Whether there are guides, for cascades of many paths side by side.
+    // Whether there are guides, for visits of many paths side by side.
     bool guides() const { return guides_; }
-    Searches searches() const { return {{book_.longs, longs_.view()}, {book_.shorts, shorts_.view()}}; }
+    Visits visits() const {
+        return {{book_.longs, false, longs_.view()}, {book_.shorts, true, shorts_.view()}, recovery_.lasts()};
+    }
 
     const Recovery& recovery() const { return recovery_; }
 
@@ -195,8 +195,7 @@ public:
           market_(&market),
           tables_(&tables),
           positions_(job, numbers, pulse, columns.long_notional || columns.short_notional || waves),
-          low_(f),
-          high_(f),
+          extremes_{f, f, 0.0},
           wants_proceeds_(columns.ledger.proceeds != nullptr),
           wants_money_(wants_money),
           tells_(wants_proceeds_ || wants_money_ || waves || job.funding),
@@ -226,11 +225,11 @@ public:
     template <class Step>
     void glide(double low, double high, Step&& step) {
         if (!constant_) return;
-        if (low - displacement_ < low_) {
-            low_ = low - displacement_;
-            low_step_ = step();
+        if (low - displacement_ < extremes_.low) {
+            extremes_.low = low - displacement_;
+            extremes_.low_step = static_cast<double>(step());
         }
-        high_ = std::max(high_, high - displacement_);
+        extremes_.high = std::max(extremes_.high, high - displacement_);
     }
 
     // What funds have decided to sell in the next step.
@@ -255,69 +254,53 @@ public:
         leave();
     }
 
-    // A visit in parts, for a cascade that is to run beside others: where `join` tells that it does, `tell` settles what the
-    // i-th search has found, and `part` ends the visit once it finds nothing. Such a cascade stays in one side of a sorted
-    // book, since none of the other side is crossed at its start and its own trades only move the mark away from there.
-    bool join(std::int64_t step, double f, Searches& searches, std::size_t i) {
-        arrive(step, f, 0.0);
-        if (visit_.falls != visit_.rises) {
-            const bool is_short = visit_.rises;
-            const double sold = positions_.longs.quantity(), bought = positions_.shorts.quantity();
-            searches.enter(i, is_short);
-            searches.log_start[i] = f;
-            searches.outside[i] = trading_.outside;
-            searches.recovered[i] = trading_.state.recovering - (sold - bought);
-            searches.others[i] = is_short ? sold : -bought;
-            searches.closed[i] = static_cast<double>(positions_.side(is_short).closed);
-            searches.waves[i] = 0.0;
-            searches.next[i] = next_[is_short];
-            searches.quantity[i] = is_short ? bought : sold;
-            searches.sold[i] = trading_.state.sold;
-            searches.recovering[i] = trading_.state.recovering;
-            searches.displacement[i] = searches.highest[i] = searches.lowest[i] = trading_.displacement;
-            searches.mark_displacement[i] = market_->mark_displacement(trading_.displacement);
-            return true;
+    // Visits side by side with others, in the i-th place, from `join` to `part`. Of each wave in between, `tell` settles what
+    // was found.
+    void join(Visits& visits, std::size_t i) const {
+        visits.sold[i] = trading_.state.sold;
+        visits.recovering[i] = trading_.state.recovering;
+        visits.outside[i] = trading_.outside;
+        visits.since[i] = static_cast<double>(since_);
+        visits.displacement[i] = displacement_;
+        const SortedSide* sides[] = {&positions_.longs, &positions_.shorts};
+        for (int side = 0; side < 2; ++side) {
+            visits.closed[side][i] = static_cast<double>(sides[side]->closed);
+            visits.quantity[side][i] = sides[side]->quantity();
+            visits.next[side][i] = next_[side];
+            visits.log_trigger[side][i] = log_trigger_[side];
         }
-        if (visit_.falls) run();
-        leave();
-        return false;
+        visits.low[i] = extremes_.low;
+        visits.high[i] = extremes_.high;
+        visits.low_step[i] = extremes_.low_step;
+        visits.waves[i] = static_cast<double>(trading_.waves);
+        visits.exhausted[i] = exhausted_;
+        visits.lower[i] = lower_;
+        visits.upper[i] = upper_;
+        visits.glides[i] = constant_;
+    }
+    void part(const Visits& visits, std::size_t i) {
+        take_state(visits, i);
+        since_ = static_cast<std::int64_t>(visits.since[i]);
+        for (int side = 0; side < 2; ++side) {
+            next_[side] = visits.next[side][i];
+            log_trigger_[side] = visits.log_trigger[side][i];
+        }
+        extremes_ = {visits.low[i], visits.high[i], visits.low_step[i]};
+        trading_.waves = static_cast<std::int64_t>(visits.waves[i]);
+        exhausted_ = visits.exhausted[i] != 0;
+        bound(trading_.displacement, resting_->permanent_displacement(trading_.state.sold));
     }
     bool tells() const { return tells_; }
-    void tell(const Searches& searches, std::size_t i) {
-        const auto closed = static_cast<std::size_t>(searches.closed[i]);
-        if (searches.end[i] == closed) return;
-        take_state(searches, i);
-        const bool is_short = visit_.rises;
-        positions_.side(is_short).close_to(searches.end[i]);
+    void tell(const Visits& visits, std::size_t i) {
+        const std::uint64_t is_short = visits.is_short[i];
+        const auto closed = static_cast<std::size_t>(visits.closed[is_short][i]);
+        if (visits.end[i] == closed) return;
+        take_state(visits, i);
+        positions_.side(is_short != 0).close_to(visits.end[i]);
         Range sold{positions_.longs.closed, positions_.longs.closed};
         Range bought{positions_.shorts.closed, positions_.shorts.closed};
-        (is_short ? bought : sold).begin = closed;
-        settle(visit_.step, searches.start[i], sold, bought);
-    }
-    void part(const Searches& searches, std::size_t i) {
-        take_state(searches, i);
-        trading_.highest = searches.highest[i];
-        trading_.lowest = searches.lowest[i];
-        trading_.waves += static_cast<std::int64_t>(searches.waves[i]);
-        const bool is_short = visit_.rises;
-        SortedSide& side = positions_.side(is_short);
-        side.close_to(searches.end[i], searches.quantity[i]);
-        const double next = searches.next[i];
-        if (next >= 0x1p-1022 && next < math::infinity) {  // as logarithms in vectors need it
-            next_[is_short] = next;
-            log_trigger_[is_short] = searches.log_next[i];
-        } else {
-            next_triggers();
-        }
-        leave();
-    }
-
-    // The first of `steps` exogenous log prices, from `step` on, that may hold a trigger or a new extreme; the first of them
-    // all stands at step `before` + 1.
-    int next(const double* f, int step, int steps, std::int64_t before, const Kernels& kernel) {
-        if (!constant_) return kernel.first_outside(f, step, steps, lower_, upper_);
-        for (; step < steps && !concerned(f[step], f[step]); ++step) glide(f[step], f[step], [&] { return before + step + 1; });
-        return step;
+        (is_short != 0 ? bought : sold).begin = closed;
+        settle(static_cast<std::int64_t>(visits.step[i]), visits.start[i], sold, bought);
     }
 
     double displacement(std::int64_t step) const {
@@ -353,9 +336,9 @@ public:
     void write(const PathColumns& out, std::size_t i, double f) const {
         const Clock& clock = job_->clock;
         if (out.final_price) out.final_price[i] = math::exp(log_price(clock.steps, f));
-        if (out.low_price) out.low_price[i] = math::exp(low_);
-        if (out.high_price) out.high_price[i] = math::exp(high_);
-        if (out.low_time) out.low_time[i] = time(low_step_);
+        if (out.low_price) out.low_price[i] = math::exp(extremes_.low);
+        if (out.high_price) out.high_price[i] = math::exp(extremes_.high);
+        if (out.low_time) out.low_time[i] = extremes_.low_step * clock.step;
         if (out.long_count) out.long_count[i] = positions_.longs.count();
         if (out.short_count) out.short_count[i] = positions_.shorts.count();
         if (out.long_quantity) out.long_quantity[i] = closed_quantity(positions_.longs);
@@ -400,8 +383,8 @@ private:
         trading_.update(*market_);
         trading_.highest = trading_.lowest = trading_.displacement;
         const double below = market_->mark_displacement(trading_.displacement);
-        visit_.falls = f <= log_trigger_[0] + below + slack;
-        visit_.rises = f >= log_trigger_[1] + below - slack;
+        visit_.falls = falls_to(f, log_trigger_[0], below);
+        visit_.rises = rises_to(f, log_trigger_[1], below);
         if (support_) {
             support_->set_start(f);
             visit_.supported = trading_.displacement > f - support_->log_price();
@@ -418,17 +401,17 @@ private:
                   [&](auto& sold, auto& bought) { settle(visit_.step, exogenous, sold, bought); });
         next_triggers();
     }
-    // Where the waves so far have brought a cascade that runs beside others.
-    void take_state(const Searches& searches, std::size_t i) {
-        trading_.state = {searches.sold[i], searches.recovering[i]};
-        trading_.displacement = searches.displacement[i];
+    // Where visits beside others have brought the market and the book.
+    void take_state(const Visits& visits, std::size_t i) {
+        trading_.state = {visits.sold[i], visits.recovering[i]};
+        trading_.displacement = visits.displacement[i];
+        SortedSide* sides[] = {&positions_.longs, &positions_.shorts};
+        for (int side = 0; side < 2; ++side) {
+            sides[side]->close_to(static_cast<std::size_t>(visits.closed[side][i]), visits.quantity[side][i]);
+        }
     }
     void leave() {
-        if (visit_.f - trading_.highest < low_) {
-            low_ = visit_.f - trading_.highest;
-            low_step_ = visit_.step;
-        }
-        high_ = std::max(high_, visit_.f - trading_.lowest);
+        extremes_.meet(true, visit_.f, trading_.highest, trading_.lowest, static_cast<double>(visit_.step));
         exhausted_ |= infinite(trading_.highest) || infinite(trading_.lowest);
         const double displacement = trading_.displacement;
         if (trading_.waves != visit_.waves || visit_.sale != 0.0 || visit_.supported) {
@@ -461,9 +444,6 @@ private:
         return tables_->recovery().recovering(trading_.state.recovering, since_, step);
     }
 
-    // An infinite log price is one that nothing reaches any more.
-    static double shifted(double log_price, double by) { return infinite(log_price) ? log_price : log_price + by; }
-
     void next_triggers() {
         const double now[] = {positions_.longs.next_trigger(), positions_.shorts.next_trigger()};
         for (int side = 0; side < 2; ++side) {
@@ -471,26 +451,23 @@ private:
         }
     }
 
-    // Until the next trade the displacement goes from `now` to `rest`, and never back; extremes are told by `glide` where
-    // it stays and no bridge strays from the steps, or else watched for like triggers.
+    // Until the next trade the displacement goes from `now` to `rest`; extremes are told by `glide` where it stays and no
+    // bridge strays from the steps, or else watched for like triggers.
     void bound(double now, double rest) {
-        if (job_->clock.half_life == math::infinity) rest = now;
-        constant_ = now == rest && !infinite(now) && !job_->bridge;
+        const Course<double> course(now, tables_->recovery().lasts() ? now : rest);
+        Bounds<double> bounds(*market_, log_trigger_[0], log_trigger_[1], course);
+        constant_ = course.stays() && !job_->bridge && !depth_;
         displacement_ = now;
-        const double high = std::max(now, rest), low = std::min(now, rest);
-        lower_ = shifted(log_trigger_[0], market_->mark_displacement(high) + slack);
-        upper_ = shifted(log_trigger_[1], market_->mark_displacement(low) - slack);
-        if (lives_) watch(high);
-        if (constant_) return;
-        lower_ = std::max(lower_, shifted(low_, high));
-        upper_ = std::min(upper_, shifted(high_, low));
+        bounds.keep_within(!constant_, extremes_, course);
+        lower_ = bounds.lower;
+        upper_ = bounds.upper;
+        if (lives_) watch(course.most);
     }
 
     // What lives besides positions: buyers have prices to be watched for, and depth changes in every step.
     void watch(double displacement) {
         if (support_) lower_ = std::max(lower_, shifted(support_->log_price(), displacement + slack));
         if (!depth_) return;
-        constant_ = false;
         lower_ = math::infinity;
         upper_ = -math::infinity;
     }
@@ -563,8 +540,7 @@ private:
     Trading trading_;
     Visit visit_{};
     std::int64_t since_ = 0;  // the step of the last trade
-    double low_, high_;       // log price
-    std::int64_t low_step_ = 0;
+    Extremes<double> extremes_;
     double next_[2] = {math::not_a_number, math::not_a_number};  // triggers, of longs and shorts
     double log_trigger_[2];                                      // their logs
     double log_scale_ = 0.0;
@@ -640,21 +616,9 @@ public:
     struct Visitor {
         OnePath* path;
         Lanes* lanes;
-        const double* f;  // of the block
-        int step;         // of the block, the next to look at
-        bool through;     // the block
-
-        // Moves on to where something may happen.
-        void proceed(const Kernels& kernel) {
-            step = path->next(f, step, lanes->steps_, lanes->done_ - lanes->steps_, kernel);
-            through = step == lanes->steps_;
-        }
-        // Visits that step; whether its cascade joins others.
-        bool join(Searches& searches, std::size_t i) {
-            const double now = f[step];
-            ++step;
-            return path->join(lanes->done_ - lanes->steps_ + step, now, searches, i);
-        }
+        const double* f;      // of the block
+        std::int64_t before;  // steps before it
+        int step, steps;      // of the block: the next to look at, and all
     };
 
     // Walks the next block, in which those paths that are written to `visitors` have yet to be taken through it; tells how
@@ -688,7 +652,7 @@ public:
             if (every || path.concerned(lowest - stray, highest + stray) || path.opens(done_)) {
                 if (joined) {
                     for (int s = 0; s < steps; ++s) taken_[visiting][s] = walk_.path[s][lane];
-                    visitors[visiting] = {&path, this, taken_[visiting], 0, false};
+                    visitors[visiting] = {&path, this, taken_[visiting], done_ - steps, 0, steps};
                     ++visiting;
                 } else {
                     take(lane, moves, sales, due, stray, record_end);
@@ -792,79 +756,104 @@ private:
     std::size_t recorded_ = 0;
 };
 
-// Runs paths to their end, the cascades of many side by side, wave by wave, and step by step: what one waits for, memory or
-// an exponential, others need not. Whichever eight have come through a block walk the next.
+// Runs paths to their end, the visits of many side by side, wave by wave: what one waits for, memory or an exponential,
+// others need not. Whichever eight have come through a block walk the next.
 template <class Eight>
 class Together {
 public:
     Together(const MarketData& market, const Tables& tables, Pulse& pulse)
-        : kernel_(kernels()), market_(market), pulse_(pulse), searches_(tables.searches()) {}
+        : kernel_(kernels()), market_(market), recovery_(tables.recovery()), pulse_(pulse), visits_(tables.visits()) {}
 
     void run(std::deque<Eight>& eights) {
         for (Eight& eight : eights) refill(eight);
-        std::size_t on[Searches::most];
-        while (searches_.count > 0) {
-            pulse_.spent(2 * searches_.count);
-            kernel_.search_ends(searches_);
+        for (;;) {
+            while (kernel_.begin_visits(visits_, market_)) {
+                for (std::size_t i = visits_.count; i-- > 0;) {
+                    if (visits_.both[i] != 0) visit_alone(i);
+                }
+            }
+            if (visits_.count == 0) return;
+            pulse_.spent(2 * visits_.count);
+            kernel_.search_ends(visits_);
             if (visitors_[0].path->tells()) {
-                for (std::size_t i = 0; i < searches_.count; ++i) visitors_[i].path->tell(searches_, i);
+                for (std::size_t i = 0; i < visits_.count; ++i) visitors_[i].path->tell(visits_, i);
             }
-            kernel_.close_waves(searches_, market_);
-            for (std::size_t k = 0; k < searches_.ended; ++k) {
-                on[k] = searches_.through[k];
-                visitors_[on[k]].path->part(searches_, on[k]);
-            }
-            move_on(on, searches_.ended);
-            Eight* ready[Searches::most / walk_lanes];
-            std::size_t free = 0;
-            for (std::size_t k = searches_.ended; k-- > 0;) {
-                const std::size_t i = searches_.through[k];
-                if (!visitors_[i].through) continue;
-                Eight* lanes = visitors_[i].lanes;
-                if (--lanes->visiting == 0) ready[free++] = lanes;
-                drop(i);
-            }
-            for (std::size_t i = 0; i < free; ++i) refill(*ready[i]);
+            kernel_.close_waves(visits_, market_);
+            for (std::size_t k = visits_.ended; k-- > 0;) go_on(visits_.through[k]);
         }
     }
 
 private:
-    // Sees to it that some of an eight's paths are busy with waves.
+    // Sees to it that some of an eight's paths are on a visit.
     void refill(Eight& eight) {
-        std::size_t on[walk_lanes];
         while (eight.visiting == 0 && !eight.done()) {
-            const std::size_t begin = searches_.count, count = eight.advance(visitors_ + begin);
-            searches_.count += count;
-            for (std::size_t k = 0; k < count; ++k) on[k] = begin + k;
-            move_on(on, count);
-            for (std::size_t i = begin + count; i-- > begin;) {
-                if (visitors_[i].through) drop(i);
+            const std::size_t begin = visits_.count;
+            eight.visiting = eight.advance(visitors_ + begin);
+            visits_.count += eight.visiting;
+            for (std::size_t i = visits_.count; i-- > begin;) {
+                visitors_[i].path->join(visits_, i);
+                if (!look(i)) part(i);
             }
-            eight.visiting = searches_.count - begin;
         }
     }
-    // Takes visitors to their next cascade that joins others, or through the block.
-    void move_on(std::size_t* on, std::size_t count) {
-        while (count > 0) {
-            for (std::size_t k = 0; k < count; ++k) visitors_[on[k]].proceed(kernel_);
-            std::size_t left = 0;
-            for (std::size_t k = 0; k < count; ++k) {
-                const std::size_t i = on[k];
-                if (!visitors_[i].through && !visitors_[i].join(searches_, i)) on[left++] = i;
-            }
-            count = left;
+    // Takes a path to its next visit, or through the block.
+    void go_on(std::size_t i) {
+        if (look(i)) return;
+        Eight& eight = *visitors_[i].lanes;
+        part(i);
+        refill(eight);
+    }
+    // The same for a visit in which triggers of both sides may be crossed.
+    void visit_alone(std::size_t i) {
+        const Visitor& visitor = visitors_[i];
+        visitor.path->part(visits_, i);
+        visitor.path->visit(visitor.before + visitor.step, visitor.f[visitor.step - 1], 0.0);
+        visitor.path->join(visits_, i);
+        go_on(i);
+    }
+    // Whether there is another visit in the block.
+    bool look(std::size_t i) {
+        Visitor& visitor = visitors_[i];
+        const int begin = visitor.step;
+        const int end = kernel_.first_outside(visitor.f, begin, visitor.steps, visits_.lower[i], visits_.upper[i]);
+        if (visits_.glides[i] != 0) glide(i, begin, end);
+        if (end == visitor.steps) return false;
+        visitor.step = end + 1;
+        const std::int64_t step = visitor.before + end + 1;
+        visits_.begins[i] = ~std::uint64_t{0};
+        visits_.log_start[i] = visitor.f[end];
+        visits_.step[i] = static_cast<double>(step);
+        visits_.left[i] = recovery_.left_after(step - static_cast<std::int64_t>(visits_.since[i]));
+        return true;
+    }
+    // Steps in which the displacement stays where it is.
+    void glide(std::size_t i, int begin, int end) {
+        const Visitor& visitor = visitors_[i];
+        Extremes<double> extremes{visits_.low[i], visits_.high[i], visits_.low_step[i]};
+        for (int s = begin; s < end; ++s) {
+            extremes.meet(true, visitor.f[s], visits_.displacement[i], visits_.displacement[i],
+                          static_cast<double>(visitor.before + s + 1));
         }
+        visits_.low[i] = extremes.low;
+        visits_.high[i] = extremes.high;
+        visits_.low_step[i] = extremes.low_step;
     }
-    void drop(std::size_t i) {
-        searches_.drop(i);
-        visitors_[i] = visitors_[searches_.count];
+    // Gives a place back, to be taken by the last path.
+    void part(std::size_t i) {
+        visitors_[i].path->part(visits_, i);
+        --visitors_[i].lanes->visiting;
+        visits_.drop(i);
+        visitors_[i] = visitors_[visits_.count];
     }
+
+    using Visitor = typename Eight::Visitor;
 
     const Kernels& kernel_;
     const MarketData& market_;
+    const Recovery& recovery_;
     Pulse& pulse_;
-    Searches searches_;
-    typename Eight::Visitor visitors_[Searches::most];
+    Visits visits_;
+    Visitor visitors_[Visits::most];
 };
 
 template <class Eight>
@@ -906,7 +895,7 @@ void simulate(const PathJob& job, std::uint64_t first, std::size_t count, const 
         // Enough tasks for every thread to have several, and as many paths in each as gain from one another.
         const std::size_t fair = count / (walk_lanes * std::size_t{4} * static_cast<std::size_t>(std::max(threads, 1)));
         const std::size_t most =
-            walk_lanes * (tables.guides() ? std::clamp<std::size_t>(fair, 1, Searches::most / walk_lanes) : 1);
+            walk_lanes * (tables.guides() ? std::clamp<std::size_t>(fair, 1, Visits::most / walk_lanes) : 1);
         parallel_for((count + most - 1) / most, threads, [&] { pulse.ask(); }, [&](std::size_t task) {
             const std::size_t begin = task * most, end = std::min(begin + most, count);
             try {

@@ -300,8 +300,10 @@ struct Money {
     }
 };
 
-inline bool infinite(double displacement) {
-    return displacement == math::infinity || displacement == -math::infinity;
+// Of a number or a vector of them.
+template <class D>
+inline auto infinite(D displacement) {
+    return (displacement == math::infinity) | (displacement == -math::infinity);
 }
 
 // What came of a market whose first move, by shock and sale alone, was this one in log price.

@@ -4,11 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "flushpoint/guide.hpp"
 #include "flushpoint/market.hpp"
 #include "flushpoint/process.hpp"
 #include "flushpoint/random.hpp"
 #include "flushpoint/response.hpp"
+#include "flushpoint/visits.hpp"
 
 namespace flushpoint {
 
@@ -69,9 +69,12 @@ struct Kernels {
     // The first of the numbers from `from` to `count`, at most `block_steps`, that is not between `lower` and `upper`; `count`
     // where all are.
     int (*first_outside)(const double* numbers, int from, int count, double lower, double upper);
-    // Finds the ends of what is crossed, and trades it.
-    void (*search_ends)(Searches& searches);
-    void (*close_waves)(Searches& searches, const MarketData& market);
+    // Begin those visits that are to, and tell whether some do not, since both sides may be crossed.
+    bool (*begin_visits)(Visits& visits, const MarketData& market);
+    // Finds the ends of what is crossed.
+    void (*search_ends)(Visits& visits);
+    // Trades that, and ends visits in which nothing is.
+    void (*close_waves)(Visits& visits, const MarketData& market);
     // Liquidation prices of `count` positions, a multiple of 16, not limited to positive ones. Tells whether all their
     // numbers are plainly good: finite, and of the sign they must have.
     bool (*tier_prices)(const TierLines& tiers, const TierColumns& in, std::size_t count, double* out);
