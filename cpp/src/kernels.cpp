@@ -312,11 +312,21 @@ inline void update(double* at, M where, Wide value) {
     store(at, where ? value : load(at));
 }
 
+// Whether a mask holds anywhere: not asked of wide vectors, where it mostly does.
+template <class M>
+inline bool any_of(M mask) {
+    return width == 8 || places(__builtin_bit_cast(WideWord, mask)) != 0;
+}
+
 bool begin_visits(Visits& v, const MarketData& data) {
     WideWord any{};
     with_market(data, 1.0, [&](const auto& market) {
         for (std::size_t i = 0; i < v.count; i += width) {
             const auto due = load(v.begins + i) != 0;
+            if (!any_of(due)) {
+                store(v.both + i, WideWord{});
+                continue;
+            }
             const Wide before = load(v.recovering + i), recovering = before * load(v.left + i), f = load(v.log_start + i);
             const Wide g = displacement(market, load(v.sold + i), recovering), mark = market.mark_displacement(g);
             const auto falls = falls_to(f, load(v.log_trigger[0] + i), mark);
@@ -448,6 +458,10 @@ void close_waves(Visits& v, const MarketData& data) {
             store(v.lowest + i, lowest);
             store(v.waves_here + i, waves);
 
+            if (!any_of(ends)) {
+                store(v.recovering + i, recovering);
+                continue;
+            }
             // What recovers is counted from the last trade, however often we looked.
             const auto traded = ends & (waves > 0.0), looked = ends & ~traded;
             recovering = looked ? load(v.before + i) : recovering;
