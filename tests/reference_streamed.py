@@ -19,6 +19,11 @@ def as_float(value: Fraction) -> float:
         return math.inf if value > 0 else -math.inf
 
 
+def root(value: Fraction) -> float:
+    """Rounded once, whatever the square's size."""
+    return as_float(Fraction(math.isqrt(value.numerator * 4**1200 // value.denominator), 2**1200))
+
+
 def mean(values: Sequence[float]) -> float:
     there = known(values)
     if not there:
@@ -33,7 +38,7 @@ def standard_deviation(values: Sequence[float]) -> float:
     if len(there) < 2 or any(map(math.isinf, there)):
         return math.nan
     centre = sum(map(Fraction, there), Fraction(0)) / len(there)
-    return math.sqrt(as_float(sum((Fraction(value) - centre) ** 2 for value in there) / (len(there) - 1)))
+    return root(sum((Fraction(value) - centre) ** 2 for value in there) / (len(there) - 1))
 
 
 def standard_error_of_pairs(values: Sequence[float]) -> float:
@@ -46,7 +51,7 @@ def standard_error_of_pairs(values: Sequence[float]) -> float:
         if pair:
             off.append(sum(Fraction(value) - centre for value in pair))
     n = len(off)
-    return math.sqrt(as_float(sum(one**2 for one in off) * n / (n - 1))) / len(there)
+    return root(sum(one**2 for one in off) * n / (n - 1) / len(there) ** 2)
 
 
 def quantile(values: Sequence[float], probability: float) -> float:

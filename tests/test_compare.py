@@ -92,6 +92,19 @@ def test_paths_unknown_in_either_are_left_out_and_counted():
     assert str(nothing)
 
 
+@pytest.mark.parametrize("unit", [2.0**-900, 2.0**1000])
+def test_values_whose_squares_are_no_numbers_have_their_figures(unit):
+    x = np.random.default_rng(3).normal(size=(2, 400))
+    plain, other = (fp.compare(*(fake(x=one * column) for column in x))["x"] for one in (1.0, unit))
+    assert other["standard_error"] == unit * plain["standard_error"]
+    assert other["variance_reduction"] == plain["variance_reduction"]
+    for f, g in (
+        (plain["difference"], other["difference"]),
+        (plain["value_at_risk"][0.95], other["value_at_risk"][0.95]),
+    ):
+        np.testing.assert_array_equal(g, unit * np.array(f))
+
+
 def test_infinite_values_have_no_interval():
     f = fp.compare(fake(x=[1.0, 2.0]), fake(x=[1.0, INF]))["x"]
     assert f["difference"].value == INF

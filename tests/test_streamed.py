@@ -45,6 +45,11 @@ def same(a: float, b: float) -> bool:
     return a == b or (math.isnan(a) and math.isnan(b))
 
 
+def near(found: float, exact: float) -> bool:
+    """Whether a root is off by no more than the rounding of it and of its square."""
+    return same(found, exact) or abs(found - exact) <= max(4e-16 * exact, 5e-324)
+
+
 @given(st.lists(ANY, max_size=40))
 def test_figures_equal_plain_loops(values):
     s = column(np.array(values, dtype=np.float64))["x"]
@@ -54,14 +59,14 @@ def test_figures_equal_plain_loops(values):
     assert same(s.minimum, min(known, default=math.nan))
     assert same(s.maximum, max(known, default=math.nan))
     assert same(s.mean, reference.mean(values))
-    assert same(s.standard_deviation, reference.standard_deviation(values))
+    assert near(s.standard_deviation, reference.standard_deviation(values))
 
 
 def test_sums_are_exact_beyond_one_block():
     values = np.random.default_rng(1).normal(size=40_000) * np.exp(np.random.default_rng(2).normal(0, 20, 40_000))
     s = column(values)["x"]
     assert s.mean == reference.mean(values.tolist())
-    assert s.standard_deviation == reference.standard_deviation(values.tolist())
+    assert near(s.standard_deviation, reference.standard_deviation(values.tolist()))
     assert column(np.full(70_000, 1 - 2.0**-53))["x"].mean == 1 - 2.0**-53
 
 
@@ -76,7 +81,7 @@ def test_quantiles_of_small_integers_are_exact(values, probability):
     assert column(values)["x"].quantile(probability) == reference.quantile(values, probability)
 
 
-@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=80), st.floats(0.05, 0.95))
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=80), st.floats(0.05, 0.95))
 def test_the_tail_is_off_by_its_share(values, level):
     figures = column(values).summary(levels=[level])["x"]
     exact, size = reference.worst(values, level)
@@ -136,7 +141,7 @@ def test_any_order_of_joining_gives_the_same_bits(values, cuts, chance, antithet
     assert unpacked(packed(whole._folded)) == whole._folded
 
 
-@given(st.lists(st.floats(-1e9, 1e9) | st.just(math.nan), min_size=4, max_size=40))
+@given(st.lists(st.floats(-1e300, 1e300) | st.just(math.nan), min_size=4, max_size=40))
 def test_antithetic_means_are_judged_by_pairs(values):
     values = values[: len(values) // 2 * 2]
     pairs = sum(bool(reference.known(values[i : i + 2])) for i in range(0, len(values), 2))

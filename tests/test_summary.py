@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import flushpoint as fp
-from flushpoint.summary import proportion, ranks
+from flushpoint.summary import deviation, mean, proportion, ranks, standard_error
 
 NAN, INF = math.nan, math.inf
 
@@ -96,6 +96,26 @@ def test_infinite_values_stay_what_they_are():
     assert f["quantile"][0.5].value == 2.0
     assert [f["value_at_risk"][level].value for level in (0.5, 0.75, 0.99)] == [2.0, 3.0, INF]
     assert [f["expected_shortfall"][level].value for level in (0.5, 0.75, 0.99)] == [INF] * 3
+
+
+@given(st.lists(st.integers(-999, 999), min_size=2, max_size=60), st.sampled_from([2.0**-900, 2.0**1000]))
+def test_values_whose_squares_are_no_numbers_have_their_figures(values, unit):
+    """All figures but for their unit are the same, to the bit."""
+    x = np.array(values, dtype=np.float64)
+    for pairs in (None, np.arange(x.size) // 2):
+        np.testing.assert_array_equal(mean(unit * x, 0.9, pairs), unit * np.array(mean(x, 0.9, pairs)))
+    plain, other = (fake(x=one * x).summary(levels=0.75)["x"] for one in (1.0, unit))
+    assert other["standard_deviation"] == unit * plain["standard_deviation"]
+    for kind in ("value_at_risk", "expected_shortfall"):
+        np.testing.assert_array_equal(other[kind][0.75], unit * np.array(plain[kind][0.75]))
+
+
+def test_figures_of_the_largest_numbers():
+    largest = np.finfo(float).max
+    x = np.array([largest, -largest])
+    assert mean(x, 0.5).value == 0
+    assert standard_error(x) == standard_error(x, np.array([0, 1])) == largest
+    assert deviation(x) == INF
 
 
 @pytest.mark.parametrize("column", [[], [3.0]])

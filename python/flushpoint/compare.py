@@ -23,6 +23,7 @@ from flushpoint.summary import (
     column_of,
     enough,
     mean,
+    power_of_two,
     quantile,
     share,
     standard_error,
@@ -140,7 +141,8 @@ def compare(
         known = ~(np.isnan(first) | np.isnan(second))
         first, second = first[known], second[known]
         pairs = None if a._pairs is None else a._pairs[known]
-        with np.errstate(invalid="ignore", over="ignore"):  # infinite and huge values have no deviation
+        # Infinite values have no deviation, and differences of huge ones may be more than a number holds.
+        with np.errstate(invalid="ignore", over="ignore"):
             figures[name] = {"count": first.size, "nan": known.size - first.size, **_means(first, second, sure, pairs)}
             if not truth:
                 figures[name] |= _tails(first, second, wanted, sure, name in a._low_is_bad, pairs)
@@ -193,10 +195,12 @@ def _tails(
 
 def _reach(one: Estimate, other: Estimate, correlation: float) -> float:
     """Half the width of the interval of a difference, from those of its two terms."""
-    a, b = (one.high - one.low) / 2, (other.high - other.low) / 2
-    if not (math.isfinite(a) and math.isfinite(b)):
+    ends = np.array([(one.low, one.high), (other.low, other.high)])
+    if not np.isfinite(ends).all():
         return math.inf
-    return math.sqrt(max(a * a + b * b - 2 * correlation * a * b, 0.0))
+    scale = power_of_two(ends)
+    a, b = ((high - low) / 2 for low, high in (ends / scale).tolist())
+    return math.sqrt(max(a * a + b * b - 2 * correlation * a * b, 0.0)) * scale
 
 
 def _correlation(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

@@ -27,6 +27,7 @@ from flushpoint.summary import (
     enough,
     normal_quantile,
     order_statistic,
+    power_of_two,
     proportion,
     rank_bounds,
 )
@@ -134,7 +135,7 @@ class StreamedColumn:
         n = self.count
         if n < 2 or not self._finite:
             return math.nan
-        return math.sqrt(_ratio(n * self._squares - self._total**2, n * (n - 1), 2 * _UNIT))
+        return _root(n * self._squares - self._total**2, n * (n - 1), _UNIT)
 
     def quantile(self, probability: float) -> float:
         """Return the smallest value that at least this share of values does not exceed, off by 2^-11 of it at most.
@@ -211,7 +212,7 @@ class StreamedColumn:
             return math.nan
         # Sum over pairs of (s - m mean)^2, with m of its values known and s their sum; mean = total / n.
         spread = n * n * squares - 2 * n * self._total * sums + self._total**2 * sizes
-        return math.sqrt(_ratio(spread * pairs, n**4 * (pairs - 1), 2 * _UNIT))
+        return _root(spread * pairs, n**4 * (pairs - 1), _UNIT)
 
     def _figures(self, levels: tuple[float, ...], confidence: float, low_is_bad: bool, paired: bool) -> dict[str, Any]:
         each = 2 if paired else 1
@@ -277,18 +278,20 @@ class _Buckets:
     def shortfall(self, risk: float, level: float, confidence: float, paired: bool) -> Estimate:
         """Mean of the worst, with an interval that has room for the buckets' width, too."""
         n = int(self._until[-1])
-        excess = np.zeros(self.middle.size)
-        worse = self.middle > risk
-        excess[worse] = (self.middle[worse] - risk) / (1 - level)
-        with np.errstate(invalid="ignore", over="ignore"):  # infinite values have no deviation
+        scale = power_of_two(self.middle)
+        middle, risk = self.middle / scale, risk / scale
+        excess = np.zeros(middle.size)
+        worse = middle > risk
+        excess[worse] = (middle[worse] - risk) / (1 - level)
+        with np.errstate(invalid="ignore"):  # infinite values have no deviation
             mean = float(self.counts @ excess) / n
-            value = risk + mean
+            value = (risk + mean) * scale
             if not enough(n, level) or paired:
                 return Estimate(value, math.nan, math.nan)
             spread = float(self.counts @ (excess - mean) ** 2) / (n - 1)
             rest = max(1 - level - int(self.counts[worse].sum()) / n, 0.0) * abs(risk)
-            size = (float(self.counts[worse] @ np.abs(self.middle[worse])) / n + rest) / (1 - level)
-        reach = normal_quantile(confidence) * math.sqrt(spread / n) + RELATIVE_ERROR * size
+            size = (float(self.counts[worse] @ np.abs(middle[worse])) / n + rest) / (1 - level)
+        reach = (normal_quantile(confidence) * math.sqrt(spread / n) + RELATIVE_ERROR * size) * scale
         return Estimate(value, value - reach, value + reach)
 
 
@@ -555,6 +558,15 @@ def _ratio(numerator: int, denominator: int, unit: int) -> float:
         return numerator / (denominator << unit)
     except OverflowError:
         return math.inf if numerator > 0 else -math.inf
+
+
+def _root(numerator: int, denominator: int, unit: int) -> float:
+    """Return the root of numerator / denominator, / 2^unit, but for the rounding of ratio and root."""
+    shift = max((numerator.bit_length() - denominator.bit_length()) // 2, 0)  # so that the ratio is no huge number
+    try:
+        return math.ldexp(math.sqrt(numerator / (denominator << 2 * shift)), shift - unit)
+    except OverflowError:
+        return math.inf
 
 
 def _keys(values: FloatArray) -> Ints:

@@ -305,20 +305,37 @@ def rank_bounds(n: int, p: float, confidence: float, each: int) -> tuple[int, in
 
 def mean(values: FloatArray, confidence: float, pairs: Pairs = None) -> Estimate:
     """Mean with its normal interval, nan for fewer than two values."""
-    centre = float(values.mean()) if values.size else math.nan
+    scale = power_of_two(values)
+    centre = float((values / scale).mean()) * scale if values.size else math.nan
     reach = normal_quantile(confidence) * standard_error(values, pairs)
     return Estimate(centre, centre - reach, centre + reach)
 
 
 def standard_error(values: FloatArray, pairs: Pairs = None) -> float:
     """Standard error of the mean, nan for fewer than two values or pairs that are independent."""
-    if pairs is not None and values.size:
-        # What a pair adds to the sum varies from pair to pair.
-        starts = np.flatnonzero(np.diff(pairs, prepend=pairs[0] - 1))
-        sums = np.add.reduceat(values - values.mean(), starts)
-        n = sums.size
-        return math.sqrt(float(sums @ sums) * n / (n - 1)) / values.size if n > 1 else math.nan
-    return float(values.std(ddof=1)) / math.sqrt(values.size) if values.size > 1 else math.nan
+    n = values.size
+    scale = power_of_two(values)
+    scaled = values / scale
+    if pairs is None:
+        return float(scaled.std(ddof=1)) / math.sqrt(n) * scale if n > 1 else math.nan
+    # What a pair adds to the sum varies from pair to pair.
+    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
+    if starts.size < 2:
+        return math.nan
+    sums = np.add.reduceat(scaled - scaled.mean(), starts)
+    return math.sqrt(float(sums @ sums) * starts.size / (starts.size - 1)) / n * scale
+
+
+def deviation(values: FloatArray) -> float:
+    """Standard deviation with n - 1 in the denominator, nan for fewer than two values."""
+    scale = power_of_two(values)
+    return float((values / scale).std(ddof=1)) * scale if values.size > 1 else math.nan
+
+
+def power_of_two(values: FloatArray) -> float:
+    """Return what to divide by, exactly, so that no value is 2 or more in size and no sum or square overflows."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return math.ldexp(1.0, math.frexp(largest)[1] - 1)
 
 
 def beyond(values: FloatArray, risk: float, level: float) -> FloatArray:
@@ -349,7 +366,8 @@ def _figures(
         return Estimate(-estimate.value, -estimate.high, -estimate.low) if low_is_bad else estimate
 
     risks, shortfalls = {}, {}
-    with np.errstate(invalid="ignore", over="ignore"):  # infinite and huge values have no deviation
+    # Infinite values have no deviation, and what lies beyond huge ones may be more than a number holds.
+    with np.errstate(invalid="ignore", over="ignore"):
         for level in levels:
             risk = quantile(bad, level, confidence, pairs) if n else unknown
             shortfall = mean(beyond(-values if low_is_bad else values, risk.value, level), confidence, pairs)
@@ -360,7 +378,7 @@ def _figures(
             "count": n,
             "nan": column.size - n,
             "mean": mean(values, confidence, pairs),
-            "standard_deviation": float(known.std(ddof=1)) if n > 1 else math.nan,
+            "standard_deviation": deviation(known),
             "positive": share(known > 0, confidence, pairs),
             "quantile": {p: quantile(known, p, confidence, pairs) if n else unknown for p in QUANTILES},
             "tail": "low" if low_is_bad else "high",
