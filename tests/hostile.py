@@ -58,6 +58,30 @@ COUNTS: tuple[Any, ...] = (
 )
 OTHERS: tuple[Any, ...] = (None, "nonsense", 3.0, -1, [], {}, (), np.zeros(3), object(), fp.GBM, fp.Market)
 FEW_LEVERAGES = fp.LeverageMix([2.0, 20.0], [0.5, 0.5])  # the usual mix takes as long as fifty other calls
+MINE = fp.Scenario(
+    "mine",
+    {
+        "market": {"price": 100.0, "half_life": 600.0, "impact": {"kind": "LinearImpact", "coefficient": 1e-4}},
+        "book": {
+            "kind": "Book.from_leverage_mix",
+            "open_interest": 4e4,
+            "leverage_mix": {"kind": "LeverageMix.power_law", "exponent": 1.5},
+        },
+        "process": {"kind": "GBM", "volatility": 1.0},
+        "script": {"time": 600.0, "sell": 300.0},
+        "run": {"horizon": 3_600.0, "steps": 6, "seed": 3},
+    },
+)
+MOVED = (
+    "market.price",
+    "market.half_life",
+    "market.impact.coefficient",
+    "book.open_interest",
+    "book.leverage_mix.exponent",
+    "process.volatility",
+    "script.sell",
+)
+REPORTED = (("low_price", 95.0), ("final_price_change", -0.03), ("open_interest_change", -0.1), ("waves", 5.0))
 # What is documented to be NaN where it means nothing; all else is a number.
 NAN_ALLOWED = {"amplification", "exit_price", "watch_price", "spread", "liquidity"}
 
@@ -574,6 +598,41 @@ def of_tail(dice: Dice) -> Call:
     return shown(fp.tail_probability), {"book": book(dice), "process": steps, **asked, **some}
 
 
+def of_calibration(dice: Dice) -> Call:
+    places = dice.sample(MOVED, len(MOVED))
+    values = {place: dice.positive(MINE.value(place)) for place in places[:3]}
+    moved = places[2 : dice.randrange(3, 6)]
+    ends = {
+        f"{end} {place}": MINE.value(place) * (far if dice.random() < SPOILED else near)
+        for place in moved
+        for end, near, far in (("low", 0.5, 1e-100), ("high", 2.0, 1e100))
+    }
+    reported = dict(dice.sample(REPORTED, dice.randrange(1, 4)))
+
+    def ask(measure: Any, statistic: Any, window: Any, **more: Any) -> Any:
+        targets = {name: fp.Target(more.pop(f"reported {name}"), name, statistic) for name in reported}
+        targets["sold"] = fp.Target(more.pop("reported"), measure, statistic, window)
+        scenario = MINE.changed({place: more.pop(place) for place in values})
+        bounds = {place: (more.pop(f"low {place}"), more.pop(f"high {place}")) for place in moved}
+        found = fp.calibrate(scenario, targets, bounds, **more)
+        figures = {name: getattr(found, name) for name in ("value", "error", "residual", "sensitivity", "condition")}
+        return str(found), found.to_dict(), {**found.simulated, **figures}
+
+    return ask, {
+        **values,
+        **ends,
+        **{f"reported {name}": value * dice.uniform(0.5, 1.5) for name, value in reported.items()},
+        "reported": dice.positive(1e3),
+        "measure": "liquidated_notional",
+        "statistic": dice.choice(("median", "mean")),
+        "window": dice.choice((None, (0.0, 1_800.0), (600.0, 1_200.0))),
+        "tolerance": dice.positive(0.01),
+        "evaluations": dice.randrange(14, 30),
+        "paths": 4,
+        "threads": 1,
+    }
+
+
 def shown(ask: Callable[..., Any]) -> Callable[..., Any]:
     """Ask, and show the answer as a user would see it."""
 
@@ -601,6 +660,7 @@ QUESTIONS: tuple[tuple[Callable[[Dice], Call], int], ...] = (
     (of_prediction, 1),
     (of_runs, 1),
     (of_tail, 1),
+    (of_calibration, 1),
     (of_parts, 4),
 )
 

@@ -206,6 +206,8 @@ def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TARGETS = {"low": fp.Target(88.0, "low_price")}
+BOUNDED = {LOW: BOUNDS[LOW]}
+SHORTS = {"kind": "Book", "side": -1, "quantity": 1.0, "trigger_price": [110.0]}
 
 
 @pytest.mark.parametrize(
@@ -237,6 +239,18 @@ TARGETS = {"low": fp.Target(88.0, "low_price")}
         (
             (SCENARIO, TARGETS, {LOW: (80, 96), (FINAL, LOW): (80, 96)}), {}, ValueError,
             r"^mine: parameters must hold each place once, was with 'process\.price\.0' again$",
+        ),
+        (
+            (SCENARIO, TARGETS, {LOW: (-1e308, 1e308)}), {}, ValueError,
+            r"^mine: parameters\['process\.price\.0'\]\[1\] - .*\[0\] must be finite, was inf$",
+        ),
+        (
+            (SCENARIO, {"most": fp.Target(1.0, "high_price")}, {"script.sell": (-1e300, 1.0)}), {}, ValueError,
+            r"^targets\['most'\] must come within 1e\+60 tolerances of 1 everywhere within the bounds, was .* at ",
+        ),
+        (
+            (SCENARIO.changed({"book": SHORTS}), {"held": fp.Target(-0.1, "open_interest_change")}, BOUNDED), {},
+            ValueError, r"^mine: targets\.held: measure must be another but for a book with longs, was 'open_int",
         ),
         ((SCENARIO, TARGETS, BOUNDS), {"tolerance": 0.0}, ValueError, r"^tolerance must be positive, was 0\.0$"),
         ((SCENARIO, TARGETS, BOUNDS), {"evaluations": 1.5}, TypeError, r"^evaluations must be an integer, was 1\.5$"),

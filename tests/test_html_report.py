@@ -1,5 +1,6 @@
 """The HTML report of a scenario: what is in it, that it agrees with the facts, and that it needs nothing else."""
 
+import math
 import re
 import tomllib
 from html import unescape
@@ -325,6 +326,20 @@ def test_what_a_scenario_has_no_use_for_is_left_out(changes, sections, tmp_path)
     content = {name: value for name, value in BOOK.items() if name not in ("venue", "policies", "targets")} | changes
     _, text = written(Scenario("fall", content), tmp_path / "report.html")
     assert Page(text).sections.keys() == sections
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_is_infinite_once_a_market_is_used_up_has_no_figures(tmp_path):
+    content = {name: value for name, value in BOOK.items() if name not in ("venue", "policies", "description")}
+    content |= {
+        "book": {"kind": "Book", "side": -1, "quantity": 1e10, "trigger_price": [101.0]},
+        "process": {"kind": "GBM", "volatility": 2.0},
+        "targets": {"high": {"reported": 110.0, "measure": "high_price"}},
+    }
+    run, text = written(Scenario("squeezed", content), tmp_path / "report.html")
+    assert run.simulated == {"high": math.inf}
+    assert Page(text).tables[0][1] == ["high", "110", "-", "-", "fitted"]
+    scenario_report.render(run.facts())
 
 
 def test_recording_leaves_a_run_as_it_is():

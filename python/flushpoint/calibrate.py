@@ -18,6 +18,7 @@ from flushpoint.seed import resolve
 from flushpoint.target import Target, measured
 
 _STEP = 0.02  # of finite differences, in shares of the bounds: above the steps of a median over few paths
+_FARTHEST = 1e60  # in tolerances: the search takes fourth powers of what a target is off by
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,7 +82,7 @@ class Calibration:
         """Largest over smallest singular value: 1 at best, inf where a parameter has no effect."""
         if self.singular_values.size < self.value.size or self.singular_values[-1] == 0:
             return math.inf
-        return float(self.singular_values[0] / self.singular_values[-1])
+        return float(self.singular_values[0]) / float(self.singular_values[-1])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, None for inf."""
@@ -238,7 +239,13 @@ def calibrate(
 
     def residuals(unit: FloatArray) -> FloatArray:
         values = run(unit)
-        return np.array([aims[name].difference(values[name]) / within for name in fitted])
+        out = np.array([aims[name].difference(values[name]) / within for name in fitted])
+        for name, off in zip(fitted, out, strict=True):
+            if not abs(off) <= _FARTHEST:
+                at = ", ".join(f"{shown(place)} = {x:.6g}" for place, x in zip(places, low + unit * width, strict=True))
+                rule = f"targets[{name!r}] must come within {_FARTHEST:g} tolerances of {aims[name].reported:.6g}"
+                raise ValueError(f"{rule} everywhere within the bounds, was {values[name]:.6g} at {at}")
+        return out
 
     def sensitivity(unit: FloatArray) -> FloatArray:
         """Central differences, one-sided at a bound."""
@@ -251,7 +258,7 @@ def calibrate(
 
     found = optimize.least_squares(
         residuals,
-        np.clip((start - low) / width, 1e-3, 1 - 1e-3),
+        np.clip((np.clip(start, low, high) - low) / width, 1e-3, 1 - 1e-3),
         jac=sensitivity,
         bounds=(0.0, 1.0),
         x_scale=1.0,
@@ -286,7 +293,7 @@ def calibrate(
 
 def _errors(strength: FloatArray, directions: FloatArray) -> FloatArray:
     """Root of the diagonal of (J' J)^-1, from J's singular values and right singular vectors."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         each = np.where(directions == 0, 0.0, (directions / strength[:, None]) ** 2)
     return np.asarray(np.sqrt(each.sum(axis=0)))
 

@@ -288,9 +288,11 @@ class Scenario:
                 raise ValueError(self._told(f"{name} must be two bounds, was {pair!r}"))
             try:
                 low = number(f"{name}[0]", pair[0])
-                out[places] = (low, number(f"{name}[1]", pair[1], above=low))
+                high = number(f"{name}[1]", pair[1], above=low)
+                number(f"{name}[1] - {name}[0]", high - low)
             except (TypeError, ValueError) as error:
                 raise ValueError(self._told(str(error))) from None
+            out[places] = (low, high)
         return out
 
     @cached_property

@@ -304,12 +304,16 @@ def target_rows(targets: Mapping[str, Any]) -> report.Rows:
             name.replace("_", " "),
             target_value(one["reported"], one["relative"]),
             target_value(one["simulated"], one["relative"]),
-            f"{100 * one['difference']:+z.1f} {'%' if one['relative'] else 'points'}",
+            _difference(one["difference"], one["relative"]),
             "fitted" if one["fitted"] else "compared",
         )
         for name, one in targets.items()
     ]
     return ("target", "reported", "simulated", "difference", ""), rows
+
+
+def _difference(value: float | None, relative: bool) -> str:
+    return "-" if value is None else f"{100 * value:+z.1f} {'%' if relative else 'points'}"
 
 
 def label(column: str) -> str:

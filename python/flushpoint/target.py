@@ -132,7 +132,8 @@ def measured(scenario: Any, targets: Mapping[str, Target], result: Any = None, *
     out = {}
     for name, target in targets.items():
         try:
-            out[name] = float(_STATISTICS[target.statistic](values(target)))
+            with np.errstate(over="ignore", invalid="ignore"):  # a market that is used up has the price 0 or inf
+                out[name] = float(_STATISTICS[target.statistic](values(target)))
         except ValueError as error:
             told = str(error).removeprefix(f"{scenario.name}: ")
             raise ValueError(f"{scenario.name}: targets.{name}: {told}") from error
@@ -172,6 +173,8 @@ def _open_interest_change(scenario: Any, result: Any) -> FloatArray:
     if not isinstance(book, Book):
         raise ValueError(f"measure must be another but for a Book, was {_OPEN_INTEREST_CHANGE!r}")
     held, price = book.long.quantity.sum(), scenario.market.price
+    if held == 0:
+        raise ValueError(f"measure must be another but for a book with longs, was {_OPEN_INTEREST_CHANGE!r}")
     drawn = isinstance(result, DrawnSimulationResult)
     left = result.long_open_quantity if drawn else held - result.long_quantity
     return np.asarray(left * result.final_price / (held * price) - 1.0)
