@@ -134,7 +134,9 @@ def test_the_page_holds_what_was_found(raced: dict[str, Any], grown: dict[str, A
         assert page.duration(race["each"]) in text
     for model in grown["models"].values():
         assert page.terms(model) in text
-    assert "<svg" in written[1].read_text()
+    drawn = written[1].read_text()
+    assert "<svg" in drawn
+    assert ">times as fast as the rival</text>" in drawn
 
 
 @pytest.mark.parametrize(

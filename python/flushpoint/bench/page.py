@@ -174,7 +174,8 @@ def _draw(path: Path, facts: Mapping[str, Any]) -> None:
         axes.set_xlabel(label)
     _line(by_steps, facts, "simulate", "steps")
     by_steps.set_xlabel("steps")
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    with importlib.import_module("matplotlib").rc_context({"svg.fonttype": "none"}):  # letters, not their outlines
+        figure.savefig(path, format="svg", metadata={"Date": None})
 
 
 def _line(axes: Any, facts: Mapping[str, Any], question: str, varied: str) -> None:
