@@ -294,6 +294,31 @@ def test_without_a_seed_one_is_drawn_for_all():
     assert y.baseline.seed is None
 
 
+def test_a_baseline_that_was_run_already_is_taken_as_it_is():
+    calls: list[tuple[int, int]] = []
+    known = fp.simulate(BOOK, MARKET, fp.GBM(1.5), record=2, **RUN)
+    x = an_experiment(seed=None, baseline=known, progress=lambda *done: calls.append(done))
+    assert x.baseline is known
+    assert str(x) == str(an_experiment())
+    assert calls[-1] == (800, 800)
+
+
+@pytest.mark.parametrize(
+    ("options", "other"),
+    [
+        ({}, "seed"),
+        ({"seed": 4, "paths": range(1, 401)}, "paths"),
+        ({"seed": 4, "venue": fp.Venue()}, "the argument venue"),
+        ({"seed": 4, "columns": ["low_price"]}, "the argument columns"),
+        ({"seed": 4, "book": BOOK.scaled(1e4, 100.0)}, "the argument book"),
+    ],
+)
+def test_a_baseline_of_another_run_is_refused(options, other):
+    known = fp.simulate(BOOK, MARKET, fp.GBM(1.5), **RUN | {"seed": 4})
+    with pytest.raises(ValueError, match=f"^baseline must be the run of the other arguments, differs in {other}$"):
+        an_experiment(baseline=known, **options)
+
+
 def test_what_an_experiment_says():
     x = an_experiment()
     assert x.columns[:2] == ("low_price", "liquidated_notional")
@@ -337,6 +362,7 @@ def test_progress_counts_all_runs():
         ({"policies": {"baseline": fp.Policy(fund=1.0)}}, ValueError, r"^policies must not be named 'baseline'"),
         ({"policies": {"x": fp.Venue()}}, TypeError, r"^policies must hold a Policy each, was Venue for 'x'$"),
         ({"venue": "okx"}, TypeError, r"^venue must be a Venue, was str$"),
+        ({"baseline": 3}, TypeError, r"^baseline must be a SimulationResult, was int$"),
         ({"levels": 1.0}, ValueError, r"^levels must be below 1, was 1\.0$"),
         ({"confidence": 0.0}, ValueError, r"^confidence must be positive, was 0\.0$"),
         ({"columns": ["depth"]}, ValueError, r"^columns must be among .* was 'depth'"),

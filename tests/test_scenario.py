@@ -160,6 +160,7 @@ def test_facts_of_accounts_and_of_policies() -> None:
     facts = run.facts()
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert run.experiment is not None
+    assert run.experiment.baseline is run.result
     assert list(facts["policies"]) == ["at most 20x", "at most 10x", "at most 5x", "twice the fund"]
     low = facts["policies"]["at most 5x"]["low_price"]
     assert low["baseline"] == pytest.approx(run.result["low_price"].mean())

@@ -17,7 +17,7 @@ from flushpoint._validate import number
 from flushpoint._validate import progress as check_progress
 from flushpoint.book import Book
 from flushpoint.compare import Comparison, compare
-from flushpoint.ensemble import Ensemble
+from flushpoint.ensemble import Ensemble, _digest
 from flushpoint.executor import check_executor
 from flushpoint.margin import MarginSchedule, liquidation_price
 from flushpoint.market import Market
@@ -389,6 +389,7 @@ def experiment(
     policies: Mapping[str, Policy],
     *,
     venue: Venue | None = None,
+    baseline: SimulationResult | None = None,
     columns: Iterable[str] | None = None,
     levels: ArrayLike = (0.95, 0.99),
     confidence: float = 0.95,
@@ -405,6 +406,8 @@ def experiment(
         At least one, by name.
     venue : Venue, optional
         Of the baseline. Where it is None and a policy needs a venue, the baseline's is ``Venue()``.
+    baseline : SimulationResult, optional
+        The baseline's run, if it has been made already: that of the same arguments, but for `record`.
     columns : iterable of str, optional
         What is compared and all that the results hold. By default the results hold what `simulate` gives by default,
         and prices, notionals and who bore the losses are compared, where they are not 0 throughout.
@@ -453,14 +456,20 @@ def experiment(
             raise TypeError(f"{name} must be left out, was {arguments[name]!r}")
     if columns is not None:
         columns = (columns,) if isinstance(columns, str) else tuple(columns)
+    if baseline is not None:
+        if not isinstance(baseline, SimulationResult):
+            raise TypeError(f"baseline must be a SimulationResult, was {type(baseline).__name__}")
+        if arguments.get("seed") is None:
+            arguments["seed"] = baseline.seed
     baseline_parts = Parts(book, market, venue_of(policies, venue), arguments.pop("turnover", None))
     runs = {BASELINE: baseline_parts, **with_policies("policies", policies, baseline_parts)}
 
+    done = 0 if baseline is None else 1
     all_checked: list[Checked] = []
     for i, (name, parts) in enumerate(runs.items()):
         if all_checked:
             arguments["seed"] = all_checked[0].seed  # a fresh one is drawn once
-        report = None if progress is None else share_of(progress, i, len(runs))
+        report = None if progress is None else share_of(progress, i - done, len(runs) - done)
         given = {"columns": columns, "venue": parts.venue, "turnover": parts.turnover, "progress": report, **arguments}
         bound = signature(simulate).bind(parts.book, parts.market, process, **given)
         bound.apply_defaults()
@@ -471,13 +480,25 @@ def experiment(
             if not all_checked:
                 raise
             raise type(error)(f"policies[{name!r}]: {error}") from None
-    results = [run.result(executor) for run in all_checked]
-    baseline, rest = results[0], dict(zip(policies, results[1:], strict=True))
-    shown = tuple(check_columns(baseline, columns) if columns is not None else main_columns(results))
+    if baseline is None:
+        baseline = all_checked[0].result(executor)
+    else:
+        _check_baseline(baseline, all_checked[0])
+    rest = {name: run.result(executor) for name, run in zip(policies, all_checked[1:], strict=True)}
+    shown = tuple(check_columns(baseline, columns) if columns is not None else main_columns([baseline, *rest.values()]))
     comparisons = {
         name: compare(baseline, result, shown, levels=wanted, confidence=sure) for name, result in rest.items()
     }
     return _experiment(baseline, dict(policies), shown, wanted, sure, rest, comparisons)
+
+
+def _check_baseline(baseline: SimulationResult, asked: Checked) -> None:
+    """Raise unless a result is that of the run asked for, but for what it has recorded."""
+    found, wanted = baseline._identity, asked.outline._identity
+    found["paths"], wanted["paths"] = baseline.provenance["paths"], ((asked.rows.start, asked.rows.stop),)
+    for name, value in wanted.items():
+        if name != "the argument record" and _digest(found[name]) != _digest(value):
+            raise ValueError(f"baseline must be the run of the other arguments, differs in {name}")
 
 
 def check_policies(argument: str, policies: Mapping[str, Policy]) -> None:

@@ -17,7 +17,7 @@ from flushpoint.book import Book
 from flushpoint.calibrate import compared
 from flushpoint.compare import Comparison
 from flushpoint.contagion import ContagionResult, contagion
-from flushpoint.experiment import Experiment, experiment
+from flushpoint.experiment import Experiment, experiment, venue_of
 from flushpoint.explain import Explanation, explain
 from flushpoint.fragility import Fragility, TippingSurface, fragility, tipping_surface
 from flushpoint.market import Market
@@ -96,7 +96,10 @@ class ScenarioRun:
             self.contagion = contagion(book, market, {market.names[0]: _FALL})
         self.experiment: Experiment | None = None
         if scenario.policies:
-            self.experiment = experiment(**self.arguments | {"seed": self.result.seed}, policies=scenario.policies)
+            venue = self.arguments.get("venue")
+            same = venue_of(scenario.policies, venue) is venue
+            given = self.arguments | {"seed": self.result.seed, "baseline": self.result if same else None}
+            self.experiment = experiment(**given, policies=scenario.policies)
 
     @cached_property
     def rises(self) -> bool:
