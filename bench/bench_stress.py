@@ -32,8 +32,8 @@ def race(judge, full, sizes, high, redrawn):
     price, closed = np.empty(few.size), np.empty(few.size, np.int64)
     book, market = random_book(count, sizes)
 
-    # Both find the same prices: those of the rival stand anywhere among fifty of ours. Mean ranks of eight falls outside
-    # of this come once in a hundred thousand runs.
+    # Both find the same prices: those of the rival stand anywhere among fifty of ours. Mean ranks of eight falls
+    # outside of this come once in a hundred thousand runs.
     redrawn(count, kind, few, price, closed)
     ours = fp.stress(book, market, -np.tile(few, 50), seed=1, max_count=count).final_price.reshape(50, few.size)
     rank = np.mean((ours < price) + (ours == price) / 2)
