@@ -85,7 +85,7 @@ def test_quiet(judge, full):
     assert abs(moves.std() * np.sqrt(365) - 0.1) < 0.5 / np.sqrt(paths)
     step, units = in_normals(judge, run, paths)
     judge.report(
-        f"10% volatility, {len(book):,} positions", "a step, in numpy's normals", units, at_most(0.4, "", aim=0.35),
+        f"10% volatility, {len(book):,} positions", "a step, in numpy's normals", units, at_most(0.35, ""),
         f"{step:.3g} ns; {told(ours)}",
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ def test_lively(judge, full):
     assert ours.waves.min() > 0
     step, units = in_normals(judge, run, paths)
     judge.report(
-        f"60% volatility, {len(book):,} positions", "a step, in numpy's normals", units, at_most(2.0, "", aim=0.6),
+        f"60% volatility, {len(book):,} positions", "a step, in numpy's normals", units, at_most(1.5, "", aim=0.6),
         f"{step:.3g} ns; {told(ours)}; reproduction numbers {near[0]:.2g} and {near[1]:.2g} 1% away",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-// Four fixed jobs whose instructions are counted; see counts.py.
+// Five fixed jobs whose instructions are counted; see counts.py.
 //
 //     count_jobs JOB           runs it
 //     count_jobs --compiler    prints what compiled it
@@ -57,16 +57,9 @@ double random_books() {
     return numbers[0][0];
 }
 
-// Nothing happens on most steps.
-double quiet_paths() {
-    constexpr std::size_t count = 2'000;
-    constexpr std::int64_t steps = 480;
-    tests::Generator random(3);
-    tests::Positions in = tests::random_positions(random, 1'000, price, 0.3, 50.0);
-    for (std::size_t i = 0; i < in.size(); ++i) in.trigger[i] += in.side[i] > 0 ? -0.03 * in.trigger[i] : 0.03 * price;
-    const tests::SortedBook book(in);
+double paths(const tests::SortedBook& book, double deviation, std::size_t count, std::int64_t steps) {
     const tests::Impact impact = tests::linear(1e-4);
-    const double parameters[] = {0.0, 5e-4};
+    const double parameters[] = {0.0, deviation};
     std::vector<double> final_price(count), low_price(count);
     fp::PathColumns columns{};
     columns.final_price = final_price.data();
@@ -76,6 +69,20 @@ double quiet_paths() {
                           {nullptr, nullptr}, false};
     fp::simulate(job, 0, count, columns, {nullptr, 0, nullptr}, 1, ignore);
     return final_price[0];
+}
+
+// Nothing happens on most steps.
+double quiet_paths() {
+    tests::Generator random(3);
+    tests::Positions in = tests::random_positions(random, 1'000, price, 0.3, 50.0);
+    for (std::size_t i = 0; i < in.size(); ++i) in.trigger[i] += in.side[i] > 0 ? -0.03 * in.trigger[i] : 0.03 * price;
+    return paths(tests::SortedBook(in), 5e-4, 2'000, 480);
+}
+
+// Cascades all the way, of many paths side by side.
+double lively_paths() {
+    tests::Generator random(5);
+    return paths(tests::SortedBook(tests::random_positions(random, 20'000, price, 0.3, 300.0)), 1e-3, 1'000, 240);
 }
 
 double venues() {
@@ -107,11 +114,12 @@ int main(int argc, char** argv) {
         return 0;
     }
     for (const auto& [name, run] : {std::pair{"cascade", &cascades}, std::pair{"stress", &random_books},
-                                    std::pair{"simulate", &quiet_paths}, std::pair{"venue", &venues}}) {
+                                    std::pair{"simulate", &quiet_paths}, std::pair{"visits", &lively_paths},
+                                    std::pair{"venue", &venues}}) {
         if (job != name) continue;
         std::printf("%.17g\n", run());
         return 0;
     }
-    std::fprintf(stderr, "usage: count_jobs cascade|stress|simulate|venue|--compiler\n");
+    std::fprintf(stderr, "usage: count_jobs cascade|stress|simulate|visits|venue|--compiler\n");
     return 2;
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 
 RECORD = Path(__file__).with_name("counts.json")
 TOLERANCE = 0.03
-JOBS = ("cascade", "stress", "simulate", "venue")
+JOBS = ("cascade", "stress", "simulate", "visits", "venue")
 
 
 def instructions(driver: str, job: str) -> int:
