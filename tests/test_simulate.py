@@ -336,3 +336,67 @@ def test_low_and_high_hold_every_recorded_price() -> None:
     assert (e.high_price >= e.prices.max(axis=1) * (1 - 1e-14)).all()
     assert e.prices[:, -1].tobytes() == e.final_price.tobytes()
     assert e.waves.max() > 10
+
+
+def beside_and_alone(book, market, returns, **given):
+    """Rows of one run, whose paths visit the book side by side, and of runs too short for that."""
+    given = {"steps": returns.shape[1], "horizon": 10 * returns.shape[1], "seed": 1} | given
+    whole = fp.simulate(book, market, fp.Returns(returns), paths=len(returns), **given)
+    parts = [
+        fp.simulate(book, market, fp.Returns(returns), paths=range(first, min(first + 200, len(returns))), **given)
+        for first in range(0, len(returns), 200)
+    ]
+    return whole, parts[0] + parts[1]
+
+
+def assert_same_rows(one, other):
+    assert set(one) == set(other)
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], name)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_paths_side_by_side_are_those_alone_where_prices_are_hardly_numbers(seed):
+    rng = np.random.default_rng(seed)
+    price = 10.0 ** rng.uniform(-323, -318)
+    side = np.where(rng.random(20) < 0.5, 1, -1)
+    trigger = price * np.exp(-side * rng.exponential(1.0, 20))
+    fires_later = np.where(side > 0, trigger < price * 0.99, trigger > price * 1.01) & (trigger > 0)
+    book = fp.Book(side[fires_later], 1.0, trigger[fires_later])
+    market = fp.Market(price, fp.LinearImpact(rng.choice([0.01, 0.3])), half_life=50.0)
+    assert_same_rows(*beside_and_alone(book, market, rng.normal(0.0, 0.5, (300, 30))))
+
+
+@pytest.mark.parametrize("move", [-800.0, 800.0])
+def test_paths_side_by_side_close_no_more_than_there_is(move):
+    """At a price of 0 or inf."""
+    side = -int(np.sign(move))
+    book = fp.Book(side, 1.0, 100.0 - side * np.linspace(1.0, 10.0, 50))
+    returns = np.zeros((300, 5))
+    returns[:, 1] = move
+    beside, alone = beside_and_alone(book, fp.Market(100.0, fp.LinearImpact(1e-6), half_life=100.0), returns)
+    assert (beside.long_count + beside.short_count == 50).all()
+    assert_same_rows(beside, alone)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_paths_side_by_side_are_those_alone_where_both_sides_fire_at_once(seed):
+    """Triggers of longs and shorts so near each other that logarithms cannot tell which is crossed."""
+    rng = np.random.default_rng(seed)
+    side = np.where(rng.random(60) < 0.5, 1, -1)
+    distance = rng.choice([2e-12, 3e-12, 3.9e-12, 0.01, 0.02, 0.05], 60)
+    quantity = rng.pareto(1.2, 60) + 0.1
+    total = quantity.sum()
+    impact = [
+        fp.LinearImpact(0.05 / total),
+        fp.PowerImpact(0.1 / total**0.5, 0.5),
+        fp.EvaporatingImpact(0.3 / total, 2.0),
+    ][seed % 3]
+    bankruptcy = 100 * np.exp(-side * (distance + 0.01))
+    book = fp.Book(side, quantity, 100 * np.exp(-side * distance), bankruptcy)
+    market = fp.Market(100.0, impact, half_life=[np.inf, 50.0][seed % 2], mark_weight=[0.0, 0.5, 1.0][seed % 3])
+    returns = rng.choice([0.0, 0.0, 1e-13, -1e-13, 1e-12, -1e-12], (300, 30))
+    returns[:, 20:] = rng.normal(0.0, 0.01, (300, 10))
+    columns = ["long_count", "short_count", "waves", "final_price", "low_price", "high_price", "low_time", "proceeds",
+               "shortfall", "surplus"]  # fmt: skip
+    assert_same_rows(*beside_and_alone(book, market, returns, columns=columns))

@@ -116,6 +116,8 @@ def test_figures_of_the_largest_numbers():
     assert mean(x, 0.5).value == 0
     assert standard_error(x) == standard_error(x, np.array([0, 1])) == largest
     assert deviation(x) == INF
+    with np.errstate(invalid="ignore"):  # there is no error of an infinite mean
+        assert mean(np.array([largest, -INF]), 0.5).value == -INF
 
 
 @pytest.mark.parametrize("column", [[], [3.0]])

@@ -5,14 +5,11 @@
 
 #include "flushpoint/idle.hpp"
 #include "flushpoint/recovery.hpp"
+#include "flushpoint/visit.hpp"
 
 namespace flushpoint {
 
 namespace {
-
-// A step is looked at only where it could cross a trigger or set a new extreme, by bounds that hold until the next look;
-// this is their slack, far above the rounding of logarithms and the tie of the crossing test.
-constexpr double slack_of_bounds = 4e-12;
 
 // What all paths of a job look up.
 struct Tables {
@@ -69,7 +66,7 @@ public:
         run_.begin(pulse);
         for (std::size_t m = 0; m < markets_.size(); ++m) {
             markets_[m] = OneMarket{};
-            markets_[m].low = markets_[m].high = tables_->log_price[m];
+            markets_[m].extremes = {tables_->log_price[m], tables_->log_price[m], 0.0};
         }
         bound();
     }
@@ -85,11 +82,7 @@ public:
     void glide(std::size_t m, double low, double high, Step&& step) {
         OneMarket& one = markets_[m];
         if (!one.constant) return;
-        if (low - one.displacement < one.low) {
-            one.low = low - one.displacement;
-            one.low_step = step();
-        }
-        one.high = std::max(one.high, high - one.displacement);
+        one.extremes.pass(low, high, one.displacement, step);
     }
 
     // The exogenous log prices stand at f in step `step`.
@@ -105,11 +98,7 @@ public:
         for (std::size_t m = 0; m < markets_.size(); ++m) {
             OneMarket& one = markets_[m];
             const Trading& trading = run_.markets[m].trading;
-            if (f[m] - trading.highest < one.low) {
-                one.low = f[m] - trading.highest;
-                one.low_step = step;
-            }
-            one.high = std::max(one.high, f[m] - trading.lowest);
+            one.extremes.meet(true, f[m], trading.highest, trading.lowest, static_cast<double>(step));
             one.exhausted |= infinite(trading.highest) || infinite(trading.lowest);
             if (trading.waves == one.waves) continue;
             one.since = step;
@@ -126,17 +115,16 @@ public:
             const OneMarket& one = markets_[m];
             const std::size_t at = row * markets_.size() + m;
             out.final_price[at] = math::exp(f[m] - run_.markets[m].trading.displacement);
-            out.low_price[at] = math::exp(one.low);
-            out.high_price[at] = math::exp(one.high);
-            out.low_time[at] = static_cast<double>(one.low_step) * tables_->job.step;
+            out.low_price[at] = math::exp(one.extremes.low);
+            out.high_price[at] = math::exp(one.extremes.high);
+            out.low_time[at] = one.extremes.low_step * tables_->job.step;
             out.exhausted[at] = one.exhausted;
         }
     }
 
 private:
     struct OneMarket {
-        double low = 0.0, high = 0.0;  // log price
-        std::int64_t low_step = 0;
+        Extremes<double> extremes{0.0, 0.0, 0.0};
         bool exhausted = false;
         std::int64_t waves = 0;  // before the last visit
         State rest{0.0, 0.0};    // after the last trade here, in step `since`
@@ -158,9 +146,6 @@ private:
         run_.update();
     }
 
-    // An infinite log price is one that nothing reaches any more.
-    static double shifted(double log_price, double by) { return infinite(log_price) ? log_price : log_price + by; }
-
     // Until the next trade each part of a displacement goes from what it is to what it is at rest, and never back.
     void bound() {
         const double* cross = tables_->job.accounts.markets.cross_impact;
@@ -173,26 +158,25 @@ private:
                 tables_->recovery[m].lasts() ? own : run.as_market([&](const auto& market) {
                     return market.permanent_displacement(run.trading.state.sold);
                 });
-            double high = std::max(own, rest), low = std::min(own, rest);
+            Course<double> course(own, rest);
             for (std::size_t k = 0; k < count && cross; ++k) {
                 const double part = cross[m * count + k] * run_.markets[k].trading.state.recovering;
                 const double later = tables_->recovery[k].lasts() ? part : 0.0;
-                high += std::max(part, later);
-                low += std::min(part, later);
+                course.most += std::max(part, later);
+                course.least += std::min(part, later);
             }
             one.displacement = run.trading.displacement;
-            one.constant = high == low && !infinite(one.displacement);
+            one.constant = course.stays();
             const double fall = std::max(run.longs.next_trigger(), run_.lookout().next_fall(m));
             const double rise = std::min(run.shorts.next_trigger(), run_.lookout().next_rise(m));
             if (fall != one.next_fall) one.log_fall = math::log(one.next_fall = fall);
             if (rise != one.next_rise) one.log_rise = math::log(one.next_rise = rise);
             run.as_market([&](const auto& market) {
-                one.lower = shifted(one.log_fall, market.mark_displacement(high) + slack_of_bounds);
-                one.upper = shifted(one.log_rise, market.mark_displacement(low) - slack_of_bounds);
+                Bounds<double> bounds(market, one.log_fall, one.log_rise, course);
+                bounds.keep_within(!one.constant, one.extremes, course);
+                one.lower = bounds.lower;
+                one.upper = bounds.upper;
             });
-            if (one.constant) continue;
-            one.lower = std::max(one.lower, shifted(one.low, high));
-            one.upper = std::min(one.upper, shifted(one.high, low));
         }
     }
 

@@ -247,8 +247,10 @@ constexpr double whole = 0x1p52;
 inline WideWord to_word(Wide x) { return __builtin_bit_cast(WideWord, x + whole) & ((std::uint64_t{1} << 52) - 1); }
 inline Wide to_number(WideWord k) { return __builtin_bit_cast(Wide, k | 0x4330000000000000) - whole; }
 
-// In which places a comparison, whose results are all bits or none, holds.
-inline unsigned places(WideWord holds) {
+// In which places a comparison holds, whose results are all bits or none.
+template <class M>
+inline unsigned places(M comparison) {
+    const WideWord holds = __builtin_bit_cast(WideWord, comparison);
 #if defined(__AVX512F__)
     return _mm512_test_epi64_mask((__m512i)holds, (__m512i)holds);
 #elif defined(__AVX2__)
@@ -265,7 +267,7 @@ inline unsigned places(WideWord holds) {
 // Wide vectors are worth looking at all numbers.
 int first_outside(const double* numbers, int from, int count, double lower, double upper) {
     if constexpr (width < 4) {
-        while (from < count && numbers[from] > lower && numbers[from] < upper) ++from;
+        while (from < count && !(numbers[from] <= lower || numbers[from] >= upper)) ++from;
         return from;
     }
     if (from == count) return count;
@@ -273,7 +275,7 @@ int first_outside(const double* numbers, int from, int count, double lower, doub
     std::uint64_t outside = 0;
     for (int i = 0; i < block_steps; i += width) {
         const Wide x = load_any<Wide>(numbers + i);
-        outside |= std::uint64_t{places(__builtin_bit_cast(WideWord, (x <= low) | (x >= high)))} << i;
+        outside |= std::uint64_t{places((x <= low) | (x >= high))} << i;
     }
     outside &= ~std::uint64_t{0} << from & ~std::uint64_t{0} >> (64 - count);
     return outside == 0 ? count : __builtin_ctzll(outside);
@@ -285,7 +287,7 @@ inline std::size_t crossed_of_window(const double* trigger, double factor, doubl
 #if defined(__AVX512F__)
     static_assert(width == window);
     const auto crossed = crosses(load_any<Wide>(trigger), factor - Wide{}, least - Wide{});
-    return static_cast<std::size_t>(__builtin_popcount(places(__builtin_bit_cast(WideWord, crossed))));
+    return static_cast<std::size_t>(__builtin_popcount(places(crossed)));
 #else
     const Double4 by = factor - Double4{}, bound = least - Double4{};
     const Word4 crossed = __builtin_bit_cast(Word4, crosses(load_any<Double4>(trigger), by, bound)) +
@@ -312,10 +314,10 @@ inline void update(double* at, M where, Wide value) {
     store(at, where ? value : load(at));
 }
 
-// Whether a mask holds anywhere: not asked of wide vectors, where it mostly does.
+// Whether to pass by what is done where a mask holds: not by a wide vector, where it seldom holds nowhere.
 template <class M>
-inline bool any_of(M mask) {
-    return width == 8 || places(__builtin_bit_cast(WideWord, mask)) != 0;
+inline bool passes_by(M mask) {
+    return width < 8 && places(mask) == 0;
 }
 
 bool begin_visits(Visits& v, const MarketData& data) {
@@ -323,7 +325,7 @@ bool begin_visits(Visits& v, const MarketData& data) {
     with_market(data, 1.0, [&](const auto& market) {
         for (std::size_t i = 0; i < v.count; i += width) {
             const auto due = load(v.begins + i) != 0;
-            if (!any_of(due)) {
+            if (passes_by(due)) {
                 store(v.both + i, WideWord{});
                 continue;
             }
@@ -335,7 +337,9 @@ bool begin_visits(Visits& v, const MarketData& data) {
             any |= __builtin_bit_cast(WideWord, both);
             store(v.both + i, __builtin_bit_cast(WideWord, both));
             store(v.begins + i, WideWord{});
-            store(v.is_short + i, begins ? __builtin_bit_cast(WideWord, rises) & 1 : load(v.is_short + i));
+            const auto told = [&](std::uint64_t* at, WideWord value) { store(at, begins ? value : load(at)); };
+            told(v.may_cross + i, __builtin_bit_cast(WideWord, falls | rises));
+            told(v.is_short + i, __builtin_bit_cast(WideWord, rises) & 1);
             update(v.before + i, begins, before);
             update(v.recovering + i, begins, recovering);
             update(v.recovered + i, begins, recovering - (load(v.quantity[0] + i) - load(v.quantity[1] + i)));
@@ -346,34 +350,40 @@ bool begin_visits(Visits& v, const MarketData& data) {
             update(v.mark_displacement + i, begins, mark);
         }
     });
-    return places(any != 0) != 0;
+    return places(any) != 0;
 }
 
 // Step by step over all, so that the memory each needs is on its way while others are looked at. Triggers are compared a
 // window at a time, about where the guide has the end: what that costs does not depend on where in it the end is.
 void search_ends(Visits& v) {
     alignas(64) Visits::Numbers factor, least, past;
-    alignas(64) Visits::Words cell, edges, from, crossed;
+    alignas(64) Visits::Words cell, pair, from, crossed;
     const std::size_t count = v.count;
     const SearchedSide &longs = v.sides[0], &shorts = v.sides[1];
     for (std::size_t i = 0; i < count; i += width) {
         const auto is_short = load(v.is_short + i) != 0;
-        const auto of_side = [&](double for_longs, double for_shorts) { return is_short ? Wide{} + for_shorts : Wide{} + for_longs; };
+        const auto of_side = [&](double for_longs, double for_shorts) {
+            return is_short ? Wide{} + for_shorts : Wide{} + for_longs;
+        };
         const Wide displacement = load(v.mark_displacement + i), log_start = load(v.log_start + i);
         const Wide sign = of_side(1.0, -1.0), last = of_side(longs.guide.last, shorts.guide.last);
-        const Wide start = exponential(log_start), by = sign * exponential(displacement), bound = signed_start(sign, start);
+        const Wide start = exponential(log_start), by = sign * exponential(displacement);
+        const Wide bound = signed_start(sign, start);
+        // At a price of 0 or inf the test alone would find more than there are.
+        const Wide closed = is_short ? load(v.closed[1] + i) : load(v.closed[0] + i);
+        const auto left = closed < of_side(static_cast<double>(longs.positions), static_cast<double>(shorts.positions));
         const Wide next = is_short ? load(v.next[1] + i) : load(v.next[0] + i);
         store(v.start + i, start);
         store(factor + i, by);
         store(least + i, bound);
-        store(crossed + i, __builtin_bit_cast(WideWord, crosses(next, by, bound)));
+        store(crossed + i, __builtin_bit_cast(WideWord, left & crosses(next, by, bound)) & load(v.may_cross + i));
         const Wide ahead = (log_start - displacement - of_side(longs.guide.first, shorts.guide.first)) *
                            of_side(longs.guide.scale, shorts.guide.scale);
         const Wide within = ahead < last ? ahead : last;
         const WideWord at = to_word(within > 0.5 ? within - 0.5 : Wide{});
         store(cell + i, at);
         store(past + i, (within > 0.0 ? within : Wide{}) - to_number(at));
-        store(v.end + i, to_word(is_short ? load(v.closed[1] + i) : load(v.closed[0] + i)));
+        store(v.end + i, to_word(closed));
     }
     std::size_t search[Visits::room], searched = 0, ended = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -384,12 +394,13 @@ void search_ends(Visits& v) {
     v.ended = ended;
     for (std::size_t k = 0; k < searched; ++k) {
         const std::size_t i = search[k];
-        __builtin_memcpy(edges + i, v.sides[v.is_short[i]].guide.crossed + cell[i], sizeof *edges);
+        __builtin_memcpy(pair + i, v.sides[v.is_short[i]].guide.crossed + cell[i], sizeof *pair);
     }
     for (std::size_t i = 0; i < count; i += width) {
-        const WideWord both = load(edges + i);
-        const Wide low = to_number(both & 0xffffffff), high = to_number(both >> 32);
-        const Wide before = low + load(past + i) * (high - low) + (0.5 - window / 2), next = to_number(load(v.end + i)) + 1.0;
+        const WideWord edges = load(pair + i);
+        const Wide low = to_number(edges & 0xffffffff), high = to_number(edges >> 32);
+        const Wide before = low + load(past + i) * (high - low) + (0.5 - window / 2);
+        const Wide next = to_number(load(v.end + i)) + 1.0;
         store(from + i, to_word(before > next ? before : next));
     }
     for (std::size_t k = 0; k < searched; ++k) {
@@ -408,7 +419,8 @@ void search_ends(Visits& v) {
         std::size_t end = begin + found;
         // One branch that is seldom taken, where the end may be further off.
         if (!inside | (found == window) | ((found == 0) & (begin != next))) [[unlikely]] {
-            end = gallop(next, positions, end, [&](std::size_t at) { return crosses(trigger[at], factor[i], least[i]); });
+            const auto crossed_at = [&](std::size_t at) { return crosses(trigger[at], factor[i], least[i]); };
+            end = gallop(next, positions, end, crossed_at);
         }
         v.end[i] = end;
         v.next[is_short][i] = end < positions ? trigger[end] : side.none;
@@ -458,7 +470,7 @@ void close_waves(Visits& v, const MarketData& data) {
             store(v.lowest + i, lowest);
             store(v.waves_here + i, waves);
 
-            if (!any_of(ends)) {
+            if (passes_by(ends)) {
                 store(v.recovering + i, recovering);
                 continue;
             }
@@ -565,9 +577,21 @@ void linear_proceeds(const LinearMarket& m, double start, Trades& trades) {
 }  // namespace
 
 extern const Kernels kernel_table;
-const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH), shock_columns,  answer_shocks, normal_returns, student_returns,
-                           garch_returns, accumulate, normal_mixture, log_normals, first_outside, begin_visits, search_ends, close_waves,
-                           tier_prices, linear_proceeds};
+const Kernels kernel_table{FLUSHPOINT_TEXT(FLUSHPOINT_ARCH),
+                           shock_columns,
+                           answer_shocks,
+                           normal_returns,
+                           student_returns,
+                           garch_returns,
+                           accumulate,
+                           normal_mixture,
+                           log_normals,
+                           first_outside,
+                           begin_visits,
+                           search_ends,
+                           close_waves,
+                           tier_prices,
+                           linear_proceeds};
 
 }  // namespace FLUSHPOINT_ARCH
 }  // namespace flushpoint

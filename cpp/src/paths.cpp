@@ -225,11 +225,7 @@ public:
     template <class Step>
     void glide(double low, double high, Step&& step) {
         if (!constant_) return;
-        if (low - displacement_ < extremes_.low) {
-            extremes_.low = low - displacement_;
-            extremes_.low_step = static_cast<double>(step());
-        }
-        extremes_.high = std::max(extremes_.high, high - displacement_);
+        extremes_.pass(low, high, displacement_, step);
     }
 
     // What funds have decided to sell in the next step.
@@ -273,10 +269,10 @@ public:
         visits.high[i] = extremes_.high;
         visits.low_step[i] = extremes_.low_step;
         visits.waves[i] = static_cast<double>(trading_.waves);
-        visits.exhausted[i] = exhausted_;
+        visits.exhausted[i] = -std::uint64_t{exhausted_};
         visits.lower[i] = lower_;
         visits.upper[i] = upper_;
-        visits.glides[i] = constant_;
+        visits.glides[i] = -std::uint64_t{constant_};
     }
     void part(const Visits& visits, std::size_t i) {
         take_state(visits, i);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <type_traits>
 #include <vector>
@@ -33,6 +34,11 @@ double next_trigger(const fp::SideView& side, bool shorts, std::size_t closed) {
     return closed < side.count ? side.trigger[closed] : shorts ? fp::math::infinity : 0.0;
 }
 
+// How often what is seldom has been seen.
+struct Seen {
+    std::size_t both = 0, looked = 0, traded = 0, exhausted = 0, glides = 0;
+};
+
 // Paths that stand anywhere, some of which are to begin a visit.
 void scatter(fp::Visits& v, const fp::BookView& book, double reach, tests::Generator& random) {
     for (std::size_t i = 0; i < v.count; ++i) {
@@ -53,7 +59,7 @@ void scatter(fp::Visits& v, const fp::BookView& book, double reach, tests::Gener
         v.high[i] = fp::math::log(price) + reach * random.uniform();
         v.low_step[i] = 2.0;
         v.waves[i] = static_cast<double>(random.below(3));
-        v.exhausted[i] = 0;
+        v.exhausted[i] = random.below(10) == 0 ? ~std::uint64_t{0} : 0;
         v.begins[i] = random.below(4) == 0 ? 0 : ~std::uint64_t{0};
         v.left[i] = random.uniform();
         v.step[i] = 7.0;
@@ -63,7 +69,12 @@ void scatter(fp::Visits& v, const fp::BookView& book, double reach, tests::Gener
             v.recovering[i] = v.sold[i] = 0.0;
             v.log_start[i] = fp::math::log(side.trigger[random.below(side.count)]);
         }
-        v.both[i] = v.is_short[i] = 0;
+        if (random.below(20) == 0) v.recovering[i] = random.between(-1e9, 1e9);  // beyond where some depths end
+        if (random.below(20) == 0) {  // where both sides may be crossed
+            v.recovering[i] = v.sold[i] = 0.0;
+            v.log_trigger[0][i] = v.log_trigger[1][i] = v.log_start[i];
+        }
+        v.both[i] = v.may_cross[i] = v.is_short[i] = 0;
         v.before[i] = v.recovered[i] = v.waves_here[i] = v.mark_displacement[i] = v.highest[i] = v.lowest[i] = 0.0;
     }
 }
@@ -91,6 +102,7 @@ struct OneVisit {
     }
     const fp::SideView& side() const { return rises ? book.shorts : book.longs; }
     std::size_t end() const {
+        if (!falls && !rises) return closed[0];
         return scan(side(), rises, closed[rises], market.mark_factor(trading.displacement), fp::math::exp(v.log_start[i]));
     }
     // The wave that ends there.
@@ -130,7 +142,8 @@ void require_end(const fp::Visits& v, const fp::Visits& old, const OneVisit<Mark
     REQUIRE(v.low[i] == extremes.low);
     REQUIRE(v.high[i] == extremes.high);
     REQUIRE(v.low_step[i] == extremes.low_step);
-    REQUIRE((v.exhausted[i] != 0) == (fp::infinite(one.trading.highest) || fp::infinite(one.trading.lowest)));
+    const bool infinite = fp::infinite(one.trading.highest) || fp::infinite(one.trading.lowest);
+    REQUIRE((v.exhausted[i] != 0) == (infinite || old.exhausted[i] != 0));
     const double now = one.trading.displacement, rest = v.lasts ? now : one.market.permanent_displacement(v.sold[i]);
     const fp::Course<double> course(now, rest);
     fp::Bounds<double> bounds(one.market, log_trigger[0], log_trigger[1], course);
@@ -142,7 +155,7 @@ void require_end(const fp::Visits& v, const fp::Visits& old, const OneVisit<Mark
 
 // Holds all kernels to it, from random places of the book at random prices within `reach` of the market's.
 void hold(const fp::BookView& book, const fp::GuideView& long_guide, const fp::GuideView& short_guide,
-          const fp::MarketData& data, double reach, tests::Generator& random) {
+          const fp::MarketData& data, double reach, tests::Generator& random, Seen& seen) {
     const auto v = std::make_unique<fp::Visits>(fp::SearchedSide(book.longs, false, long_guide),
                                                 fp::SearchedSide(book.shorts, true, short_guide), random.below(3) == 0);
     const auto old = std::make_unique<fp::Visits>(*v);
@@ -161,6 +174,7 @@ void hold(const fp::BookView& book, const fp::GuideView& long_guide, const fp::G
                     One one(*old, market, book, i);
                     const bool both = one.falls && one.rises && old->begins[i] != 0;
                     boths += both;
+                    seen.both += both;
                     REQUIRE((v->both[i] != 0) == both);
                     REQUIRE(v->begins[i] == 0);
                     if (both || old->begins[i] == 0) {
@@ -185,6 +199,9 @@ void hold(const fp::BookView& book, const fp::GuideView& long_guide, const fp::G
                         REQUIRE(ends == (end == one.closed[one.rises]));
                         if (ends) {
                             require_end(*v, *old, one);
+                            ++(one.trading.waves > 0 ? seen.traded : seen.looked);
+                            seen.exhausted += v->exhausted[i] != old->exhausted[i];
+                            seen.glides += v->glides[i] != 0;
                             continue;
                         }
                         one.close(end);
@@ -205,6 +222,7 @@ TEST_CASE("visits side by side are those of single paths") {
     tests::Generator random(21);
     const std::vector<tests::Impact> impacts = tests::one_of_each();
     std::size_t turn = 0;
+    Seen seen;
     for (const std::size_t count : {0, 1, 2, 9, 20, 300, 100'000}) {
         for (const double depth : {0.001, 0.3}) {
             CAPTURE(count);
@@ -213,8 +231,8 @@ TEST_CASE("visits side by side are those of single paths") {
             const fp::BookView book = sorted.view();
             const auto try_guides = [&](const fp::GuideView& longs, const fp::GuideView& shorts) {
                 const tests::Impact& impact = impacts[turn++ % impacts.size()];
-                hold(book, longs, shorts, impact.market(price, turn % 2 == 0 ? 0.0 : 0.01, 0.0, turn % 3 == 0 ? 0.5 : 1.0), depth,
-                     random);
+                const double permanent = turn % 2 == 0 ? 0.0 : 0.01, mark_weight = turn % 3 == 0 ? 0.5 : 1.0;
+                hold(book, longs, shorts, impact.market(price, permanent, 0.0, mark_weight), depth, random, seen);
             };
             for (const double part : {0.0, 0.2, 1.0, 3.0}) {
                 const fp::Guide longs(book.longs, false, fp::math::log(price) - part * depth);
@@ -225,6 +243,71 @@ TEST_CASE("visits side by side are those of single paths") {
             try_guides(none.view(), none.view());
         }
     }
+    for (const std::size_t times : {seen.both, seen.looked, seen.traded, seen.exhausted, seen.glides}) CHECK(times > 100);
+}
+
+TEST_CASE("nothing is crossed where no position is left, even at a price of 0 or inf") {
+    tests::Positions in;
+    for (int i = 0; i < 3; ++i) {
+        in.add(+1, 1.0, 99.0 - i);
+        in.add(-1, 1.0, 101.0 + i);
+    }
+    const tests::SortedBook sorted(in);
+    const fp::BookView book = sorted.view();
+    const fp::Guide none;
+    const tests::Impact impact = tests::linear(1e-3);
+    tests::Generator random(3);
+    for (std::size_t k = 0; k < fp::available_kernels().count; ++k) {
+        const fp::Kernels& kernel = *fp::available_kernels().items[k];
+        const auto v = std::make_unique<fp::Visits>(fp::SearchedSide(book.longs, false, none.view()),
+                                                    fp::SearchedSide(book.shorts, true, none.view()), false);
+        v->count = 2;
+        scatter(*v, book, 0.1, random);
+        for (std::size_t i = 0; i < 2; ++i) {
+            for (int side = 0; side < 2; ++side) {
+                v->closed[side][i] = v->quantity[side][i] = 0.0;
+                v->next[side][i] = next_trigger(side == 1 ? book.shorts : book.longs, side == 1, 0);
+                v->log_trigger[side][i] = fp::math::log(v->next[side][i]);
+            }
+            v->begins[i] = ~std::uint64_t{0};
+            v->sold[i] = v->recovering[i] = v->outside[i] = 0.0;
+            v->log_start[i] = i == 0 ? -800.0 : 800.0;
+        }
+        REQUIRE(!kernel.begin_visits(*v, impact.market(price)));
+        for (int round = 0; round < 2; ++round) {
+            kernel.search_ends(*v);
+            REQUIRE(v->end[0] == 3);
+            REQUIRE(v->end[1] == 3);
+            kernel.close_waves(*v, impact.market(price));
+        }
+        REQUIRE(v->ended == 2);
+    }
+}
+
+TEST_CASE("who takes another's place brings everything along") {
+    const fp::SideView nobody{};
+    const fp::Guide none;
+    const fp::SearchedSide longs(nobody, false, none.view()), shorts(nobody, true, none.view());
+    const auto v = std::make_unique<fp::Visits>(longs, shorts, false);
+    // Columns lie one after the other.
+    auto* first = reinterpret_cast<unsigned char*>(&v->sold);
+    auto* last = reinterpret_cast<unsigned char*>(&v->lowest);
+    constexpr std::size_t column = (sizeof(fp::Visits::Numbers) + 63) / 64 * 64;
+    const auto number = [](unsigned char* at, std::size_t i) { return at + i * sizeof(double); };
+    for (unsigned char* at = first; at <= last; at += column) {
+        for (std::size_t i = 0; i < 8; ++i) std::memset(number(at, i), i == 7 ? 2 : 1, sizeof(double));
+    }
+    v->count = 8;
+    v->drop(3);
+    REQUIRE(v->count == 7);
+    std::size_t columns = 0;
+    for (unsigned char* at = first; at <= last; at += column) {
+        CAPTURE(columns);
+        CHECK(*number(at, 3) == 2);
+        CHECK(*number(at, 4) == 1);
+        ++columns;
+    }
+    CHECK(columns > 20);
 }
 
 TEST_CASE("the first number outside is found") {

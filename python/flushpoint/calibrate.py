@@ -258,7 +258,7 @@ def calibrate(
 
     found = optimize.least_squares(
         residuals,
-        np.clip((np.clip(start, low, high) - low) / width, 1e-3, 1 - 1e-3),
+        np.clip((np.clip(start, low, high) - low) / width, 1e-3, 1 - 1e-3),  # one far off narrow bounds overflows
         jac=sensitivity,
         bounds=(0.0, 1.0),
         x_scale=1.0,

@@ -407,7 +407,8 @@ def experiment(
     venue : Venue, optional
         Of the baseline. Where it is None and a policy needs a venue, the baseline's is ``Venue()``.
     baseline : SimulationResult, optional
-        The baseline's run, if it has been made already: that of the same arguments, but for `record`.
+        The baseline's run, if it has been made already: that of the same arguments, but for `record`, where its own
+        holds.
     columns : iterable of str, optional
         What is compared and all that the results hold. By default the results hold what `simulate` gives by default,
         and prices, notionals and who bore the losses are compared, where they are not 0 throughout.
@@ -428,8 +429,8 @@ def experiment(
     Raises
     ------
     TypeError, ValueError
-        As `simulate`, and where a policy contradicts itself, the venue or the book. All policies are checked before
-        anything is run.
+        As `simulate`, and where a policy contradicts itself, the venue or the book, or `baseline` is the run of other
+        arguments. All is checked before anything is run.
 
     Examples
     --------
@@ -497,7 +498,9 @@ def _check_baseline(baseline: SimulationResult, asked: Checked) -> None:
     found, wanted = baseline._identity, asked.outline._identity
     found["paths"], wanted["paths"] = baseline.provenance["paths"], ((asked.rows.start, asked.rows.stop),)
     for name, value in wanted.items():
-        if name != "the argument record" and _digest(found[name]) != _digest(value):
+        if name == "the argument record":
+            continue
+        if name not in found or _digest(found[name]) != _digest(value):
             raise ValueError(f"baseline must be the run of the other arguments, differs in {name}")
 
 

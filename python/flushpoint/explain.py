@@ -273,11 +273,12 @@ def _ratio(part: FloatArray, whole: FloatArray, confidence: float, pairs: Pairs)
     if not whole.size or abs(whole.mean()) <= _ROUNDING:
         return Estimate(math.nan, math.nan, math.nan)
     s, t, reach = float(part.mean()), float(whole.mean()), normal_quantile(confidence)
-    both = standard_error(part + whole, pairs) ** 2 - standard_error(part - whole, pairs) ** 2
+    more, less = standard_error(part + whole, pairs), standard_error(part - whole, pairs)
+    of_part, of_whole = reach * standard_error(part, pairs), reach * standard_error(whole, pairs)
     # Of a r^2 - 2 b r + c <= 0.
-    a = t * t - (reach * standard_error(whole, pairs)) ** 2
-    b = s * t - reach * reach * both / 4
-    c = s * s - (reach * standard_error(part, pairs)) ** 2
+    a = t * t - of_whole * of_whole
+    b = s * t - reach * reach * (more * more - less * less) / 4
+    c = s * s - of_part * of_part
     if math.isnan(a):
         return Estimate(s / t, math.nan, math.nan)
     if a <= 0:

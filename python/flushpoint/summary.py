@@ -333,8 +333,8 @@ def deviation(values: FloatArray) -> float:
 
 
 def power_of_two(values: FloatArray) -> float:
-    """Return what to divide by, exactly, so that no value is 2 or more in size and no sum or square overflows."""
-    largest = float(np.abs(values).max(initial=0.0))
+    """Return what to divide by, exactly, so that finite values are below 2 in size and no sum or square overflows."""
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
     return math.ldexp(1.0, math.frexp(largest)[1] - 1)
 
 

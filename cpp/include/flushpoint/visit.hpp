@@ -1,5 +1,5 @@
-// When a path must be looked at, and how far it has come: one path, or several side by side. D is a number or a vector of
-// them, M what a comparison of two gives. x = log price, f = exogenous log price, as in market.hpp.
+// When a path must be looked at, and how far it has come: one path, or several side by side. D is a number or a vector
+// of them, M what a comparison of two gives. x = log price, f = exogenous log price, as in market.hpp.
 #pragma once
 
 #include "flushpoint/cascade.hpp"
@@ -40,6 +40,15 @@ struct Extremes {
         low = sinks ? lower : low;
         low_step = sinks ? step : low_step;
         high = (where & (high < upper)) ? upper : high;
+    }
+    // Steps of a path whose f have been in [lowest, highest], the lowest at step(), while the displacement stayed.
+    template <class Step>
+    void pass(D lowest, D highest, D displacement, Step&& step) {
+        if (lowest - displacement < low) {
+            low = lowest - displacement;
+            low_step = static_cast<D>(step());
+        }
+        if (high < highest - displacement) high = highest - displacement;
     }
 };
 

@@ -1,6 +1,6 @@
-// Paths that visit a sorted book side by side, each in a place of the columns below: what a visit changes, and the cascade
-// that it sets off. Such a cascade stays in one side of the book, since none of the other side is crossed at its start and
-// its own trades only move the mark away from there.
+// Paths that visit a sorted book side by side, each in a place of the columns below: what a visit changes, and the
+// cascade that it sets off. Such a cascade stays in one side of the book, since none of the other side is crossed at its
+// start and its own trades only move the mark away from there.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,8 @@ struct Visits {
     using Numbers = double[room];
     using Words = std::uint64_t[room];  // of masks, all bits or none, where nothing else is said
 
-    Visits(const SearchedSide& longs, const SearchedSide& shorts, bool lasting) : sides{longs, shorts}, lasts(lasting) {}
+    Visits(const SearchedSide& longs, const SearchedSide& shorts, bool lasting)
+        : sides{longs, shorts}, lasts(lasting) {}
 
     SearchedSide sides[2];
     bool lasts;             // all displacement
@@ -54,8 +55,9 @@ struct Visits {
     alignas(64) Words begins{};
     alignas(64) Numbers log_start, step;
     alignas(64) Numbers left;  // of what was recovering
-    // Told of it: whether triggers of both sides may be crossed, in which case it does not begin; which side's may.
+    // Told of it: whether triggers of both sides may be crossed, in which case it does not begin, or of one, and which.
     alignas(64) Words both;
+    alignas(64) Words may_cross;
     alignas(64) Words is_short;  // 0 or 1
     // Of the visit at hand.
     alignas(64) Numbers before;     // what was recovering at the last trade
@@ -72,8 +74,9 @@ struct Visits {
         --count;
         const auto move = [&](auto&... column) { ((column[i] = column[count]), ...); };
         for (int side = 0; side < 2; ++side) move(closed[side], quantity[side], next[side], log_trigger[side]);
-        move(sold, recovering, outside, since, displacement, low, high, low_step, waves, exhausted, lower, upper, glides, begins,
-             log_start, step, left, both, is_short, before, recovered, waves_here, mark_displacement, highest, lowest);
+        move(sold, recovering, outside, since, displacement, low, high, low_step, waves, exhausted, lower, upper, glides,
+             begins, log_start, step, left, both, may_cross, is_short, before, recovered, waves_here, mark_displacement,
+             highest, lowest);
         begins[count] = 0;
     }
 };
