@@ -460,8 +460,8 @@ void close_waves(Visits& v, const MarketData& data) {
             const Wide sold = moves ? load(v.outside + i) + closed : load(v.sold + i);
             Wide recovering = moves ? load(v.recovered + i) + closed : load(v.recovering + i);
             const Wide g = moves ? displacement(market, sold, recovering) : load(v.displacement + i);
-            const Wide before = load(v.highest + i), after = load(v.lowest + i);
-            const Wide highest = g > before ? g : before, lowest = g < after ? g : after;
+            const Wide up = load(v.highest + i), down = load(v.lowest + i);
+            const Wide highest = g > up ? g : up, lowest = g < down ? g : down;
             const Wide waves = load(v.waves_here + i) + (moves ? Wide{} + 1.0 : Wide{});
             store(v.sold + i, sold);
             store(v.displacement + i, g);

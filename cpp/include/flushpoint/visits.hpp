@@ -48,10 +48,10 @@ struct Visits {
     alignas(64) Numbers low, high, low_step;
     alignas(64) Numbers waves;  // whole numbers
     alignas(64) Words exhausted;
-    // When to visit next: outside these, if the path does not glide until then at a constant displacement.
+    // When to visit next: outside these. Whether the displacement stays until then, so that extremes are yet to be told.
     alignas(64) Numbers lower, upper;
     alignas(64) Words glides;
-    // Said of a visit that is to begin, which none is in a place that is not in use.
+    // Said of a visit that is to begin; none does in a place that is not in use.
     alignas(64) Words begins{};
     alignas(64) Numbers log_start, step;
     alignas(64) Numbers left;  // of what was recovering
